@@ -1,0 +1,110 @@
+"""Element types of tensors and the rules by which they combine.
+
+Every type names the storage type of ``cl/include/types.h`` it stands for. ``float16`` and ``bfloat16`` are storage
+types: kernels read and write them and compute in float32.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+Scalar = bool | int | float
+
+
+class DType:
+    """The type of a tensor's elements, such as ``genesis.float32``.
+
+    Attributes:
+        name: the name, also that of the storage type in kernels.
+        itemsize: bytes an element.
+        kind: ``"b"`` boolean, ``"u"``/``"i"`` integer, ``"f"`` floating point.
+        numpy: the NumPy dtype with the same bytes.
+        compute: the type that kernels compute in: ``float``, ``double``, ``long``, ``int`` or ``uchar``.
+    """
+
+    __slots__ = ("compute", "itemsize", "kind", "name", "numpy", "rank")
+
+    def __init__(self, name: str, kind: str, numpy: Any, compute: str, rank: int):
+        self.name = name
+        self.kind = kind
+        self.numpy = np.dtype(numpy)
+        self.itemsize = self.numpy.itemsize
+        self.compute = compute
+        self.rank = rank
+
+    @property
+    def is_floating_point(self) -> bool:
+        """Whether the type is float16, bfloat16, float32 or float64."""
+        return self.kind == "f"
+
+    def __repr__(self) -> str:
+        return f"genesis.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name if self.name != "bool" else "bool_"
+
+
+bool_ = DType("bool", "b", np.bool_, "uchar", 0)
+uint8 = DType("uint8", "u", np.uint8, "uchar", 1)
+int32 = DType("int32", "i", np.int32, "int", 2)
+int64 = DType("int64", "i", np.int64, "long", 3)
+float16 = DType("float16", "f", np.float16, "float", 4)
+bfloat16 = DType("bfloat16", "f", ml_dtypes.bfloat16, "float", 4)
+float32 = DType("float32", "f", np.float32, "float", 5)
+float64 = DType("float64", "f", np.float64, "double", 6)
+
+ALL = (bool_, uint8, int32, int64, float16, bfloat16, float32, float64)
+_BY_NUMPY = {dtype.numpy: dtype for dtype in ALL}
+
+
+def from_numpy(dtype: Any) -> DType:
+    """The genesis type with the bytes of a NumPy dtype; ``TypeError`` where there is none."""
+    try:
+        return _BY_NUMPY[np.dtype(dtype)]
+    except (KeyError, TypeError):
+        names = ", ".join(d.name for d in ALL)
+        raise TypeError(f"genesis has no dtype for NumPy's {dtype}; convert to one of: {names}") from None
+
+
+def as_dtype(dtype: Any) -> DType:
+    """``dtype`` as a :class:`DType`; Python's and NumPy's types are accepted as PyTorch accepts them."""
+    if isinstance(dtype, DType):
+        return dtype
+    if dtype is float:
+        return float32
+    if dtype is int:
+        return int64
+    if dtype is bool:
+        return bool_
+    return from_numpy(dtype)
+
+
+def of_scalar(value: Scalar) -> DType:
+    """The dtype that a Python number becomes: bool, int64 or float32."""
+    if isinstance(value, bool | np.bool_):
+        return bool_
+    if isinstance(value, int | np.integer):
+        return int64
+    return float32
+
+
+def promote(a: DType, b: DType) -> DType:
+    """The dtype of an operation on tensors of types ``a`` and ``b`` (PyTorch's table)."""
+    if a is b:
+        return a
+    if {a, b} == {float16, bfloat16}:
+        return float32
+    return a if a.rank > b.rank else b
+
+
+def promote_scalar(a: DType, value: Scalar) -> DType:
+    """The dtype of an operation on a tensor of type ``a`` and a Python number.
+
+    The number only decides when it is of a higher kind than the tensor: boolean, integer, floating point.
+    """
+    kinds = {"b": 0, "u": 1, "i": 1, "f": 2}
+    b = of_scalar(value)
+    return b if kinds[b.kind] > kinds[a.kind] else a

@@ -1,0 +1,22 @@
+"""The runtime layer: devices, memory, programs. The only package that imports pyopencl."""
+
+from . import icd
+
+icd.prepare()      # before anything, the user's own pyopencl calls included, asks for platforms
+
+from .device import (  # noqa: E402
+    Device,
+    default_device,
+    device,
+    devices,
+    no_device_message,
+    set_default_device,
+    synchronize,
+    use,
+)
+from .arena import CHUNK, Arena, split_by_limit  # noqa: E402
+from .memory import Alias, Buffer  # noqa: E402
+from .program import Kernel, sources  # noqa: E402
+
+__all__ = ["CHUNK", "Alias", "Arena", "Buffer", "Device", "Kernel", "default_device", "device", "devices", "no_device_message",
+           "set_default_device", "sources", "split_by_limit", "synchronize", "use"]

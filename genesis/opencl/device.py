@@ -1,0 +1,267 @@
+"""Finds OpenCL devices, chooses one, and holds what belongs to a device: queue, memory pool, programs."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyopencl as cl
+
+from ..errors import NoDeviceError
+from . import icd
+from .memory import Buffer, Pool
+from .program import Programs
+from .quirks import lookup
+
+
+class Device:
+    """An OpenCL device with its in-order queue, its memory pool and its compiled programs.
+
+    Get one from :func:`genesis.device` or :func:`genesis.devices`; do not make one.
+
+    Attributes:
+        type: ``"gpu"``, ``"cpu"`` or ``"accelerator"``.
+        index: position among the devices of that type, as in ``"gpu:1"``.
+        name, vendor, platform, platform_version, version, driver: as the runtime gives them.
+        compute_units: number of compute units.
+        memory, max_alloc: bytes in all, and in one buffer at the most.
+        fp16, fp64, subgroups: whether kernels may use them.
+        unified: whether host and device share memory.
+        quirks: what genesis knows of the runtime.
+    """
+
+    def __init__(self, handle: cl.Device, index: int = 0, queue: cl.CommandQueue | None = None):
+        self.handle = handle
+        self.index = index
+        self.name = " ".join(handle.name.split())
+        self.vendor = handle.vendor.strip()
+        self.platform = handle.platform.name.strip()
+        self.platform_version = handle.platform.version.strip()
+        self.version = handle.version.strip()
+        self.driver = handle.driver_version.strip()
+        self.compute_units = handle.max_compute_units
+        self.memory = handle.global_mem_size
+        self.max_alloc = handle.max_mem_alloc_size
+        extensions = handle.extensions.split()
+        self.fp16 = "cl_khr_fp16" in extensions
+        self.fp64 = "cl_khr_fp64" in extensions
+        self.subgroups = any(e.startswith(("cl_khr_subgroup", "cl_intel_subgroups")) for e in extensions)
+        self.unified = bool(handle.host_unified_memory)
+        kinds = cl.device_type
+        self.type = "gpu" if handle.type & kinds.GPU else "cpu" if handle.type & kinds.CPU else "accelerator"
+        kind = "integrated" if self.type == "gpu" and self.unified else self.type
+        self.quirks = lookup(self.platform, self.platform_version, kind)
+        self._adopted = queue
+        self._lock = threading.RLock()
+
+    @functools.cached_property
+    def context(self) -> cl.Context:
+        """The OpenCL context."""
+        if self.quirks.warning:
+            warnings.warn(f"{self.platform} ({self.platform_version}): {self.quirks.warning}", stacklevel=2)
+        return self._adopted.context if self._adopted else cl.Context([self.handle])
+
+    @functools.cached_property
+    def queue(self) -> cl.CommandQueue:
+        """The in-order queue on which everything runs."""
+        return self._adopted or cl.CommandQueue(self.context, self.handle)
+
+    @functools.cached_property
+    def pool(self) -> Pool:
+        """The memory pool."""
+        return Pool(self)
+
+    @functools.cached_property
+    def programs(self) -> Programs:
+        """The compiled programs; ``kernel`` is the way to a kernel."""
+        return Programs(self)
+
+    def empty(self, nbytes: int) -> Buffer:
+        """A buffer of ``nbytes`` bytes with undefined contents."""
+        return self.pool.take(nbytes)
+
+    def write(self, buffer: Buffer, offset: int, data: np.ndarray) -> None:
+        """Copy a contiguous host array into a buffer, starting at byte ``offset``; returns when it has been read."""
+        if data.nbytes:
+            cl.enqueue_copy(self.queue, buffer.handle, data, dst_offset=offset, is_blocking=True)
+
+    def read(self, buffer: Buffer, offset: int, data: np.ndarray) -> None:
+        """Fill a contiguous host array from a buffer, starting at byte ``offset``; waits for the device."""
+        if data.nbytes:
+            cl.enqueue_copy(self.queue, data, buffer.handle, src_offset=offset, is_blocking=True)
+
+    def read_later(self, buffer: Buffer, offset: int, data: np.ndarray) -> Callable[[], None]:
+        """As :meth:`read` without waiting; returns a function that waits until ``data`` is filled."""
+        event = cl.enqueue_copy(self.queue, data, buffer.handle, src_offset=offset, is_blocking=False)
+        self.queue.flush()
+        wait: Callable[[], None] = event.wait
+        return wait
+
+    def copy(self, source: Buffer, source_offset: int, target: Buffer, target_offset: int, nbytes: int) -> None:
+        """Copy bytes from one buffer of this device to another."""
+        if nbytes:
+            cl.enqueue_copy(self.queue, target.handle, source.handle, byte_count=nbytes, src_offset=source_offset,
+                            dst_offset=target_offset)
+
+    def fill(self, buffer: Buffer, offset: int, nbytes: int, pattern: np.ndarray) -> None:
+        """Fill bytes of a buffer with a repeated element."""
+        if nbytes:
+            cl.enqueue_fill_buffer(self.queue, buffer.handle, pattern, offset, nbytes)
+
+    def finish(self) -> None:
+        """Wait until everything enqueued so far has run."""
+        self.queue.finish()
+
+    def __str__(self) -> str:
+        return f"{self.type}:{self.index}"
+
+    def __repr__(self) -> str:
+        return f"<genesis.device {self}: {self.name} ({self.platform})>"
+
+    def describe(self) -> dict[str, Any]:
+        """The facts about the device as plain values, for reports."""
+        return {"device": str(self), "name": self.name, "vendor": self.vendor, "platform": self.platform,
+                "platform_version": self.platform_version, "version": self.version, "driver": self.driver,
+                "compute_units": self.compute_units, "memory": self.memory, "max_alloc": self.max_alloc,
+                "fp16": self.fp16, "fp64": self.fp64, "subgroups": self.subgroups, "unified_memory": self.unified,
+                "chosen_unasked": self.quirks.rank >= 0, "warning": self.quirks.warning}
+
+
+@functools.cache
+def devices() -> tuple[Device, ...]:
+    """Every OpenCL device found, the one that is chosen by default first."""
+    icd.prepare()
+    try:
+        platforms = cl.get_platforms()
+    except (cl.Error, RuntimeError):
+        platforms = []
+    handles = []
+    for found in platforms:
+        try:
+            handles += found.get_devices()
+        except cl.Error:      # a platform without devices says so with an error
+            continue
+    ranked = sorted((Device(h) for h in handles), key=lambda d: (-d.quirks.rank, -d.compute_units))
+    count: dict[str, int] = {}
+    for device in ranked:
+        device.index = count.get(device.type, 0)
+        count[device.type] = device.index + 1
+    return tuple(ranked)
+
+
+def no_device_message() -> str:
+    """What to do on this system to get an OpenCL device."""
+    machine = platform.machine().lower()
+    if sys.platform == "darwin":
+        return "macOS brings OpenCL with it; its absence means that the system's OpenCL framework was removed"
+    if machine in ("x86_64", "amd64"):
+        cpu = 'pip install "genesis-cl[cpu]"   (runs on any x86-64 CPU)'
+    elif sys.platform == "linux":
+        cpu = "apt install pocl-opencl-icd   (Debian, Ubuntu), or: dnf install pocl   (Fedora)"
+    else:
+        cpu = "install PoCL: https://portablecl.org"
+    return ("for a CPU: " + cpu + "\n  for a GPU: install its vendor's driver with OpenCL "
+            "(Debian: mesa-opencl-icd or rocm-opencl-icd for AMD, intel-opencl-icd for Intel, nvidia-opencl-icd "
+            "for NVIDIA)")
+
+
+_default: Device | None = None
+
+
+def default_device() -> Device:
+    """The device that new tensors go to: ``GENESIS_DEVICE`` when set, else the first of :func:`devices`.
+
+    Raises:
+        NoDeviceError: no device was found; the message says how to install one on this system.
+    """
+    global _default
+    if _default is None:
+        wanted = os.environ.get("GENESIS_DEVICE", "").strip()
+        if wanted:
+            _default = device(wanted)
+        else:
+            usable = [d for d in devices() if d.quirks.rank >= 0]
+            if not usable:
+                raise _no_device()
+            _default = usable[0]
+    return _default
+
+
+def _no_device() -> NoDeviceError:
+    if not devices():
+        return NoDeviceError("no OpenCL device was found:\n  " + no_device_message())
+    listed = "\n  ".join(f"{d}: {d.name} ({d.platform_version})" for d in devices())
+    return NoDeviceError("no OpenCL device that can be trusted was found:\n  " + no_device_message()
+                         + f"\nThese exist and can be named in GENESIS_DEVICE:\n  {listed}")
+
+
+def set_default_device(which: Device | str | int | None) -> None:
+    """Make a device the one that new tensors go to; None returns to the choice made by itself."""
+    global _default
+    _default = None if which is None else device(which)
+
+
+def device(which: Device | str | int | None = None) -> Device:
+    """Find a device.
+
+    Args:
+        which: ``"gpu"``, ``"cpu"``, ``"gpu:1"`` (the second of its type), a position in :func:`devices`, any part of
+            the name of a platform or device (``"intel"``, ``"rusticl"``), or None for the default.
+
+    Raises:
+        NoDeviceError: nothing fits; the message lists what there is.
+
+    Example:
+        >>> genesis.device("cpu").type
+        'cpu'
+    """
+    if isinstance(which, Device):
+        return which
+    if which is None:
+        return default_device()
+    if isinstance(which, bool) or not isinstance(which, int | str):
+        raise TypeError(f"a device is named by a string or a position, not by {which!r}")
+    found = devices()
+    text = str(which).strip().lower()
+    if text.isdecimal():
+        matches = found[int(text):int(text) + 1]
+    else:
+        kind, _, position = text.partition(":")
+        if kind in ("gpu", "cpu", "accelerator") and (position.isdecimal() or not position):
+            matches = tuple(d for d in found if d.type == kind and d.index == int(position or 0))
+        else:
+            matches = tuple(d for d in found if text in f"{d.platform} {d.name} {d.platform_version}".lower())
+    if matches:
+        return matches[0]
+    if not found:
+        raise _no_device()
+    listed = "\n  ".join(f"{i}  {d}  {d.name} ({d.platform})" for i, d in enumerate(found))
+    raise NoDeviceError(f"no OpenCL device fits {which!r}; these were found:\n  {listed}")
+
+
+def use(queue: cl.CommandQueue) -> Device:
+    """Adopt a ``pyopencl.CommandQueue`` (or a ``Context``): genesis then works in its context, on its queue.
+
+    Returns the device, which is also made the default. The queue must be in order.
+    """
+    if isinstance(queue, cl.Context):
+        queue = cl.CommandQueue(queue)
+    if not isinstance(queue, cl.CommandQueue):
+        raise TypeError(f"expected a pyopencl.CommandQueue or Context, not {type(queue).__name__}")
+    if queue.properties & cl.command_queue_properties.OUT_OF_ORDER_EXEC_MODE_ENABLE:
+        raise ValueError("genesis needs an in-order queue; make one without OUT_OF_ORDER_EXEC_MODE_ENABLE")
+    global _default
+    _default = Device(queue.device, queue=queue)
+    return _default
+
+
+def synchronize(which: Device | str | int | None = None) -> None:
+    """Wait until everything enqueued on a device (the default one) has run."""
+    device(which).finish()

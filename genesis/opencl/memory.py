@@ -1,0 +1,140 @@
+"""Device memory: buffers that return to a pool when the last reference to them goes."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pyopencl as cl
+
+from ..errors import OutOfMemoryError
+
+if TYPE_CHECKING:
+    from .device import Device
+
+_SMALLEST = 256
+
+
+def _capacity(nbytes: int) -> int:
+    """Bytes to allocate for a request: a step of an eighth of its power of two, so that sizes meet again."""
+    if nbytes <= _SMALLEST:
+        return _SMALLEST
+    step = max(_SMALLEST, 1 << (nbytes.bit_length() - 4))
+    return -(-nbytes // step) * step
+
+
+class Buffer:
+    """A piece of device memory. When the last reference goes, its memory goes back to the device's pool.
+
+    The queue is in order, so memory may be handed out again while kernels that use it are still waiting.
+
+    Attributes:
+        handle: the ``pyopencl.Buffer``.
+        nbytes: bytes asked for.
+        device: the device it lives on.
+    """
+
+    __slots__ = ("__weakref__", "_capacity", "device", "handle", "nbytes")
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the memory is somebody else's, who may look at it at any time."""
+        return not self._capacity
+
+    def __init__(self, device: Device, nbytes: int, handle: cl.Buffer, capacity: int = 0):
+        self.device = device
+        self.nbytes = nbytes
+        self.handle = handle
+        self._capacity = capacity        # 0: not the pool's to reuse
+
+    def __del__(self) -> None:
+        if self._capacity:
+            self.device.pool.give_back(self.handle, self._capacity)
+
+    def __repr__(self) -> str:
+        return f"<Buffer of {self.nbytes} bytes on {self.device.name}>"
+
+
+class Alias:
+    """Another name for a buffer's memory, so that who still holds a reference to *this* name can be told apart."""
+
+    __slots__ = ("__weakref__", "buffer", "device", "handle", "nbytes")
+    foreign = False
+
+    def __init__(self, buffer: Buffer | Alias):
+        self.buffer = buffer
+        self.device = buffer.device
+        self.handle = buffer.handle
+        self.nbytes = buffer.nbytes
+
+
+class Pool:
+    """Keeps freed device memory for the next request of about the same size.
+
+    Attributes:
+        allocated: bytes in buffers that are in use.
+        cached: bytes kept for later.
+        peak: the most that ``allocated`` has been since :meth:`reset_peak`.
+    """
+
+    def __init__(self, device: Device):
+        self._device = device
+        self._free: dict[int, list[cl.Buffer]] = {}
+        self._lock = threading.RLock()      # re-entrant: the garbage collector may free a buffer inside `take`
+        self.allocated = self.cached = self.peak = 0
+
+    def take(self, nbytes: int) -> Buffer:
+        """A buffer of at least ``nbytes`` bytes, its contents undefined.
+
+        Raises:
+            OutOfMemoryError: the device cannot hold it, or it is over the device's limit for one buffer.
+        """
+        capacity = _capacity(nbytes)
+        device = self._device
+        if capacity > device.max_alloc:
+            if nbytes > device.max_alloc:
+                raise OutOfMemoryError(
+                    f"one buffer of {nbytes:,} bytes is over the limit of {device.name}, {device.max_alloc:,} bytes; "
+                    "split the tensor or make the batch smaller")
+            capacity = nbytes
+        with self._lock:
+            free = self._free.get(capacity)
+            if free:
+                handle = free.pop()
+                self.cached -= capacity
+            else:
+                handle = self._allocate(capacity, nbytes)
+            self.allocated += capacity
+            self.peak = max(self.peak, self.allocated)
+        return Buffer(device, nbytes, handle, capacity)
+
+    def _allocate(self, capacity: int, nbytes: int) -> cl.Buffer:
+        for attempt in (1, 2):
+            try:
+                return cl.Buffer(self._device.context, cl.mem_flags.READ_WRITE, capacity)
+            except (cl.MemoryError, cl.RuntimeError) as error:
+                if attempt == 1:
+                    self._device.finish()
+                    self.empty_cache()
+                    continue
+                raise OutOfMemoryError(
+                    f"{self._device.name} has no room for {nbytes:,} more bytes; genesis holds {self.allocated:,} of "
+                    f"{self._device.memory:,}. Make the batch smaller or free tensors. ({error})") from error
+        raise AssertionError("unreachable")
+
+    def give_back(self, handle: cl.Buffer, capacity: int) -> None:
+        """Keep the memory of a buffer that is no longer used."""
+        with self._lock:
+            self.allocated -= capacity
+            self.cached += capacity
+            self._free.setdefault(capacity, []).append(handle)
+
+    def empty_cache(self) -> None:
+        """Return all kept memory to the device."""
+        with self._lock:
+            self._free.clear()
+            self.cached = 0
+
+    def reset_peak(self) -> None:
+        """Start measuring ``peak`` anew."""
+        self.peak = self.allocated
