@@ -1,0 +1,70 @@
+// Arrays of random numbers. A work-item makes four elements from one Philox counter; element i of a call depends on
+// seed, stream and i alone, so every device draws the same stream.
+#include "types.h"
+#include "philox.h"
+
+#ifndef TYPE
+#define TYPE float32
+#endif
+
+typedef STORAGE(TYPE) element;
+
+// Upper bits of a word that make a uniform number: what the type can hold, or it would round up to 1.
+#define WORD_float64  0xffffffffu
+#define WORD_float32  0xffffffffu
+#define WORD_float16  0xffe00000u
+#define WORD_bfloat16 0xff000000u
+
+// Uniform in [low, high). Global size: n / 4, rounded up.
+kernel void uniform(global element *out, long at, long n, ulong stream, ulong seed, float low, float high)
+{
+    const long i = get_global_id(0);
+    const uint4 words = philox(i, stream, seed);
+    const uint word[4] = {words.x, words.y, words.z, words.w};
+    for (int j = 0; j < 4 && 4 * i + j < n; j++) {
+        const float x = low + (high - low) * unit_interval(word[j] & PASTE(WORD_, TYPE));
+        STORE1(TYPE, out, at + 4 * i + j, x < high || high <= low ? x : low);
+    }
+}
+
+// Normal, by the Box-Muller transform of two uniform numbers.
+kernel void normal(global element *out, long at, long n, ulong stream, ulong seed, float mean, float deviation)
+{
+    const long i = get_global_id(0);
+    const uint4 words = philox(i, stream, seed);
+    const float r0 = sqrt(-2 * log(1 - unit_interval(words.x))), r1 = sqrt(-2 * log(1 - unit_interval(words.z)));
+    const float a0 = 2 * M_PI_F * unit_interval(words.y), a1 = 2 * M_PI_F * unit_interval(words.w);
+    const float x[4] = {r0 * cos(a0), r0 * sin(a0), r1 * cos(a1), r1 * sin(a1)};
+    for (int j = 0; j < 4 && 4 * i + j < n; j++)
+        STORE1(TYPE, out, at + 4 * i + j, mean + deviation * x[j]);
+}
+
+// Integers in [low, low + range).
+kernel void integers(global element *out, long at, long n, ulong stream, ulong seed, long low, ulong range)
+{
+    const long i = get_global_id(0);
+    if (range > 0xffffffffUL) {                 // wide ranges take two words an element
+        for (int j = 0; j < 4 && 4 * i + j < n; j++) {
+            const uint4 words = philox(4 * i + j, stream, seed);
+            STORE1(TYPE, out, at + 4 * i + j, low + (long)((((ulong)words.x << 32) | words.y) % range));
+        }
+        return;
+    }
+    const uint4 words = philox(i, stream, seed);
+    const uint word[4] = {words.x, words.y, words.z, words.w};
+    for (int j = 0; j < 4 && 4 * i + j < n; j++)
+        STORE1(TYPE, out, at + 4 * i + j, low + (long)(((ulong)word[j] * range) >> 32));
+}
+
+// Inverted dropout: out = x / (1 - p) with probability 1 - p, else 0. The mask is drawn again in backward.
+kernel void dropout(global const element *x, long x_at, global element *out, long n, ulong stream, ulong seed, float p)
+{
+    const long i = get_global_id(0);
+    const uint4 words = philox(i, stream, seed);
+    const uint word[4] = {words.x, words.y, words.z, words.w};
+    const float scale = p < 1 ? 1 / (1 - p) : 0;
+    for (int j = 0; j < 4 && 4 * i + j < n; j++) {
+        const float value = LOAD1(TYPE, x, x_at + 4 * i + j);
+        STORE1(TYPE, out, 4 * i + j, unit_interval(word[j]) >= p ? value * scale : 0);
+    }
+}

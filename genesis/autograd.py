@@ -1,0 +1,318 @@
+"""Automatic differentiation: the graph of operations, backward, and the modes that switch recording off."""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import inspect
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .ops import elementwise
+from .ops.array import Array
+from .ops.operation import Context, Operation
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+
+class _Mode(threading.local):
+    recording = True
+
+
+_mode = _Mode()
+_sequence = itertools.count()
+
+
+class Node:
+    """An operation that was recorded: its context, and where the gradients of its inputs go.
+
+    Attributes:
+        sequence: rising number; an operation always comes after those that made its inputs.
+        inputs: for each input the node that made it, the leaf tensor it is, or None.
+    """
+
+    __slots__ = ("context", "hooks", "inputs", "operation", "sequence")
+
+    def __init__(self, operation: type[Operation], context: Context | None, inputs: tuple[Any, ...]):
+        self.operation = operation
+        self.context = context
+        self.inputs = inputs
+        self.sequence = next(_sequence)
+        self.hooks: list[Callable[[Tensor], Tensor | None]] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{self.operation.__name__}Backward>"
+
+
+def apply(operation: type[Operation], *inputs: Any, **options: Any) -> Tensor:
+    """Run an operation on tensors and numbers, and record it when a gradient may be asked for."""
+    from .tensor import Tensor
+
+    recording = _mode.recording
+    needs = tuple([recording and isinstance(x, Tensor) and x.requires_grad for x in inputs])
+    context = Context(needs)
+    result = operation.forward(context, *[x._array if isinstance(x, Tensor) else x for x in inputs], **options)
+    if True not in needs or not result.dtype.is_floating_point:
+        return Tensor._wrap(result)
+    sources = tuple([(x._node or x) if need else None for x, need in zip(inputs, needs)])
+    return Tensor._wrap(result, Node(operation, context, sources))
+
+
+def _inside(switch: Callable[[], Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with its body run in ``with switch():``; of a generator, each of its steps."""
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with switch():
+            return function(*args, **kwargs)
+
+    @functools.wraps(function)
+    def steps(*args: Any, **kwargs: Any) -> Any:
+        generator = function(*args, **kwargs)
+        advance, value = generator.send, None
+        while True:
+            try:
+                with switch():
+                    result = advance(value)
+            except StopIteration as end:
+                return end.value
+            try:
+                advance, value = generator.send, (yield result)
+            except GeneratorExit:
+                with switch():
+                    generator.close()
+                raise
+            except BaseException as error:
+                advance, value = generator.throw, error
+
+    return steps if inspect.isgeneratorfunction(function) else call
+
+
+class _Switch:
+    """Sets the recording mode inside a ``with`` block or a decorated function."""
+
+    _to = False
+    _before: list[bool]
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        """A switch; or the function decorated, when used without parentheses."""
+        switch = super().__new__(cls)
+        switch._before = []
+        return switch if function is None else switch(function)
+
+    def __enter__(self) -> None:
+        self._before.append(_mode.recording)
+        _mode.recording = self._to
+
+    def __exit__(self, *exc: object) -> None:
+        _mode.recording = self._before.pop()
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return _inside(type(self), function)
+
+
+class no_grad(_Switch):
+    """Record nothing inside: ``with genesis.no_grad():`` or as a decorator.
+
+    Example:
+        >>> x = genesis.ones(2, requires_grad=True)
+        >>> with genesis.no_grad():
+        ...     (x * 2).requires_grad
+        False
+    """
+
+
+class inference_mode(no_grad):
+    """The same as :class:`no_grad`; PyTorch's name for code that never needs gradients."""
+
+
+class enable_grad(_Switch):
+    """Record inside, also within :class:`no_grad`."""
+
+    _to = True
+
+
+class set_grad_enabled:
+    """Switch recording on or off, at once and until the end of a ``with`` block or decorated function if used as one."""
+
+    def __init__(self, mode: bool):
+        self._before = _mode.recording
+        self._mode = bool(mode)
+        _mode.recording = self._mode
+
+    def __enter__(self) -> None:
+        _mode.recording = self._mode
+
+    def __exit__(self, *exc: object) -> None:
+        _mode.recording = self._before
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        _mode.recording = self._before
+        return _inside(lambda: set_grad_enabled(self._mode), function)
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are being recorded."""
+    return _mode.recording
+
+
+class _Pass:
+    """One run of backward: gradients on their way to nodes, newest node first."""
+
+    def __init__(self, wanted: dict[int, int] | None, retain_graph: bool):
+        self.pending: dict[Node, Array] = {}
+        self.queue: list[tuple[int, Node]] = []
+        self.owned: set[Node] = set()         # nodes whose pending gradient is a sum of our own, safe to add to
+        self.wanted = wanted
+        self.leaves: dict[int, tuple[Tensor, Array]] = {}     # gradients not delivered before all have arrived
+        self.results: dict[int, Array] = {}
+        self.retain_graph = retain_graph
+
+    def send(self, target: Any, g: Array, written: bool = False) -> None:
+        """Deliver a gradient to a node or a leaf."""
+        if not isinstance(target, Node):
+            if self.wanted is None and not target._hooks:
+                target._accumulate_grad(g, written)
+            elif self.wanted is None or id(target) in self.wanted:
+                held = self.leaves.get(id(target))
+                self.leaves[id(target)] = target, g if held is None else _add(held[1], g)
+            return
+        before = self.pending.get(target)
+        if before is None:
+            self.pending[target] = g
+            heapq.heappush(self.queue, (-target.sequence, target))
+        elif target in self.owned:
+            elementwise.run("add", [before, g], before.dtype, out=before)
+        else:
+            self.pending[target] = _add(before, g)
+            self.owned.add(target)
+
+    def run(self) -> None:
+        """Work through the graph, letting go of each node's memory when it is done."""
+        while self.queue:
+            _, node = heapq.heappop(self.queue)
+            g = self.pending.pop(node)
+            if node.hooks:
+                g = _call_hooks(node.hooks, g)
+            if self.wanted is not None and id(node) in self.wanted:
+                self.results[id(node)] = g
+            context = node.context
+            if context is None:
+                raise RuntimeError(
+                    "backward ran through this graph before, and what it needs was freed: call it with "
+                    "retain_graph=True the first time if it is to run twice")
+            if self.wanted is None:
+                context.targets = _targets(node)
+            grads = node.operation.backward(context, g)
+            targets, context.targets = context.targets, ()
+            if not isinstance(grads, tuple):
+                grads = (grads,)
+            if not self.retain_graph:
+                node.context = None
+                context.clear()
+            for i, (source, gradient) in enumerate(zip(node.inputs, grads)):
+                if source is not None and gradient is not None:
+                    written = bool(targets) and gradient is targets[i]
+                    self.send(source, gradient, written)
+        for leaf, g in self.leaves.values():
+            if leaf._hooks:
+                g = _call_hooks(leaf._hooks, g)
+            if self.wanted is None:
+                leaf._accumulate_grad(g, False)
+            else:
+                self.results[id(leaf)] = g
+
+
+def _add(a: Array, b: Array) -> Array:
+    return elementwise.run("add", [a, b], a.dtype)
+
+
+def _targets(node: Node) -> tuple[Array | None, ...]:
+    """Gradient memory of the leaves among a node's inputs, each leaf's once."""
+    seen: set[int] = set()
+    targets: list[Array | None] = []
+    for source in node.inputs:
+        if source is None or isinstance(source, Node) or id(source) in seen:
+            targets.append(None)
+            continue
+        seen.add(id(source))
+        targets.append(source._grad_target())
+    return tuple(targets)
+
+
+def _call_hooks(hooks: Sequence[Callable[[Any], Any]], g: Array) -> Array:
+    from .tensor import Tensor
+
+    for hook in list(hooks):
+        with no_grad():
+            result = hook(Tensor._wrap(g))
+        if result is not None:
+            g = result._array
+    return g
+
+
+def _start(tensor: Tensor, gradient: Tensor | None) -> Array:
+    if not tensor.requires_grad:
+        raise RuntimeError("this tensor does not require a gradient and was not made from any that does")
+    if gradient is None:
+        if tensor.numel() != 1:
+            raise RuntimeError(f"backward() without a gradient needs a tensor of one element, not of shape "
+                               f"{tuple(tensor.shape)}; reduce it, for example with sum(), or give the gradient")
+        return elementwise.full(tensor.device, tensor._array.shape, 1.0, tensor.dtype)
+    if gradient.shape != tensor.shape:
+        raise RuntimeError(f"the gradient has shape {tuple(gradient.shape)}, the tensor {tuple(tensor.shape)}")
+    return elementwise.cast(gradient._array, tensor.dtype)
+
+
+def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retain_graph: bool = False) -> None:
+    """Compute the gradients of all leaves that ``tensors`` were made from and add them to their ``.grad``.
+
+    Args:
+        tensors: one or several tensors.
+        grad_tensors: the gradient of each; may be None for tensors of one element.
+        retain_graph: keep what backward needs, so that it can run again.
+
+    Raises:
+        RuntimeError: a tensor requires no gradient, or the graph was freed by an earlier call.
+    """
+    from .tensor import Tensor
+
+    if isinstance(tensors, Tensor):
+        tensors, grad_tensors = [tensors], [grad_tensors]
+    grad_tensors = [None] * len(tensors) if grad_tensors is None else grad_tensors
+    if len(grad_tensors) != len(tensors):
+        raise RuntimeError(f"{len(tensors)} tensors need as many gradients, not {len(grad_tensors)}")
+    work = _Pass(None, retain_graph)
+    for tensor, gradient in zip(tensors, grad_tensors):
+        work.send(tensor._node or tensor, _start(tensor, gradient))
+    work.run()
+
+
+def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], grad_outputs: Any = None,
+         retain_graph: bool = False, allow_unused: bool = False) -> tuple[Tensor | None, ...]:
+    """The gradients of ``outputs`` with respect to ``inputs``, returned instead of added to ``.grad``.
+
+    Raises:
+        RuntimeError: an input was not used and ``allow_unused`` is False.
+    """
+    from .tensor import Tensor
+
+    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    given = [None] * len(outputs) if grad_outputs is None else (
+        [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs))
+    sources = [x._node or x for x in inputs]
+    work = _Pass({id(s): i for i, s in enumerate(sources)}, retain_graph)
+    for tensor, gradient in zip(outputs, given):
+        work.send(tensor._node or tensor, _start(tensor, gradient))
+    work.run()
+    results = []
+    for i, source in enumerate(sources):
+        found = work.results.get(id(source))
+        if found is None and not allow_unused:
+            raise RuntimeError(f"input {i} was not used to make the outputs; allow_unused=True returns None for it")
+        results.append(None if found is None else Tensor._wrap(found))
+    return tuple(results)
+

@@ -1,0 +1,154 @@
+"""Functions that make tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+from .dtypes import DType, Scalar, as_dtype, float32, int64
+from .opencl import Device
+from .opencl import device as find_device
+from .ops import elementwise, random
+from .ops.array import Shape
+from .ops.array import empty as empty_array
+from .random import Generator, default_generator
+from .tensor import Tensor, tensor
+
+Where = Device | str | int | None
+
+
+def _shape(sizes: tuple[Any, ...]) -> Shape:
+    listed = sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int | np.integer) else sizes
+    shape = tuple(int(n) for n in listed)
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"sizes cannot be negative: {shape}")
+    return shape
+
+
+def full(size: Any, fill_value: Scalar, *, dtype: Any = None, device: Where = None,
+         requires_grad: bool = False) -> Tensor:
+    """A tensor with the same number everywhere; its type is that of the number unless ``dtype`` is given."""
+    shape = _shape((size,))
+    kind = dtypes.of_scalar(fill_value) if dtype is None else as_dtype(dtype)
+    return Tensor._wrap(elementwise.full(find_device(device), shape, fill_value, kind)).requires_grad_(requires_grad)
+
+
+def zeros(*size: Any, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of zeros, float32 by default."""
+    return full(_shape(size), 0, dtype=dtype or float32, device=device, requires_grad=requires_grad)
+
+
+def ones(*size: Any, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of ones, float32 by default."""
+    return full(_shape(size), 1, dtype=dtype or float32, device=device, requires_grad=requires_grad)
+
+
+def empty(*size: Any, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
+    """A tensor whose elements are whatever the memory holds."""
+    array = empty_array(find_device(device), _shape(size), as_dtype(dtype or float32))
+    return Tensor._wrap(array).requires_grad_(requires_grad)
+
+
+def full_like(x: Tensor, fill_value: Scalar, *, dtype: Any = None, device: Where = None,
+              requires_grad: bool = False) -> Tensor:
+    """A tensor of the same shape, type and device with the same number everywhere."""
+    return full(x.shape, fill_value, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+
+
+def zeros_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of the same shape, type and device."""
+    return full_like(x, 0, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def ones_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
+    """Ones of the same shape, type and device."""
+    return full_like(x, 1, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def empty_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
+    """Uninitialised memory of the same shape, type and device."""
+    return empty(x.shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+
+
+def arange(start: Scalar, end: Scalar | None = None, step: Scalar = 1, *, dtype: Any = None, device: Where = None,
+           requires_grad: bool = False) -> Tensor:
+    """Numbers from ``start`` (0 if only one is given) up to, not including, ``end``."""
+    first, last = (0, start) if end is None else (start, end)
+    if step == 0:
+        raise RuntimeError("the step of arange must not be 0")
+    whole = all(isinstance(v, int) for v in (first, last, step))
+    kind = as_dtype(dtype) if dtype is not None else int64 if whole else float32
+    values = np.arange(first, last, step).astype(kind.numpy)
+    return tensor(values, device=device, requires_grad=requires_grad)
+
+
+def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device: Where = None,
+             requires_grad: bool = False) -> Tensor:
+    """``steps`` numbers at equal distances from ``start`` to ``end``, both included."""
+    values = np.linspace(start, end, steps).astype(as_dtype(dtype or float32).numpy)
+    return tensor(values, device=device, requires_grad=requires_grad)
+
+
+def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Where = None,
+        requires_grad: bool = False) -> Tensor:
+    """A matrix with ones on the diagonal."""
+    values = np.eye(n, m, dtype=as_dtype(dtype or float32).numpy)
+    return tensor(values, device=device, requires_grad=requires_grad)
+
+
+def from_numpy(array: np.ndarray) -> Tensor:
+    """A tensor with a copy of a NumPy array (device memory cannot share the host's)."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"expected a NumPy array, not {type(array).__name__}")
+    return tensor(array)
+
+
+def _drawn(shape: Shape, dtype: Any, device: Where, default: DType = float32) -> Any:
+    return empty_array(find_device(device), shape, as_dtype(dtype or default))
+
+
+def rand(*size: Any, generator: Generator | None = None, dtype: Any = None, device: Where = None,
+         requires_grad: bool = False) -> Tensor:
+    """Numbers drawn uniformly from [0, 1)."""
+    key = (generator or default_generator).stream()
+    return Tensor._wrap(random.uniform(_drawn(_shape(size), dtype, device), key, 0.0, 1.0)).requires_grad_(
+        requires_grad)
+
+
+def randn(*size: Any, generator: Generator | None = None, dtype: Any = None, device: Where = None,
+          requires_grad: bool = False) -> Tensor:
+    """Numbers drawn from the standard normal distribution."""
+    key = (generator or default_generator).stream()
+    return Tensor._wrap(random.normal(_drawn(_shape(size), dtype, device), key, 0.0, 1.0)).requires_grad_(
+        requires_grad)
+
+
+def rand_like(x: Tensor, *, dtype: Any = None, device: Where = None) -> Tensor:
+    """Uniform numbers in the shape of another tensor."""
+    return rand(x.shape, dtype=dtype or x.dtype, device=device or x.device)
+
+
+def randn_like(x: Tensor, *, dtype: Any = None, device: Where = None) -> Tensor:
+    """Normal numbers in the shape of another tensor."""
+    return randn(x.shape, dtype=dtype or x.dtype, device=device or x.device)
+
+
+def randint(low: int, high: int | None = None, size: Any = (), *, generator: Generator | None = None,
+            dtype: Any = None, device: Where = None) -> Tensor:
+    """Integers drawn from [low, high), or from [0, low) when only one bound is given with ``size``."""
+    if not isinstance(high, int):
+        if high is not None:
+            size = high
+        low, high = 0, low
+    if high <= low:
+        raise RuntimeError(f"randint needs low < high, got {low} and {high}")
+    key = (generator or default_generator).stream()
+    return Tensor._wrap(random.integers(_drawn(_shape((size,)), dtype, device, int64), key, low, high))
+
+
+def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Where = None) -> Tensor:
+    """The integers from 0 to n - 1 in random order."""
+    values = (generator or default_generator).host_rng().permutation(n)
+    return tensor(values.astype(as_dtype(dtype or int64).numpy), device=device)

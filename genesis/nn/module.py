@@ -1,0 +1,330 @@
+"""Module: the base class of layers and models."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from ..dtypes import DType, as_dtype
+from ..opencl import Device
+from ..opencl import device as find_device
+from ..tensor import Tensor, tensor
+from .parameter import Parameter
+
+T = TypeVar("T", bound="Module")
+
+
+class IncompatibleKeys(NamedTuple):
+    """What :meth:`Module.load_state_dict` did not find, and what it had no use for."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class Module:
+    """Base class of everything with parameters.
+
+    Parameters and modules assigned as attributes are registered under the attribute's name; ``forward`` computes.
+
+    Example:
+        >>> class Net(genesis.nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.fc = genesis.nn.Linear(4, 2)
+        ...     def forward(self, x):
+        ...         return self.fc(x).relu()
+        >>> [name for name, _ in Net().named_parameters()]
+        ['fc.weight', 'fc.bias']
+    """
+
+    training: bool
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "training", True)
+        object.__setattr__(self, "_parameters", OrderedDict())
+        object.__setattr__(self, "_buffers", OrderedDict())
+        object.__setattr__(self, "_modules", OrderedDict())
+        object.__setattr__(self, "_transient", set())
+        object.__setattr__(self, "_forward_hooks", OrderedDict())
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output; defined by every subclass."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward()")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        result = self.forward(*args, **kwargs)
+        for hook in list(self._forward_hooks.values()):
+            changed = hook(self, args, result)
+            if changed is not None:
+                result = changed
+        return result
+
+    def register_forward_hook(self, hook: Callable[[Module, Any, Any], Any]) -> Callable[[], None]:
+        """Call ``hook(module, args, output)`` after each forward; returns a function that removes it."""
+        key = object()
+        self._forward_hooks[key] = hook
+        return lambda: self._forward_hooks.pop(key, None) and None
+
+    # Registration ----------------------------------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "_modules" not in self.__dict__:
+            if isinstance(value, Parameter | Module):
+                raise AttributeError(f"call super().__init__() before assigning {name!r}")
+            object.__setattr__(self, name, value)
+            return
+        stores = (self._parameters, self._modules, self._buffers)
+        home: dict[str, Any] | None = None
+        if isinstance(value, Parameter):
+            home = self._parameters
+        elif isinstance(value, Module):
+            home = self._modules
+        elif name in self._parameters:
+            if value is not None:
+                raise TypeError(f"{name!r} is a parameter; it can be replaced by a Parameter or None, not by "
+                                f"{type(value).__name__}")
+            home = self._parameters
+        elif name in self._modules and value is None:
+            home = self._modules
+        elif name in self._buffers and (value is None or isinstance(value, Tensor)):
+            home = self._buffers
+        for store in stores:
+            if store is not home:
+                store.pop(name, None)
+        if home is None:
+            object.__setattr__(self, name, value)
+        else:
+            self.__dict__.pop(name, None)
+            home[name] = value
+
+    def __getattr__(self, name: str) -> Any:
+        for store in ("_parameters", "_buffers", "_modules"):
+            held = self.__dict__.get(store)
+            if held is not None and name in held:
+                return held[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        for store in (self._parameters, self._buffers, self._modules):
+            if name in store:
+                del store[name]
+                return
+        object.__delattr__(self, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._parameters, *self._buffers, *self._modules})
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Register a parameter, or None as a place for one."""
+        self._check_name(name)
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(f"{name!r} must be a Parameter or None, not {type(param).__name__}")
+        self._parameters[name] = param
+
+    def register_buffer(self, name: str, value: Tensor | None, persistent: bool = True) -> None:
+        """Register a tensor that is part of the state but is not trained, such as a running mean."""
+        self._check_name(name)
+        if value is not None and not isinstance(value, Tensor):
+            raise TypeError(f"{name!r} must be a Tensor or None, not {type(value).__name__}")
+        self._buffers[name] = value
+        if not persistent:
+            self._transient.add(name)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Register a module under a name."""
+        self._check_name(name)
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"{name!r} must be a Module or None, not {type(module).__name__}")
+        self._modules[name] = module
+
+    register_module = add_module
+
+    def _check_name(self, name: str) -> None:
+        if not name or "." in name:
+            raise KeyError(f"a name must not be empty or hold a dot: {name!r}")
+        if name in self.__dict__:
+            raise KeyError(f"{type(self).__name__} already has an attribute {name!r}")
+
+    # Walking ---------------------------------------------------------------------------------------------------
+
+    def named_modules(self, prefix: str = "", memo: set[int] | None = None) -> Iterator[tuple[str, Module]]:
+        """This module and all below it, each once, with their names."""
+        memo = set() if memo is None else memo
+        if id(self) in memo:
+            return
+        memo.add(id(self))
+        yield prefix, self
+        for name, module in self._modules.items():
+            if module is not None:
+                yield from module.named_modules(f"{prefix}.{name}" if prefix else name, memo)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly below, with their names."""
+        seen: set[int] = set()
+        for name, module in self._modules.items():
+            if module is not None and id(module) not in seen:
+                seen.add(id(module))
+                yield name, module
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly below."""
+        return (module for _, module in self.named_children())
+
+    def _named(self, store: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
+            for name, value in getattr(module, store).items():
+                if value is not None and id(value) not in seen:
+                    seen.add(id(value))
+                    yield f"{path}.{name}" if path else name, value
+
+    def named_parameters(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with their names; one that is shared appears once."""
+        return self._named("_parameters", prefix, recurse)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """All parameters, each once."""
+        return (p for _, p in self.named_parameters(recurse=recurse))
+
+    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
+        """All buffers with their names."""
+        return self._named("_buffers", prefix, recurse)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """All buffers."""
+        return (b for _, b in self.named_buffers(recurse=recurse))
+
+    def get_submodule(self, target: str) -> Module:
+        """The module under a dotted name."""
+        module = self
+        for name in target.split(".") if target else []:
+            found = module._modules.get(name)
+            if found is None:
+                raise AttributeError(f"{type(module).__name__} has no module {name!r} (looking for {target!r})")
+            module = found
+        return module
+
+    # Modes and moves -------------------------------------------------------------------------------------------
+
+    def train(self: T, mode: bool = True) -> T:
+        """Set training mode here and below; it matters to layers such as dropout."""
+        for module in self.modules():
+            object.__setattr__(module, "training", bool(mode))
+        return self
+
+    def eval(self: T) -> T:
+        """The same as ``train(False)``."""
+        return self.train(False)
+
+    def requires_grad_(self: T, requires_grad: bool = True) -> T:
+        """Set whether the parameters require gradients."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clear the gradients of all parameters."""
+        for parameter in self.parameters():
+            if set_to_none:
+                parameter.grad = None
+            elif parameter.grad is not None:
+                parameter.grad.zero_()
+
+    def apply(self: T, fn: Callable[[Module], Any]) -> T:
+        """Call a function on every module, those below first."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    def to(self: T, *args: Any, dtype: DType | None = None, device: Device | str | None = None) -> T:
+        """Move to a device, or convert floating-point parameters and buffers to a type; in place.
+
+        Parameters stay the same objects, so an optimizer made before goes on updating them.
+        """
+        for arg in args:
+            if isinstance(arg, DType) or arg is float:
+                dtype = as_dtype(arg)
+            else:
+                device = arg.device if isinstance(arg, Tensor) else arg
+        where = None if device is None else find_device(device)
+        for module in self.modules():
+            for store in (module._parameters, module._buffers):
+                for value in store.values():
+                    if value is not None:
+                        kind = dtype if value.is_floating_point() else None
+                        moved = value.detach().to(dtype=kind, device=where)
+                        if moved._array is not value._array:
+                            gradient = value.grad
+                            value.grad = None
+                            value._rebind(moved._array)
+                            if gradient is not None:
+                                value.grad = gradient.to(dtype=kind, device=where)
+        return self
+
+    def float(self: T) -> T:
+        """Parameters and buffers as float32."""
+        return self.to(dtype=as_dtype(float))
+
+    # State -----------------------------------------------------------------------------------------------------
+
+    def _entries(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        for name, value in self._parameters.items():
+            if value is not None:
+                yield prefix + name, value
+        for name, value in self._buffers.items():
+            if value is not None and name not in self._transient:
+                yield prefix + name, value
+        for name, module in self._modules.items():
+            if module is not None:
+                yield from module._entries(f"{prefix}{name}.")
+
+    def state_dict(self) -> OrderedDict[str, Tensor]:
+        """All parameters and persistent buffers by name, sharing their memory (as PyTorch's)."""
+        return OrderedDict((name, value.detach()) for name, value in self._entries())
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+        """Copy values into the existing parameters and buffers.
+
+        Args:
+            state_dict: name -> tensor or NumPy array.
+            strict: whether missing and unexpected names are errors.
+
+        Raises:
+            RuntimeError: listing every missing and unexpected name and every wrong shape; nothing is changed then.
+        """
+        own = dict(self._entries())
+        missing = [name for name in own if name not in state_dict]
+        unexpected = [name for name in state_dict if name not in own]
+        problems = [f"shape of {name}: {tuple(state_dict[name].shape)} given, {tuple(value.shape)} needed"
+                    for name, value in own.items()
+                    if name in state_dict and tuple(state_dict[name].shape) != tuple(value.shape)]
+        if strict:
+            problems += [f"missing: {name}" for name in missing] + [f"unexpected: {name}" for name in unexpected]
+        if problems:
+            raise RuntimeError(f"the state does not fit {type(self).__name__}:\n  " + "\n  ".join(problems))
+        for name, value in own.items():
+            if name in state_dict:
+                source = state_dict[name]
+                if not isinstance(source, Tensor):
+                    source = tensor(source, device=value.device)
+                value._assign(source.detach().to(value.device))
+        return IncompatibleKeys(missing, unexpected)
+
+    # Printing --------------------------------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """What to print between the parentheses."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines = [f"({name}): " + repr(module).replace("\n", "\n  ") for name, module in self._modules.items()]
+        extra = self.extra_repr()
+        if not lines:
+            return f"{type(self).__name__}({extra})"
+        return f"{type(self).__name__}({extra}\n  " + "\n  ".join(lines) + "\n)"

@@ -1,0 +1,106 @@
+"""The norm of many gradients together: the host half of ``cl/optim/grad_norm.cl``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..dtypes import DType, float32, float64
+from ..opencl import CHUNK, Buffer, Device
+from .array import Array, empty
+
+
+class Gradients(NamedTuple):
+    """Gradients in one piece of memory: a flat buffer of an arena with its rows, or one contiguous array.
+
+    Attributes:
+        array: the elements.
+        rows: one int32 a chunk, -1 for chunks that do not take part; None when all do.
+    """
+
+    array: Array
+    rows: Buffer | None
+
+    @property
+    def chunks(self) -> int:
+        """Number of chunks."""
+        return -(-self.array.size // CHUNK)
+
+
+def _kind(p: float) -> int:
+    return 0 if p == math.inf else int(p) if p in (1, 2) else 3
+
+
+def _defines(device: Device, dtype: DType, p: float) -> tuple[tuple[str, Any], ...]:
+    group = 1 if device.type == "cpu" else 256
+    wide = dtype is float64
+    width = 1 if group > 1 else 8 if wide else 16
+    defines: tuple[tuple[str, Any], ...] = (
+        ("GRAD", dtype.name), ("KIND", _kind(p)), ("GROUP", group), ("WIDTH", width), ("CHUNK", CHUNK))
+    return (*defines, ("REAL64", 1)) if wide else defines
+
+
+def partial_norms(parts: Sequence[Gradients], p: float) -> Array | None:
+    """One sum of powers (or maximum) for each chunk of all parts; None when there are no elements.
+
+    All parts lie on one device; parts of float64 and of other types cannot be mixed.
+    """
+    parts = [part for part in parts if part.array.size]
+    if not parts:
+        return None
+    device = parts[0].array.device
+    real = float64 if parts[0].array.dtype is float64 else float32
+    partial = empty(device, (sum(part.chunks for part in parts),), real)
+    at = 0
+    for part in parts:
+        g = part.array
+        defines = _defines(device, g.dtype, p)
+        group = dict(defines)["GROUP"]
+        kernel = device.programs.kernel("optim/grad_norm.cl", "partial_norm", "PllPiPlf", defines)
+        rows = g.buffer if part.rows is None else part.rows
+        kernel((part.chunks * group,), (group,), g.buffer.handle, g.offset, g.size, rows.handle,
+               int(part.rows is not None), partial.buffer.handle, at, 0.0 if p == math.inf else p)
+        at += part.chunks
+    return partial
+
+
+def finish(partial: Array, control: Buffer, norm: Buffer, p: float, max_norm: float, inverse_scale: float) -> None:
+    """Join partial sums on the device: write the norm, the clip coefficient and whether to skip.
+
+    Args:
+        partial: what :func:`partial_norms` gave.
+        control: three floats: factor of the gradients, 1 to skip the step, steps skipped so far (counted up).
+        norm: one float.
+        max_norm: limit of the norm; infinite for none.
+        inverse_scale: what the gradients are multiplied by first: one over the loss scale.
+    """
+    device = partial.device
+    defines = _defines(device, partial.dtype, p)
+    group = dict(defines)["GROUP"]
+    kernel = device.programs.kernel("optim/grad_norm.cl", "finish_norm", "PlPPfff", defines)
+    kernel((group,), (group,), partial.buffer.handle, partial.size, control.handle, norm.handle,
+           0.0 if p == math.inf else p, max_norm, inverse_scale)
+
+
+def join_on_host(partials: Sequence[np.ndarray], p: float) -> float:
+    """The norm from the partial sums of all devices and types, joined in float64."""
+    joined = np.concatenate([np.zeros(1), *(x.astype(np.float64).ravel() for x in partials)])
+    if p == math.inf:
+        return float(joined.max())       # a NaN stays
+    return float(joined.sum() ** (1 / p))
+
+
+def scale(parts: Sequence[Gradients], factor: float, bound: float = math.inf) -> None:
+    """Multiply gradients by a factor and limit them to [-bound, bound], in place."""
+    for part in parts:
+        g = part.array
+        if g.size:
+            kernel = g.device.programs.kernel("optim/grad_norm.cl", "scale", "PllPiff", _defines(g.device, g.dtype, 2))
+            rows = g.buffer if part.rows is None else part.rows
+            local = 256
+            kernel((-(-g.size // local) * local,), (local,), g.buffer.handle, g.offset, g.size, rows.handle,
+                   int(part.rows is not None), factor, bound)
+            g.version.count += 1

@@ -1,0 +1,64 @@
+"""What an operation is to autograd: a forward on arrays, a backward on gradients, and what is kept between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import GenesisError
+from .array import Array
+
+
+class Context:
+    """What an operation's forward keeps for its backward.
+
+    Attributes:
+        needs: for each input, whether it needs a gradient.
+        targets: for each input, an array into which backward may write that input's gradient instead of into a new
+            one; None where there is none. Returning the array itself says that it was used.
+    """
+
+    def __init__(self, needs: tuple[bool, ...]):
+        self.needs = needs
+        self.targets: tuple[Array | None, ...] = (None,) * len(needs)
+        self._saved: tuple[Any, ...] = ()
+        self._versions: tuple[int, ...] = ()
+
+    def __getattr__(self, name: str) -> Any:       # operations keep plain values under names of their own
+        raise AttributeError(f"forward did not keep {name!r}")
+
+    def save(self, *values: Any) -> None:
+        """Keep arrays (and numbers) for backward, which raises if an array is changed in place meanwhile."""
+        self._saved = values
+        self._versions = tuple(v.version.now if isinstance(v, Array) else 0 for v in values)
+
+    @property
+    def saved(self) -> tuple[Any, ...]:
+        """What was saved."""
+        for value, version in zip(self._saved, self._versions):
+            if isinstance(value, Array) and value.version.now != version:
+                raise GenesisError(
+                    f"a tensor of shape {value.shape} that backward needs was changed in place after it was used "
+                    f"({value.version.now - version} times); use an operation that makes a new tensor, or clone() it")
+        return self._saved
+
+    def clear(self) -> None:
+        """Let go of what was saved."""
+        self._saved = ()
+
+
+class Operation:
+    """Base class: ``forward`` computes an array, ``backward`` the gradients of the inputs.
+
+    ``forward(ctx, *inputs, **options)`` gets arrays and plain numbers. ``backward(ctx, g)`` gets the gradient of the
+    result and returns one gradient an input (None for those that need none), or a bare one for a single input.
+    """
+
+    @classmethod
+    def forward(cls, ctx: Context, *inputs: Any, **options: Any) -> Array:
+        """Compute the result."""
+        raise NotImplementedError
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Any:
+        """Compute the inputs' gradients."""
+        raise NotImplementedError

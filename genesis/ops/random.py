@@ -1,0 +1,65 @@
+"""Arrays of random numbers: the host half of ``cl/ops/random.cl``.
+
+Every function takes ``(seed, stream)``; a stream is used for one call only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import dtypes
+from .array import Array, empty
+from .elementwise import contiguous
+from .operation import Context, Operation
+
+
+def _fill(name: str, out: Array, key: tuple[int, int], parameters: str, *values: Any) -> Array:
+    if out.size:
+        seed, stream = key
+        kernel = out.device.programs.kernel("ops/random.cl", name, f"PllLL{parameters}", _defines(out))
+        kernel((-(-out.size // 4),), None, out.buffer.handle, out.offset, out.size, stream, seed, *values)
+    return out
+
+
+def _defines(x: Array) -> tuple[tuple[str, Any], ...]:
+    return (("TYPE", x.dtype.name), ("REAL64", 1)) if x.dtype is dtypes.float64 else (("TYPE", x.dtype.name),)
+
+
+def uniform(out: Array, key: tuple[int, int], low: float, high: float) -> Array:
+    """Fill a contiguous array uniformly from [low, high)."""
+    return _fill("uniform", out, key, "ff", low, high)
+
+
+def normal(out: Array, key: tuple[int, int], mean: float, deviation: float) -> Array:
+    """Fill a contiguous array from a normal distribution."""
+    return _fill("normal", out, key, "ff", mean, deviation)
+
+
+def integers(out: Array, key: tuple[int, int], low: int, high: int) -> Array:
+    """Fill a contiguous array with integers from [low, high)."""
+    return _fill("integers", out, key, "lL", low, high - low)
+
+
+class Dropout(Operation):
+    """Zero elements with probability ``p`` and scale the rest by ``1 / (1 - p)``; no mask is stored."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, *, p: float, key: tuple[int, int]) -> Array:
+        """Drop."""
+        ctx.p, ctx.key = p, key
+        return cls._apply(x, p, key)
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Array:
+        """The same elements are dropped again."""
+        return cls._apply(g, ctx.p, ctx.key)
+
+    @staticmethod
+    def _apply(x: Array, p: float, key: tuple[int, int]) -> Array:
+        x = contiguous(x)
+        out = empty(x.device, x.shape, x.dtype)
+        if x.size:
+            seed, stream = key
+            kernel = x.device.programs.kernel("ops/random.cl", "dropout", "PlPlLLf", _defines(x))
+            kernel((-(-x.size // 4),), None, x.buffer.handle, x.offset, out.buffer.handle, x.size, stream, seed, p)
+        return out

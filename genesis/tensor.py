@@ -1,0 +1,518 @@
+"""Tensor: an array on a device, with its gradient."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
+from typing import Any, Protocol
+
+import numpy as np
+
+from . import autograd, dtypes
+from .autograd import Node, apply
+from .dtypes import DType, Scalar, as_dtype
+from .indexing import get_item, set_item
+from .opencl import Device, default_device
+from .opencl import device as find_device
+from .ops import elementwise
+from .ops.array import Array, contiguous_strides, download, upload
+from .ops.elementwise import Cast, Copy
+from .tensor_math import TensorMath
+
+
+class Slot(Protocol):
+    """A place for a tensor's gradient outside the tensor: an optimizer's arena keeps one a parameter."""
+
+    def grad(self, owner: Tensor) -> Tensor | None:
+        """The gradient as a tensor; None when there is none."""
+
+    def set_grad(self, owner: Tensor, value: Tensor | None) -> None:
+        """Replace the gradient."""
+
+    def target(self, owner: Tensor) -> Array | None:
+        """Memory that backward may write the first gradient into; None when it has to be added."""
+
+    def accumulate(self, owner: Tensor, g: Array, written: bool) -> None:
+        """Add a gradient; ``written`` says that it is in :meth:`target`'s memory already."""
+
+    def moved(self, owner: Tensor) -> None:
+        """The tensor's data now lies elsewhere."""
+
+
+class Size(tuple[int, ...]):
+    """The shape of a tensor: a tuple with :meth:`numel`."""
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return int(np.prod(self, dtype=np.int64)) if self else 1
+
+    def __repr__(self) -> str:
+        return f"genesis.Size({list(self)})"
+
+
+class Tensor(TensorMath):
+    """An n-dimensional array of elements of one type on an OpenCL device, which can record its history.
+
+    Make one with :func:`genesis.tensor`, :func:`genesis.zeros` and their kin. Operations follow PyTorch's names and
+    rules. They are enqueued and run later; reading a value (``item``, ``numpy``, printing) waits for the device.
+
+    Attributes:
+        requires_grad: whether gradients are computed for it.
+    """
+
+    __slots__ = ("__weakref__", "_array", "_grad", "_hooks", "_node", "_retains", "_slot", "requires_grad")
+    __array_priority__ = 1000
+
+    _array: Array
+    _grad: Tensor | None
+    _node: Node | None
+    _slot: Slot | None
+
+    def __init__(self, data: Any, dtype: DType | None = None, device: Device | str | None = None,
+                 requires_grad: bool = False):
+        other = data if isinstance(data, Tensor) else tensor(data, dtype=dtype, device=device)
+        self._setup(other._array, None, requires_grad)
+
+    def _setup(self, array: Array, node: Node | None, requires_grad: bool) -> None:
+        self._array = array
+        self._node = node
+        self._grad = None
+        self._slot = None
+        self._hooks: list[Callable[[Tensor], Tensor | None]] | None = None
+        self._retains = False
+        if requires_grad and not array.dtype.is_floating_point:
+            raise RuntimeError(f"only floating-point tensors can require gradients, not {array.dtype}")
+        self.requires_grad = requires_grad
+
+    @classmethod
+    def _wrap(cls, array: Array, node: Node | None = None) -> Tensor:
+        self = Tensor.__new__(Tensor)
+        self._array = array
+        self._node = node
+        self._grad = self._slot = self._hooks = None
+        self._retains = False
+        self.requires_grad = node is not None
+        return self
+
+    # What it is ------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Size:
+        """Sizes of the dimensions."""
+        return Size(self._array.shape)
+
+    @property
+    def dtype(self) -> DType:
+        """Element type."""
+        return self._array.dtype
+
+    @property
+    def device(self) -> Device:
+        """The device that holds it."""
+        return self._array.buffer.device
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self._array.shape)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was made by the user rather than by a recorded operation."""
+        return self._node is None
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The recorded operation that made it."""
+        return self._node
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes an element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self._array.nbytes
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one dimension."""
+        return self.shape if dim is None else self.shape[dim]
+
+    def dim(self) -> int:
+        """Number of dimensions."""
+        return self.ndim
+
+    def numel(self) -> int:
+        """Number of elements."""
+        return self._array.size
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Strides in elements, or that of one dimension."""
+        return self._array.strides if dim is None else self._array.strides[dim]
+
+    def storage_offset(self) -> int:
+        """Position of the first element in its buffer."""
+        return self._array.offset
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie row by row without gaps."""
+        return self._array.is_contiguous()
+
+    def is_floating_point(self) -> bool:
+        """Whether the element type is a floating-point type."""
+        return self.dtype.is_floating_point
+
+    def __len__(self) -> int:
+        if not self._array.shape:
+            raise TypeError("a 0-d tensor has no len()")
+        return self._array.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self._array.shape:
+            raise TypeError("a 0-d tensor cannot be iterated over")
+        return (self[i] for i in range(len(self)))
+
+    # Data and gradient -----------------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory without history. Assigning replaces the memory and keeps the tensor's identity."""
+        return Tensor._wrap(self._array)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"data must be a Tensor, not {type(value).__name__}")
+        self._rebind(value._array)
+
+    def _rebind(self, array: Array) -> None:
+        """Let the tensor, which stays the same object, look at other memory."""
+        slot = self._slot
+        before = self._array
+        self._array = array
+        if slot is not None and (array.buffer is not before.buffer or array.offset != before.offset):
+            slot.moved(self)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that backward has added up; None before."""
+        return self._grad if self._slot is None else self._slot.grad(self)
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"grad must be a Tensor or None, not {type(value).__name__}")
+            for name in ("shape", "dtype", "device"):
+                mine, its = getattr(self, name), getattr(value, name)
+                if mine != its:
+                    mine, its = (tuple(mine), tuple(its)) if name == "shape" else (mine, its)
+                    raise RuntimeError(f"a gradient must have the tensor's {name} {mine}, not {its}")
+        if self._slot is None:
+            self._grad = value
+        else:
+            self._slot.set_grad(self, value)
+
+    @grad.deleter
+    def grad(self) -> None:
+        self.grad = None
+
+    def _grad_target(self) -> Array | None:
+        return None if self._slot is None or self._hooks else self._slot.target(self)
+
+    def _accumulate_grad(self, g: Array, written: bool) -> None:
+        if self._slot is not None:
+            self._slot.accumulate(self, g, written)
+        elif self._grad is None:
+            self._grad = Tensor._wrap(elementwise.copy(g, self.dtype))
+        else:
+            into = self._grad._array
+            elementwise.run("add", [into, g], into.dtype, out=into)
+
+    def backward(self, gradient: Tensor | None = None, retain_graph: bool = False) -> None:
+        """Compute the gradients of everything this tensor was made from; see :func:`genesis.autograd.backward`."""
+        autograd.backward(self, gradient, retain_graph)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set ``requires_grad``; returns the tensor."""
+        if self._node is not None and not requires_grad:
+            raise RuntimeError("only leaves can stop requiring gradients; use detach()")
+        if requires_grad and not self.dtype.is_floating_point:
+            raise RuntimeError(f"only floating-point tensors can require gradients, not {self.dtype}")
+        self.requires_grad = requires_grad
+        return self
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+        """Call ``hook(gradient)`` when the tensor's gradient is computed; what it returns replaces the gradient.
+
+        Returns a function that removes the hook.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("a tensor that requires no gradient never calls a hook")
+        if self._node is not None:
+            hooks = self._node.hooks = self._node.hooks or []
+        else:
+            hooks = self._hooks = self._hooks or []
+        hooks.append(hook)
+        return lambda: hooks.remove(hook) if hook in hooks else None
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of a tensor that is not a leaf in ``.grad``."""
+        if self._node is not None and not self._retains:
+            self._retains = True
+            reference = weakref.ref(self)     # the node must not keep alive the tensor that keeps it
+
+            def keep(g: Tensor) -> None:
+                tensor = reference()
+                if tensor is not None:
+                    tensor._grad = g if tensor._grad is None else tensor._grad + g
+
+            self.register_hook(keep)
+
+    def detach(self) -> Tensor:
+        """The same memory without history."""
+        return Tensor._wrap(self._array)
+
+    def clone(self) -> Tensor:
+        """A copy; gradients flow through."""
+        return apply(Copy, self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self._node is not None:
+            raise RuntimeError("only leaves can be deep-copied; use clone() or detach()")
+        result = type(self).__new__(type(self))
+        result._setup(elementwise.copy(self._array), None, self.requires_grad)
+        memo[id(self)] = result
+        result._grad = deepcopy(self.grad, memo)
+        return result
+
+    def contiguous(self) -> Tensor:
+        """The tensor itself when its elements lie row by row, else a copy that does."""
+        return self if self._array.is_contiguous() else apply(Copy, self)
+
+    # Conversion ------------------------------------------------------------------------------------------------
+
+    def to(self, *args: Any, dtype: DType | None = None, device: Device | str | None = None,
+           copy: bool = False) -> Tensor:
+        """Convert: ``to(dtype)``, ``to(device)``, ``to(device, dtype)`` or ``to(other_tensor)``.
+
+        Returns the tensor itself when nothing changes, unless ``copy`` is True.
+        """
+        for arg in args:
+            if isinstance(arg, Tensor):
+                dtype, device = arg.dtype, arg.device
+            elif isinstance(arg, DType) or arg in (float, int, bool):
+                dtype = as_dtype(arg)
+            else:
+                device = arg
+        result = self
+        where = self.device if device is None else find_device(device)
+        if where is not self.device:
+            result = _transfer(self, where)
+        wanted = result.dtype if dtype is None else as_dtype(dtype)
+        if wanted is not result.dtype:
+            result = apply(Cast, result, dtype=wanted)
+        return result.clone() if copy and result is self else result
+
+    def type(self, dtype: DType) -> Tensor:
+        """Convert to another element type."""
+        return self.to(dtype=as_dtype(dtype))
+
+    def float(self) -> Tensor:
+        """As float32."""
+        return self.to(dtypes.float32)
+
+    def double(self) -> Tensor:
+        """As float64."""
+        return self.to(dtypes.float64)
+
+    def half(self) -> Tensor:
+        """As float16."""
+        return self.to(dtypes.float16)
+
+    def bfloat16(self) -> Tensor:
+        """As bfloat16."""
+        return self.to(dtypes.bfloat16)
+
+    def long(self) -> Tensor:
+        """As int64."""
+        return self.to(dtypes.int64)
+
+    def int(self) -> Tensor:
+        """As int32."""
+        return self.to(dtypes.int32)
+
+    def bool(self) -> Tensor:
+        """As booleans: whether each element is not 0."""
+        return self.to(dtypes.bool_)
+
+    def cpu(self) -> Tensor:
+        """On the CPU device; use :meth:`numpy` to get the values on the host."""
+        return self.to(device="cpu")
+
+    def item(self) -> Any:
+        """The value of a one-element tensor as a Python number; waits for the device."""
+        if self._array.size != 1:
+            raise RuntimeError(f"item() needs a tensor of one element; this one has shape {tuple(self.shape)}")
+        return self.detach().numpy().reshape(-1)[0].item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return self.detach().numpy().tolist()
+
+    def numpy(self) -> np.ndarray:
+        """A NumPy copy of the values (bfloat16 as ``ml_dtypes.bfloat16``); waits for the device."""
+        if self.requires_grad:
+            raise RuntimeError("numpy() would lose the history of a tensor that requires gradients; call detach() first")
+        return download(elementwise.contiguous(self._array))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        values = self.detach().numpy()
+        return values if dtype is None else values.astype(dtype)
+
+    def __float__(self) -> Any:
+        return float(self.item())
+
+    def __int__(self) -> Any:
+        return int(self.item())
+
+    def __index__(self) -> Any:
+        if self.dtype.is_floating_point or self._array.size != 1:
+            raise TypeError("only integer tensors of one element can be used as an index")
+        return int(self.item())
+
+    def __bool__(self) -> Any:
+        if self._array.size != 1:
+            raise RuntimeError(f"the truth of a tensor of shape {tuple(self.shape)} is ambiguous; use any() or all()")
+        return bool(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self.ndim == 0 and spec else str(self)
+
+    def __repr__(self) -> str:
+        values = self.detach().numpy()
+        if self.dtype is dtypes.bfloat16:
+            values = values.astype(np.float32)
+        text = np.array2string(values, separator=", ", prefix="tensor(", threshold=1000, edgeitems=3, precision=4)
+        if self._array.size == 0:
+            text = f"[], size={tuple(self.shape)}"
+        notes = "" if self.dtype in (dtypes.float32, dtypes.int64, dtypes.bool_) else f", dtype={self.dtype}"
+        if self._node is not None:
+            notes += f", grad_fn={self._node}"
+        elif self.requires_grad:
+            notes += ", requires_grad=True"
+        return f"tensor({text}{notes})"
+
+    def __hash__(self) -> Any:
+        return id(self)
+
+    # Indexing and change in place -------------------------------------------------------------------------------
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return get_item(self, index)
+
+    def __setitem__(self, index: Any, value: Tensor | Scalar | np.ndarray) -> None:
+        self._check_in_place(value)
+        set_item(self, index, value)
+        self._array.version.count += 1
+
+    def _check_in_place(self, *others: Any) -> None:
+        if 0 in self._array.strides and any(n > 1 and s == 0 for n, s in zip(self._array.shape, self._array.strides)):
+            raise RuntimeError("several elements of this expanded tensor are one in memory; clone() it before changing "
+                               "it in place")
+        if not autograd.is_grad_enabled():
+            return
+        if self.requires_grad and self._node is None:
+            raise RuntimeError("a leaf that requires gradients cannot be changed in place; do it in genesis.no_grad()")
+        if self.requires_grad or any(isinstance(x, Tensor) and x.requires_grad for x in others):
+            raise RuntimeError("changing a recorded tensor in place is not supported; use the operation that makes a "
+                               "new tensor, or genesis.no_grad()")
+
+    def _assign(self, value: Tensor | Scalar) -> Tensor:
+        elementwise.assign(self._array, value._array if isinstance(value, Tensor) else value)
+        self._array.version.count += 1
+        return self
+
+    def copy_(self, source: Tensor) -> Tensor:
+        """Overwrite with the values of another tensor, broadcast and converted; it may live on another device."""
+        source = source if isinstance(source, Tensor) else tensor(source, device=self.device)
+        self._check_in_place(source)
+        return self._assign(source.detach().to(self.device))
+
+    def fill_(self, value: Scalar) -> Tensor:
+        """Set every element to a number."""
+        self._check_in_place()
+        return self._assign(value)
+
+    def zero_(self) -> Tensor:
+        """Set every element to 0."""
+        return self.fill_(0)
+
+
+def _transfer(x: Tensor, device: Device) -> Tensor:
+    """A copy on another device, through the host."""
+    if x.requires_grad and autograd.is_grad_enabled():
+        raise RuntimeError("moving a tensor with history to another device is not recorded; call detach() first")
+    return Tensor._wrap(upload(device, x.detach().numpy()))
+
+
+def as_array(data: Any, dtype: DType | None) -> np.ndarray:
+    """Host data as a NumPy array with genesis' defaults: Python floats become float32, ints int64."""
+    if isinstance(data, np.ndarray | np.generic):
+        values = np.asarray(data)
+    else:
+        if isinstance(data, Sequence) and not isinstance(data, str) and any(isinstance(x, Tensor) for x in data):
+            data = [x.detach().numpy() if isinstance(x, Tensor) else x for x in data]
+        try:
+            values = np.asarray(data)
+        except ValueError as error:
+            raise ValueError(f"the nested lists do not form a rectangular array: {error}") from None
+        if dtype is None and values.dtype == np.float64 and not hasattr(data, "__array__"):
+            typed = isinstance(data, list | tuple) and any(isinstance(x, np.ndarray | np.generic) for x in data)
+            dtype = None if typed else dtypes.float32
+    if values.dtype.kind in "OUSV" and values.dtype != dtypes.bfloat16.numpy:
+        raise TypeError(f"cannot make a tensor from {type(data).__name__} with elements of type {values.dtype}")
+    if dtype is not None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return values.astype(dtype.numpy, copy=False)
+    return values
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Device | str | None = None,
+           requires_grad: bool = False) -> Tensor:
+    """A new tensor with a copy of ``data``.
+
+    Args:
+        data: number, nested lists, NumPy array, another tensor or anything with ``__array__``.
+        dtype: element type; by default int64 for Python ints, float32 for floats, bool for bools, else the array's.
+        device: where to put it; the default device if None.
+        requires_grad: whether gradients are to be computed for it.
+
+    Raises:
+        TypeError: the elements have a type that genesis does not know.
+        ValueError: nested lists of unequal lengths.
+
+    Example:
+        >>> genesis.tensor([[1, 2], [3, 4]]).sum()
+        tensor(10)
+    """
+    wanted = None if dtype is None else as_dtype(dtype)
+    where = find_device(device) if device is not None else (
+        data.device if isinstance(data, Tensor) else default_device())
+    if isinstance(data, Tensor):
+        result = data.detach().to(where)
+        result = Tensor._wrap(elementwise.copy(result._array, wanted))
+    else:
+        result = Tensor._wrap(upload(where, as_array(data, wanted)))
+    return result.requires_grad_(requires_grad)
+
+
+def from_array(array: Array) -> Tensor:
+    """A tensor on an array, without copying."""
+    return Tensor._wrap(array)
+
+
+__all__ = ["Size", "Slot", "Tensor", "as_array", "contiguous_strides", "from_array", "tensor"]
