@@ -1,0 +1,125 @@
+// The p-norm of many gradients together, the coefficient that clips it, and whether it is finite.
+//
+// partial_norm    one sum (or maximum) for each chunk of CHUNK elements
+// finish_norm     joins them and decides, on the device
+// scale           multiplies gradients by a number
+//
+// On CPUs a work-item handles a whole chunk with WIDTH running sums; on GPUs (GROUP > 1) a work-group does.
+// Defined by the host (genesis/ops/grad_norm.py): GRAD (storage type), WIDTH, CHUNK, GROUP, and KIND: 1, 2, 0 for the
+// maximum norm, or any other number for a general power.
+#include "types.h"
+#include "reduce.h"
+
+#ifndef GRAD
+#define GRAD float32
+#endif
+#ifndef CHUNK
+#define CHUNK 1024
+#endif
+#ifndef GROUP
+#define GROUP 1
+#endif
+#ifndef KIND
+#define KIND 2
+#endif
+
+#if KIND == 0
+#define POWER(x) fabs(x)
+#define JOIN(a, b) ((b) > (a) || (b) != (b) ? (b) : (a))            // a NaN stays
+#define JOIN_WIDE(a, b) select(a, b, (real_int)((b) > (a) || (b) != (b)))
+#else
+#define JOIN(a, b) ((a) + (b))
+#define JOIN_WIDE(a, b) ((a) + (b))
+#if KIND == 1
+#define POWER(x) fabs(x)
+#elif KIND == 2
+#define POWER(x) ((x) * (x))
+#else
+#define POWER(x) pow(fabs(x), p)
+#endif
+#endif
+#if WIDTH == 1
+#undef JOIN_WIDE
+#define JOIN_WIDE JOIN
+#endif
+
+REDUCE_GROUP(reduce_group, SCALAR, JOIN)
+
+// Global size: chunks * GROUP, local size GROUP. `length` is the number of elements from `at` on; a chunk whose row
+// is -1 counts as zeros. Without rows (a tensor on its own) row_of_chunk is any buffer and use_rows 0.
+kernel void partial_norm(global const STORAGE(GRAD) *grads, long at, long length,
+                         global const int *row_of_chunk, int use_rows,
+                         global SCALAR *partial, long partial_at, float p)
+{
+    const long chunk = get_group_id(0);
+    const long first = chunk * CHUNK, count = min(length - first, (long)CHUNK);
+    global const STORAGE(GRAD) *g = grads + at + first;
+    SCALAR sum = 0;
+    if (!use_rows || row_of_chunk[chunk] >= 0) {
+        long i = 0;
+#if GROUP == 1
+        if (count == CHUNK) {
+            real lanes = 0;
+            for (; i < CHUNK / WIDTH; i++) {
+                const real x = LOAD(GRAD, g, i);
+                lanes = JOIN_WIDE(lanes, POWER(x));
+            }
+            i = CHUNK;
+#if WIDTH == 1
+            sum = lanes;
+#else
+            SCALAR lane[WIDTH];
+            VSTORE(lanes, 0, lane);
+            for (int j = 0; j < WIDTH; j++)
+                sum = JOIN(sum, lane[j]);
+#endif
+        }
+#endif
+        for (i += get_local_id(0); i < count; i += GROUP) {
+            const SCALAR x = LOAD1(GRAD, g, i);
+            sum = JOIN(sum, POWER(x));
+        }
+    }
+#if GROUP > 1
+    local SCALAR scratch[GROUP];
+    sum = reduce_group(sum, scratch);
+#endif
+    if (get_local_id(0) == 0)
+        partial[partial_at + chunk] = sum;
+}
+
+// One work-group. control: [0] factor of the gradients, [1] 1 to skip the step, [2] steps skipped so far.
+kernel void finish_norm(global const SCALAR *partial, long count, global float *control, global float *norm,
+                        float p, float max_norm, float inverse_scale)
+{
+    SCALAR sum = 0;
+    for (long i = get_local_id(0); i < count; i += GROUP)
+        sum = JOIN(sum, partial[i]);
+#if GROUP > 1
+    local SCALAR scratch[GROUP];
+    sum = reduce_group(sum, scratch);
+#endif
+    if (get_local_id(0) > 0) return;
+#if KIND == 2
+    const float total = sqrt(sum) * inverse_scale;
+#elif KIND > 2
+    const float total = pow(sum, 1 / (SCALAR)p) * inverse_scale;
+#else
+    const float total = sum * inverse_scale;
+#endif
+    const int skip = !isfinite(total);
+    norm[0] = total;
+    control[0] = inverse_scale * fmin(1.0f, max_norm / (total + 1e-6f));
+    control[1] = skip;
+    control[2] += skip;
+}
+
+// grads[at + i] *= factor, and limited to [-bound, bound]. Global size: elements, rounded up.
+kernel void scale(global STORAGE(GRAD) *grads, long at, long length, global const int *row_of_chunk, int use_rows,
+                  float factor, float bound)
+{
+    const long i = get_global_id(0);
+    if (i >= length || (use_rows && row_of_chunk[i / CHUNK] < 0)) return;
+    const SCALAR x = factor * LOAD1(GRAD, grads, at + i);
+    STORE1(GRAD, grads, at + i, x > bound ? bound : x < -bound ? -bound : x);
+}

@@ -1,0 +1,111 @@
+// The kernel around an optimizer's rule: everything but the formula, for every rule alike.
+//
+// Parameters, gradients and states lie in parallel flat buffers, cut into chunks of CHUNK elements; a tensor starts on
+// a chunk. A work-group handles one chunk, a work-item WIDTH elements of it. `row_of_chunk` says which row of scalars
+// belongs to a chunk; -1: its parameter is not updated. A row holds
+//
+//   [0] weight decay: the coefficient (L2), or the factor 1 - lr * weight_decay (DECOUPLED)
+//   [1] 1, or -1 to maximize
+//   [2] ... the rule's scalars, in the order of its signature
+//
+// Defined by the host (genesis/optim/rule.py):
+//   PARAM, GRAD, STATE    storage types          STATES      number of state buffers, 0 to 4
+//   CALL                  the call of the rule   ROW         values in a row
+//   WIDTH, CHUNK          elements a work-item, a work-group
+//   CONTROL               read the gradient's factor and the decision to skip from `control`
+//   CANDIDATES            with CONTROL: rows a chunk can choose from, for 0, 1, ... steps skipped unknown to the host
+// Defined by the rule's file, if it has a weight decay:
+//   WEIGHT_DECAY          L2 (the gradient gets weight_decay * param) or DECOUPLED (the parameter shrinks)
+#include "types.h"
+
+#define L2 1
+#define DECOUPLED 2
+#ifndef WEIGHT_DECAY
+#define WEIGHT_DECAY 0
+#endif
+#ifndef ROW_VALUES
+#define ROW_VALUES 128          // values in all rows of a launch; 512 bytes leave room in the guaranteed 1024
+#endif
+
+#ifdef ROWS_IN_BUFFER             // for runtimes that fail on a struct argument with a computed index
+#define ROWS global const SCALAR *row_values
+#define ROW_POINTER global const SCALAR *
+#else
+typedef struct {
+    SCALAR value[ROW_VALUES];
+} rows_t;
+#define ROWS rows_t rows
+#define ROW_POINTER const SCALAR *
+#define row_values rows.value
+#endif
+
+kernel void update(
+    global STORAGE(PARAM) *params, global const STORAGE(GRAD) *grads
+#if STATES > 0
+    , global STORAGE(STATE) *states0
+#endif
+#if STATES > 1
+    , global STORAGE(STATE) *states1
+#endif
+#if STATES > 2
+    , global STORAGE(STATE) *states2
+#endif
+#if STATES > 3
+    , global STORAGE(STATE) *states3
+#endif
+    , global const int *row_of_chunk, ROWS
+#ifdef CONTROL
+    , global const float *control, float skips_known
+#endif
+    )
+{
+    int first = row_of_chunk[get_group_id(0)];
+    if (first < 0) return;
+#ifdef CONTROL
+    if (control[1] != 0) return;                                  // a gradient was not finite
+    first = first * CANDIDATES + min((int)(control[2] - skips_known), CANDIDATES - 1);
+#endif
+    ROW_POINTER row = row_values + first * ROW;
+    const size_t i = get_global_id(0);
+
+    real param = LOAD(PARAM, params, i);
+    real grad = row[1] * LOAD(GRAD, grads, i);
+#ifdef CONTROL
+    grad *= control[0];                                           // clip coefficient over loss scale
+#endif
+#if WEIGHT_DECAY == L2
+    if (row[0] != 0)
+        grad += row[0] * param;
+#elif WEIGHT_DECAY == DECOUPLED
+    param *= row[0];
+#endif
+
+#if STATES > 0
+    real state0 = LOAD(STATE, states0, i);
+#endif
+#if STATES > 1
+    real state1 = LOAD(STATE, states1, i);
+#endif
+#if STATES > 2
+    real state2 = LOAD(STATE, states2, i);
+#endif
+#if STATES > 3
+    real state3 = LOAD(STATE, states3, i);
+#endif
+
+    CALL;
+
+    STORE(PARAM, params, i, param);
+#if STATES > 0
+    STORE(STATE, states0, i, state0);
+#endif
+#if STATES > 1
+    STORE(STATE, states1, i, state1);
+#endif
+#if STATES > 2
+    STORE(STATE, states2, i, state2);
+#endif
+#if STATES > 3
+    STORE(STATE, states3, i, state3);
+#endif
+}

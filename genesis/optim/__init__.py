@@ -1,0 +1,15 @@
+"""Optimizers. Each is a rule in ``cl/optim`` and a class of the same name here."""
+
+from . import lr_scheduler
+from .adam import Adam
+from .adamw import AdamW
+from .optimizer import Optimizer
+from .rmsprop import RMSprop
+from .sgd import SGD
+
+# Name, as in files and on the command line -> class: every optimizer with a rule that is imported above.
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    name.lower(): value for name, value in sorted(vars().items())
+    if isinstance(value, type) and issubclass(value, Optimizer) and value.source}
+
+__all__ = ["OPTIMIZERS", "Optimizer", "lr_scheduler", *(value.__name__ for value in OPTIMIZERS.values())]

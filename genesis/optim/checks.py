@@ -1,0 +1,82 @@
+"""Checks of optimizers' arguments: each error names the argument, its value and what is allowed."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable
+from typing import Any
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "<required>"
+
+
+required: Any = _Required()      # the default of a hyperparameter that has none
+
+
+def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf, *, open_high: bool = False) -> float:
+    """The value as a float; ``ValueError`` unless it is a finite number from ``low`` to ``high``."""
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    x = float(value)
+    if not math.isfinite(x) or x < low or x > high or (open_high and x == high):
+        limits = {(-math.inf, math.inf): "finite", (0.0, math.inf): "finite and at least 0"}.get(
+            (low, high), f"from {low:g} to {high:g}" + (", not including the latter" if open_high else ""))
+        raise ValueError(f"{name} must be {limits}, got {value!r}")
+    return x
+
+
+def _at_least_zero(name: str, value: Any) -> float:
+    return number(name, value, 0.0)
+
+
+def _betas(name: str, value: Any) -> tuple[float, ...]:
+    try:
+        pair = tuple(value)
+    except TypeError:
+        pair = ()
+    if len(pair) != 2:
+        raise ValueError(f"{name} must be two numbers, got {value!r}")
+    return tuple(number(f"{name}[{i}]", b, 0.0, 1.0, open_high=True) for i, b in enumerate(pair))
+
+
+def _flag(name: str, value: Any) -> bool:
+    if value not in (True, False):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+# What each hyperparameter that optimizers share may be.
+TABLE: dict[str, Callable[[str, Any], Any]] = {
+    "lr": _at_least_zero,
+    "betas": _betas,
+    "eps": _at_least_zero,
+    "weight_decay": _at_least_zero,
+    "momentum": _at_least_zero,
+    "dampening": number,
+    "alpha": lambda name, value: number(name, value, 0.0, 1.0),
+    "nesterov": _flag,
+    "amsgrad": _flag,
+    "centered": _flag,
+    "maximize": _flag,
+}
+
+
+def hyperparameters(values: dict[str, Any]) -> dict[str, Any]:
+    """The values, checked and as plain Python numbers; keys that the table does not know pass as they are."""
+    return {name: TABLE[name](name, value) if name in TABLE and value is not required else value
+            for name, value in values.items()}
+
+
+def max_grad_norm(value: Any) -> float | None:
+    """None, or a number above 0; infinity computes the norm without clipping."""
+    if value is None or value == math.inf:
+        return value
+    x = number("max_grad_norm", value, 0.0)
+    if x == 0:
+        raise ValueError("max_grad_norm must be above 0, got 0; set lr to 0 to stop updates")
+    return x

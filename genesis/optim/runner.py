@@ -1,0 +1,265 @@
+"""Runs rules over an arena: what stays the same from step to step is worked out once, and a step is one launch.
+
+Parameters of an arena that share group, rule and step count form a *cohort* and share a row of scalars. As long as the
+same parameters get gradients, the cohorts stay as they are, and the host's work does not grow with their number.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..dtypes import DType
+from ..gradients import GradientArena
+from ..opencl import Buffer, Device
+from ..ops import elementwise
+from ..ops.array import Array
+from ..ops.grad_norm import Gradients
+from ..tensor import Tensor
+from . import rule as rules
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from .optimizer import Optimizer
+
+# The device decides to skip a step; the host learns of it this many steps later, when the answer is long there. Until
+# then the kernel itself chooses among the scalars of this step and of the LAG before it.
+LAG = 3
+
+
+class Cohort:
+    """Parameters that share a row of scalars.
+
+    Attributes:
+        group: their parameter group.
+        rule: their rule.
+        step: how many updates they have had, counting those that the device may have skipped unknown to the host.
+        slots: their positions in the arena.
+    """
+
+    __slots__ = ("group", "rule", "slots", "step")
+
+    def __init__(self, group: dict[str, Any], rule: Rule, step: int):
+        self.group = group
+        self.rule = rule
+        self.step = step
+        self.slots: list[int] = []
+
+
+class Control:
+    """The device's decisions about a step: the gradients' factor, whether to skip, how many steps were skipped.
+
+    Attributes:
+        buffer: three floats, as ``finish_norm`` in ``cl/optim/grad_norm.cl`` describes them.
+        known: skipped steps that the host has taken into account.
+    """
+
+    def __init__(self, device: Device):
+        self.device = device
+        self.buffer = device.empty(16)
+        device.write(self.buffer, 0, np.array([1, 0, 0, 0], np.float32))
+        self.known = 0
+        self._asked: deque[tuple[Callable[[], None], np.ndarray, list[Cohort]]] = deque()
+
+    def ask(self, cohorts: list[Cohort]) -> None:
+        """Ask for the number of skipped steps after a step that updated ``cohorts``."""
+        answer = np.zeros(1, np.float32)
+        self._asked.append((self.device.read_later(self.buffer, 8, answer), answer, cohorts))
+
+    def learn(self, keep: int = 0) -> None:
+        """Take answers into account, all but the ``keep`` newest: cohorts that were skipped count one step less."""
+        while len(self._asked) > keep:
+            wait, answer, cohorts = self._asked.popleft()
+            wait()
+            skipped = int(answer[0])
+            for cohort in cohorts:
+                cohort.step -= skipped - self.known
+            self.known = skipped
+
+
+class _Launch:
+    """What one kernel call needs beyond the scalars."""
+
+    __slots__ = ("arguments", "buffers", "candidates", "cohorts", "global_size", "kernel", "local_size", "packer",
+                 "row_buffer", "rows")
+
+    def __init__(self, kernel: Any, buffers: list[Buffer], global_size: int, local_size: int, cohorts: list[Cohort],
+                 candidates: int, wide: bool):
+        self.kernel = kernel
+        self.buffers = buffers         # held so that their memory stays
+        self.arguments = [buffer.handle for buffer in buffers]
+        device = buffers[0].device
+        self.row_buffer = None if device.quirks.indexed_structs else device.empty(rules.ROW_BYTES)
+        self.global_size = (global_size,)
+        self.local_size = (local_size,)
+        self.cohorts = cohorts
+        self.candidates = candidates
+        self.rows = bytearray(rules.ROW_BYTES)
+        count = cohorts[0].rule.row * max(candidates, 1) * len(cohorts)
+        self.packer = struct.Struct(f"{count}{'d' if wide else 'f'}")
+
+
+class Runner:
+    """The parameters of an optimizer that share device, element type and (at first) rule, and their updates.
+
+    Args:
+        optimizer: whose they are.
+        tensors: the parameters.
+        groups: the parameter group of each.
+    """
+
+    def __init__(self, optimizer: Optimizer, tensors: Sequence[Tensor], groups: Sequence[dict[str, Any]]):
+        self.tensors: list[Tensor | None] = list(tensors)
+        self.groups = list(groups)
+        self.steps = [0] * len(self.tensors)      # of slots that are in no cohort
+        self.arena = GradientArena(optimizer, tensors)
+        self.mask = 0
+        self.cohorts: list[Cohort] = []
+        self._distinct = list({id(g): g for g in groups}.values())
+        self._cohort_of: dict[int, Cohort] = {}
+        self._key: Any = None
+        self._launches: list[_Launch] = []
+        self._scalars = optimizer.scalars
+        self._rule_of = optimizer._rule
+
+    # State -----------------------------------------------------------------------------------------------------
+
+    def step_of(self, slot: int) -> int:
+        """How many updates a parameter has had."""
+        cohort = self._cohort_of.get(slot)
+        return self.steps[slot] if cohort is None else cohort.step
+
+    def set_step(self, slot: int, step: int) -> None:
+        """Set the number of updates a parameter has had."""
+        self._dissolve()
+        self.steps[slot] = step
+
+    def state(self, slot: int, name: str) -> Array:
+        """A state of a parameter, in the arena's memory."""
+        return self.arena.flat(name, slot, rules.state_dtype(self.arena.dtype))
+
+    def release(self, slot: int) -> None:
+        """Forget a parameter."""
+        self._dissolve()
+        tensor = self.tensors[slot]
+        if tensor is not None:
+            self.arena.release(slot, tensor)
+            self.tensors[slot] = None
+
+    def misplaced(self) -> list[int]:
+        """Slots of parameters that now live on another device or have another element type."""
+        found = []
+        for slot in self.arena.outside:
+            tensor = self.tensors[slot]
+            assert tensor is not None
+            if tensor._array.shape != self.arena.shapes[slot]:
+                raise RuntimeError(f"a parameter of shape {self.arena.shapes[slot]} was given data of shape "
+                                   f"{tensor._array.shape}; make a new optimizer for it")
+            if tensor.device is not self.arena.device or tensor.dtype is not self.arena.dtype:
+                found.append(slot)
+        return found
+
+    # Step ------------------------------------------------------------------------------------------------------
+
+    def prepare(self, control: Control | None) -> None:
+        """Find out which parameters have gradients and, when that or the rules changed, plan the launches anew."""
+        self.mask = self.arena.gather(self.tensors)  # type: ignore[arg-type]
+        key = (self.mask, control is not None, *[self._rule_of(g) for g in self._distinct])
+        if key != self._key:
+            if control is not None:
+                control.learn()
+            self._dissolve()
+            self._plan(control)
+            self._key = key
+
+    def _dissolve(self) -> None:
+        """Write the cohorts' step counts back to their parameters."""
+        for cohort in self.cohorts:
+            for slot in cohort.slots:
+                self.steps[slot] = cohort.step
+        self.cohorts, self._cohort_of, self._launches, self._key = [], {}, [], None
+
+    def _plan(self, control: Control | None) -> None:
+        found: dict[Any, Cohort] = {}
+        rest = self.mask
+        while rest:
+            slot = (rest & -rest).bit_length() - 1
+            rest &= rest - 1
+            group, step = self.groups[slot], self.steps[slot]
+            rule = self._rule_of(group)
+            cohort = found.get((id(group), rule.name, step))
+            if cohort is None:
+                cohort = found[id(group), rule.name, step] = Cohort(group, rule, step)
+            cohort.slots.append(slot)
+            self._cohort_of[slot] = cohort
+        self.cohorts = list(found.values())
+        candidates = LAG + 1 if control is not None else 0
+        device, dtype = self.arena.device, self.arena.dtype
+        for rule in dict.fromkeys(c.rule for c in self.cohorts):
+            room = max(1, rules.row_values(dtype) // (rule.row * max(candidates, 1)))
+            members = [c for c in self.cohorts if c.rule == rule]
+            for first in range(0, len(members), room):
+                batch = members[first:first + room]
+                rows = self.arena.arena.row_map((slot, row) for row, c in enumerate(batch) for slot in c.slots)
+                self._launches.append(self._launch(rule, device, dtype, rows, batch, control, candidates))
+
+    def _launch(self, rule: Rule, device: Device, dtype: DType, rows: Buffer, cohorts: list[Cohort],
+                control: Control | None, candidates: int) -> _Launch:
+        arena = self.arena.arena
+        item = rules.state_dtype(dtype).itemsize
+        buffers = [arena.buffer("param", dtype.itemsize), arena.buffer("grad", dtype.itemsize),
+                   *(arena.buffer(name, item) for name in rule.states), rows]
+        local = rules.local_size(device, dtype)
+        return _Launch(rules.kernel(rule, device, dtype, candidates), buffers, arena.chunks * local, local,
+                       cohorts, candidates, dtype.itemsize == 8)
+
+    def gradients(self) -> Gradients:
+        """The gradients of this step, for their norm."""
+        return self.arena.gradients(self.mask)
+
+    def run(self, control: Control | None) -> None:
+        """Update every parameter that has a gradient."""
+        scalars = self._scalars
+        for launch in self._launches:
+            values: list[float] = []
+            for cohort in launch.cohorts:
+                cohort.step += 1
+                group, rule = cohort.group, cohort.rule
+                decay = float(group.get("weight_decay", 0.0))
+                if rule.weight_decay == "DECOUPLED":
+                    decay = 1 - float(group["lr"]) * decay
+                sign = -1.0 if group.get("maximize") else 1.0
+                for behind in range(max(launch.candidates, 1)):
+                    of_rule = scalars(group, max(cohort.step - behind, 1))
+                    values += (decay, sign, *[of_rule[name] for name in rule.scalars])
+            try:
+                launch.packer.pack_into(launch.rows, 0, *values)
+            except OverflowError:
+                raise ValueError(f"a hyperparameter is too large for float32: {dict(launch.cohorts[0].group)}") from None
+            if launch.row_buffer is None:
+                rows: Any = launch.rows
+            else:
+                rows = launch.row_buffer.handle
+                self.arena.device.write(launch.row_buffer, 0, np.frombuffer(launch.rows, np.uint8))
+            if not launch.global_size[0]:
+                continue
+            if control is not None:
+                launch.kernel(launch.global_size, launch.local_size, *launch.arguments, rows, control.buffer.handle,
+                              control.known)
+            else:
+                launch.kernel(launch.global_size, launch.local_size, *launch.arguments, rows)
+        if self._launches:
+            self.arena.scatter(self.tensors, self.mask)  # type: ignore[arg-type]
+
+    def move_state(self, slot: int, other: Runner, other_slot: int, names: Sequence[str]) -> None:
+        """Copy step count and states of a parameter from another runner, also across devices."""
+        self.set_step(slot, other.step_of(other_slot))
+        for name in names:
+            if name in other.arena.arena.buffers:
+                source = Tensor._wrap(other.state(other_slot, name)).to(self.arena.device)
+                elementwise.assign(self.state(slot, name), source._array)
+

@@ -1,0 +1,86 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .checks import required
+from .optimizer import Optimizer
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum.
+
+    With gradient g, velocity v, momentum μ, dampening d and learning rate α::
+
+        v ← g                       in the first step
+        v ← μ v + (1 - d) g         later
+        θ ← θ - α v                 or, with Nesterov momentum, θ ← θ - α (g + μ v)
+
+    Without momentum, ``θ ← θ - α g``, and nothing is stored.
+
+    Args:
+        params: tensors, ``(name, tensor)`` pairs or dicts that define groups.
+        lr: learning rate α, at least 0. Required, here or in every group.
+        momentum: μ, at least 0.
+        dampening: d.
+        weight_decay: λ, at least 0; adds ``λ θ`` to the gradient.
+        nesterov: use Nesterov momentum; needs momentum and no dampening.
+        maximize: go up the gradient.
+        max_grad_norm: clip the norm of all gradients to this as part of the step; see :class:`Optimizer`.
+
+    Raises:
+        ValueError: a value out of range, or Nesterov momentum without momentum or with dampening.
+
+    References:
+        Robbins & Monro 1951; Polyak 1964; Sutskever et al. 2013, "On the importance of initialization and momentum in
+        deep learning".
+
+    Example:
+        >>> x = genesis.tensor([4.0], requires_grad=True)
+        >>> optimizer = genesis.optim.SGD([x], lr=0.5)
+        >>> (x * x).sum().backward()      # the gradient is 2 x = 8
+        >>> optimizer.step()
+        >>> x.item()
+        0.0
+    """
+
+    source = "optim/sgd.cl"
+    counts_steps = False
+
+    def __init__(self, params: Any, lr: float = required, momentum: float = 0, dampening: float = 0,
+                 weight_decay: float = 0, nesterov: bool = False, *, maximize: bool = False,
+                 max_grad_norm: float | None = None):
+        super().__init__(params, {
+            "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
+            "nesterov": nesterov, "maximize": maximize}, max_grad_norm)
+
+    def check_group(self, group: dict[str, Any]) -> None:
+        """Nesterov momentum needs momentum and no dampening."""
+        if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
+            raise ValueError(f"nesterov needs momentum above 0 and dampening 0, got momentum {group['momentum']} and "
+                             f"dampening {group['dampening']}")
+
+    def rule(self, group: dict[str, Any]) -> str:
+        """By momentum."""
+        if not group["momentum"]:
+            return "sgd"
+        return "sgd_nesterov" if group["nesterov"] else "sgd_momentum"
+
+    def scalars(self, group: dict[str, Any], step: int) -> dict[str, float]:
+        """The first step has no dampening."""
+        return {"lr": group["lr"], "momentum": group["momentum"],
+                "dampening": 0.0 if step == 1 else group["dampening"]}
+
+    @staticmethod
+    def reference(param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> np.ndarray:
+        """One step in float64 NumPy: the new parameter; ``state`` is updated."""
+        momentum = group["momentum"]
+        if momentum:
+            v = state.get("momentum_buffer")
+            v = grad if v is None else momentum * v + (1 - group["dampening"]) * grad
+            state["momentum_buffer"] = v
+            grad = grad + momentum * v if group["nesterov"] else v
+        return param - group["lr"] * grad

@@ -1,0 +1,129 @@
+"""``optimizer.state``: the states of parameters, which live in flat buffers, as the dictionaries PyTorch has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from ..ops import elementwise
+from ..tensor import Tensor
+from ..tensor import tensor as make_tensor
+
+if TYPE_CHECKING:
+    from .optimizer import Optimizer
+    from .runner import Runner
+
+
+class ParameterState(MutableMapping[str, Any]):
+    """The state of one parameter: ``step`` and the rule's states by name; empty before the first update.
+
+    Reading a state gives a tensor on the optimizer's own memory; assigning copies into it.
+    """
+
+    def __init__(self, optimizer: Optimizer, runner: Runner, slot: int):
+        self._optimizer = optimizer
+        self._runner = runner
+        self._slot = slot
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return self._optimizer._rule(self._runner.groups[self._slot]).states
+
+    @property
+    def step_count(self) -> int:
+        """How many updates the parameter has had; waits for the device if steps may have been skipped."""
+        self._optimizer._settle()
+        return self._runner.step_of(self._slot)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in set(self):
+            raise KeyError(name)
+        if name == "step":
+            return self.step_count
+        return Tensor._wrap(self._runner.state(self._slot, name))
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name == "step":
+            self._optimizer._settle()
+            self._runner.set_step(self._slot, int(value))
+            return
+        if name not in self._names:
+            raise KeyError(f"{type(self._optimizer).__name__} keeps {self._names}, not {name!r}")
+        target = self._runner.state(self._slot, name)
+        source = value if isinstance(value, Tensor) else make_tensor(value, device=target.device)
+        if target.size:
+            elementwise.assign(target, source.detach().to(target.device)._array.expand(target.shape))
+        if not self.step_count:
+            self._runner.set_step(self._slot, 1)
+
+    def __delitem__(self, name: str) -> None:
+        if name == "step":
+            self._runner.set_step(self._slot, 0)
+        else:
+            elementwise.assign(self[name]._array, 0)
+
+    def clear(self) -> None:
+        """Back to the state before the first update."""
+        for name in self._names:
+            elementwise.assign(self._runner.state(self._slot, name), 0)
+        self._optimizer._settle()
+        self._runner.set_step(self._slot, 0)
+
+    def __iter__(self) -> Iterator[str]:
+        if not self.step_count:
+            return iter(())
+        return iter(("step", *self._names) if self._optimizer.counts_steps else self._names)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+class State(MutableMapping[Tensor, Any]):
+    """Parameter -> its state. For optimizers without a rule, which keep what they like, plain dictionaries."""
+
+    def __init__(self, optimizer: Optimizer):
+        self._optimizer = optimizer
+        self._own: dict[Tensor, dict[str, Any]] = {}
+
+    def _places(self) -> dict[int, tuple[Runner, int]]:
+        return self._optimizer._places
+
+    def __getitem__(self, parameter: Tensor) -> Any:
+        place = self._places().get(id(parameter))
+        if place is not None:
+            return ParameterState(self._optimizer, *place)
+        return self._own.setdefault(parameter, {})
+
+    def __setitem__(self, parameter: Tensor, value: Any) -> None:
+        place = self._places().get(id(parameter))
+        if place is None:
+            self._own[parameter] = value
+            return
+        state = ParameterState(self._optimizer, *place)
+        state.clear()
+        state.update(value)
+
+    def __delitem__(self, parameter: Tensor) -> None:
+        if id(parameter) in self._places():
+            self[parameter].clear()
+        else:
+            del self._own[parameter]
+
+    def __contains__(self, parameter: object) -> bool:
+        place = self._places().get(id(parameter))
+        return parameter in self._own if place is None else len(ParameterState(self._optimizer, *place)) > 0
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for group in self._optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter in self:
+                    yield parameter
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return repr({f"parameter of shape {tuple(p.shape)}": dict(self[p]) for p in self})
