@@ -21,6 +21,7 @@ from .creation import (
     empty_like,
     eye,
     from_numpy,
+    from_pyopencl,
     full,
     full_like,
     linspace,
@@ -54,7 +55,7 @@ except _PackageNotFoundError:      # run from a checkout that is not installed
 __all__ = [
     "CheckpointError", "Device", "Generator", "GenesisError", "KernelError", "NoDeviceError", "OutOfMemoryError",
     "Size", "Tensor", "arange", "autograd", "bfloat16", "bool", "bool_", "data", "device", "devices", "dtypes",
-    "empty", "empty_like", "enable_grad", "errors", "eye", "float16", "float32", "float64", "from_numpy", "full",
+    "empty", "empty_like", "enable_grad", "errors", "eye", "float16", "float32", "float64", "from_numpy", "from_pyopencl", "full",
     "full_like", "get_rng_state", "inference_mode", "initial_seed", "int32", "int64", "is_grad_enabled", "linspace",
     "load", "manual_seed", "nn", "no_grad", "ones", "ones_like", "opencl", "optim", "rand", "rand_like", "randint",
     "randn", "randn_like", "random", "randperm", "save", "seed", "set_default_device", "set_grad_enabled",

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .hooks import Hooks
 from .ops import elementwise
 from .ops.array import Array
 from .ops.operation import Context, Operation
@@ -41,7 +42,7 @@ class Node:
         self.context = context
         self.inputs = inputs
         self.sequence = next(_sequence)
-        self.hooks: list[Callable[[Tensor], Tensor | None]] | None = None
+        self.hooks: Hooks | None = None
 
     def __repr__(self) -> str:
         return f"<{self.operation.__name__}Backward>"
@@ -135,7 +136,7 @@ class enable_grad(_Switch):
 
 
 class set_grad_enabled:
-    """Switch recording on or off, at once and until the end of a ``with`` block or decorated function if used as one."""
+    """Switch recording on or off, at once; used in ``with`` or as a decorator, only until the block or call ends."""
 
     def __init__(self, mode: bool):
         self._before = _mode.recording
@@ -242,10 +243,10 @@ def _targets(node: Node) -> tuple[Array | None, ...]:
     return tuple(targets)
 
 
-def _call_hooks(hooks: Sequence[Callable[[Any], Any]], g: Array) -> Array:
+def _call_hooks(hooks: Hooks, g: Array) -> Array:
     from .tensor import Tensor
 
-    for hook in list(hooks):
+    for hook in list(hooks.values()):
         with no_grad():
             result = hook(Tensor._wrap(g))
         if result is not None:

@@ -10,8 +10,9 @@ from . import dtypes
 from .dtypes import DType, Scalar, as_dtype, float32, int64
 from .opencl import Device
 from .opencl import device as find_device
+from .opencl.foreign import adopt
 from .ops import elementwise, random
-from .ops.array import Shape
+from .ops.array import Array, Shape
 from .ops.array import empty as empty_array
 from .random import Generator, default_generator
 from .tensor import Tensor, tensor
@@ -78,7 +79,9 @@ def arange(start: Scalar, end: Scalar | None = None, step: Scalar = 1, *, dtype:
     first, last = (0, start) if end is None else (start, end)
     if step == 0:
         raise RuntimeError("the step of arange must not be 0")
-    whole = all(isinstance(v, int) for v in (first, last, step))
+    if (last - first) * step < 0:
+        raise RuntimeError(f"arange cannot come from {first} to {last} in steps of {step}")
+    whole = all(isinstance(v, int | np.integer) for v in (first, last, step))
     kind = as_dtype(dtype) if dtype is not None else int64 if whole else float32
     values = np.arange(first, last, step).astype(kind.numpy)
     return tensor(values, device=device, requires_grad=requires_grad)
@@ -103,6 +106,19 @@ def from_numpy(array: np.ndarray) -> Tensor:
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected a NumPy array, not {type(array).__name__}")
     return tensor(array)
+
+
+def from_pyopencl(array: Any, *, requires_grad: bool = False) -> Tensor:
+    """A tensor on the memory of a ``pyopencl.array.Array``, without copying.
+
+    What either side writes, the other sees. An optimizer updates the array's own memory.
+
+    Raises:
+        TypeError: not such an array, or of an element type that genesis does not have.
+        ValueError: the array's context is not genesis'; call :func:`genesis.opencl.use` with your queue first.
+    """
+    buffer, offset, shape, strides, dtype = adopt(array)
+    return Tensor._wrap(Array(buffer, dtypes.from_numpy(dtype), shape, strides, offset)).requires_grad_(requires_grad)
 
 
 def _drawn(shape: Shape, dtype: Any, device: Where, default: DType = float32) -> Any:
@@ -138,7 +154,7 @@ def randn_like(x: Tensor, *, dtype: Any = None, device: Where = None) -> Tensor:
 def randint(low: int, high: int | None = None, size: Any = (), *, generator: Generator | None = None,
             dtype: Any = None, device: Where = None) -> Tensor:
     """Integers drawn from [low, high), or from [0, low) when only one bound is given with ``size``."""
-    if not isinstance(high, int):
+    if not isinstance(high, int | np.integer):
         if high is not None:
             size = high
         low, high = 0, low

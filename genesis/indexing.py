@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from . import dtypes
 from .autograd import apply
 from .ops import elementwise
-from .ops.array import Array, download, upload
+from .ops.array import Array, Shape, broadcast_shapes, upload
 from .ops.index import IndexSelect, check_range, put
 from .ops.views import Permute, Reshape, Selection, Slice, select_view
 
@@ -74,13 +75,14 @@ def _is_scalar_index(item: Any) -> bool:
 
 def _width(x: Tensor, item: Any) -> int:
     """How many dimensions of the tensor an item of the index takes: a boolean mask as many as it has."""
-    if isinstance(item, bool | np.bool_):
-        raise IndexError("indexing by a single bool is not supported")
+    width = 1
     if _is_list(item):
         array = item if not isinstance(item, list) else np.asarray(item)
         if array.dtype in (np.dtype(bool), dtypes.bool_):
-            return int(array.ndim)
-    return 1
+            width = int(array.ndim)
+    if isinstance(item, bool | np.bool_) or width == 0:
+        raise IndexError("indexing by a single bool is not supported")
+    return width
 
 
 def _index_array(x: Tensor, item: Any, shape: tuple[int, ...]) -> Array:
@@ -106,30 +108,36 @@ def _index_array(x: Tensor, item: Any, shape: tuple[int, ...]) -> Array:
     return upload(x.device, values.astype(np.int64))
 
 
+def _together(x: Tensor, lists: list[tuple[int, Any]]) -> tuple[Tensor, list[tuple[int, Any]]]:
+    """The tensor with the indexed dimensions next to each other: at the front if they were apart, as in NumPy."""
+    axes = [a for axis, item in lists for a in range(axis, axis + _width(x, item))]
+    if axes == list(range(axes[0], axes[0] + len(axes))):
+        return x, lists
+    x = apply(Permute, x, axes=(*axes, *(a for a in range(x.ndim) if a not in axes)))
+    return x, [(axes.index(axis), item) for axis, item in lists]
+
+
 def _combine(x: Tensor, lists: list[tuple[int, Any]]) -> tuple[Tensor, int, Array]:
-    """Bring several index arrays to one: the tensor with the indexed dimensions merged, their axis, the index."""
-    axes: list[int] = []
-    indices: list[tuple[Array, int]] = []
-    for axis, item in lists:
-        width = _width(x, item)
-        shape = x._array.shape[axis:axis + width]
-        indices.append((_index_array(x, item, shape), int(np.prod(shape))))
-        axes += range(axis, axis + width)
-    first = axes[0]
-    if axes != list(range(first, first + len(axes))):      # apart: the result's new dimensions come first
-        rest = [a for a in range(x.ndim) if a not in axes]
-        x, first = apply(Permute, x, axes=(*axes, *rest)), 0
+    """Bring index arrays next to each other to one: the tensor with their dimensions merged, that axis, the index."""
+    first = axis = lists[0][0]
     index: Array | None = None
-    for array, n in indices:
+    for axis, item in lists:
+        sizes = x._array.shape[axis:axis + _width(x, item)]
+        array, n = _index_array(x, item, sizes), math.prod(sizes)
+        axis += len(sizes)
         array = elementwise.run("where", [elementwise.compare("lt", array, 0),
                                           elementwise.run("add", [array, n], dtypes.int64), array], dtypes.int64)
-        index = array if index is None else elementwise.run(
-            "add", [elementwise.run("mul", [index, n], dtypes.int64), array], dtypes.int64)
+        if index is not None:
+            try:
+                broadcast_shapes(index.shape, array.shape)
+            except RuntimeError as error:
+                raise IndexError(f"index arrays of different shapes: {error}") from None
+            array = elementwise.run("add", [elementwise.run("mul", [index, n], dtypes.int64), array], dtypes.int64)
+        index = array
     assert index is not None
-    if len(axes) > 1:
+    if axis - first > 1:
         shape = x._array.shape
-        x = apply(Reshape, x, shape=(*shape[:first], int(np.prod(shape[first:first + len(axes)])),
-                                     *shape[first + len(axes):]))
+        x = apply(Reshape, x, shape=(*shape[:first], math.prod(shape[first:axis]), *shape[axis:]))
     return x, first, index
 
 
@@ -139,7 +147,7 @@ def get_item(x: Tensor, index: Any) -> Tensor:
     result = apply(Slice, x, selection=selection)
     if not lists:
         return result
-    result, axis, positions = _combine(result, lists)
+    result, axis, positions = _combine(*_together(result, lists))
     return apply(IndexSelect, result, axis=axis, index=positions)
 
 
@@ -153,16 +161,22 @@ def set_item(x: Tensor, index: Any, value: Any) -> None:
     selection, lists = _parse(x, index)
     part = Tensor._wrap(select_view(x._array, selection))
     if not lists:
-        elementwise.assign(part._array, source)
+        elementwise.assign(part._array, _fitted(source, part._array.shape))
         return
     # Work on a contiguous copy of the part, then write the part back.
-    whole = Tensor._wrap(elementwise.copy(part._array))
-    merged, axis, positions = _combine(whole, lists)
-    if merged._array.buffer is not whole._array.buffer or not merged._array.is_contiguous():
-        raise IndexError("assignment through index arrays that are not next to each other is not supported; "
-                         "permute the tensor first")
+    part, lists = _together(part, lists)
+    whole = elementwise.copy(part._array)
+    merged, axis, positions = _combine(Tensor._wrap(whole), lists)
     shape = (*merged._array.shape[:axis], *positions.shape, *merged._array.shape[axis + 1:])
     if not isinstance(source, Array):
         source = elementwise.full(x.device, (), source, x.dtype)
-    put(merged._array, axis, positions, source.expand(shape))
-    elementwise.assign(part._array, whole._array)
+    put(merged._array, axis, positions, _fitted(source, shape).expand(shape))
+    elementwise.assign(part._array, whole)
+
+
+def _fitted(value: Any, shape: Shape) -> Any:
+    """A value to be assigned to a part of the given shape, without leading dimensions of size 1 that the part lacks."""
+    extra = value.ndim - len(shape) if isinstance(value, Array) else 0
+    if extra <= 0 or any(n != 1 for n in value.shape[:extra]):
+        return value
+    return value.view(value.shape[extra:], value.strides[extra:])

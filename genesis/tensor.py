@@ -12,9 +12,11 @@ import numpy as np
 from . import autograd, dtypes
 from .autograd import Node, apply
 from .dtypes import DType, Scalar, as_dtype
+from .hooks import Hooks, RemovableHandle, register
 from .indexing import get_item, set_item
 from .opencl import Device, default_device
 from .opencl import device as find_device
+from .opencl.foreign import lend
 from .ops import elementwise
 from .ops.array import Array, contiguous_strides, download, upload
 from .ops.elementwise import Cast, Copy
@@ -79,7 +81,7 @@ class Tensor(TensorMath):
         self._node = node
         self._grad = None
         self._slot = None
-        self._hooks: list[Callable[[Tensor], Tensor | None]] | None = None
+        self._hooks: Hooks | None = None
         self._retains = False
         if requires_grad and not array.dtype.is_floating_point:
             raise RuntimeError(f"only floating-point tensors can require gradients, not {array.dtype}")
@@ -245,19 +247,18 @@ class Tensor(TensorMath):
         self.requires_grad = requires_grad
         return self
 
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Call ``hook(gradient)`` when the tensor's gradient is computed; what it returns replaces the gradient.
 
-        Returns a function that removes the hook.
+        Returns a handle whose ``remove()`` unregisters the hook.
         """
         if not self.requires_grad:
             raise RuntimeError("a tensor that requires no gradient never calls a hook")
         if self._node is not None:
-            hooks = self._node.hooks = self._node.hooks or []
+            hooks = self._node.hooks = self._node.hooks or Hooks()
         else:
-            hooks = self._hooks = self._hooks or []
-        hooks.append(hook)
-        return lambda: hooks.remove(hook) if hook in hooks else None
+            hooks = self._hooks = self._hooks or Hooks()
+        return register(hooks, hook)
 
     def retain_grad(self) -> None:
         """Keep the gradient of a tensor that is not a leaf in ``.grad``."""
@@ -366,8 +367,13 @@ class Tensor(TensorMath):
     def numpy(self) -> np.ndarray:
         """A NumPy copy of the values (bfloat16 as ``ml_dtypes.bfloat16``); waits for the device."""
         if self.requires_grad:
-            raise RuntimeError("numpy() would lose the history of a tensor that requires gradients; call detach() first")
+            raise RuntimeError("numpy() would lose the history of a tensor that requires gradients; use detach() first")
         return download(elementwise.contiguous(self._array))
+
+    def to_pyopencl(self) -> Any:
+        """A ``pyopencl.array.Array`` on the tensor's memory, without copying; it works on genesis' queue."""
+        array = self._array
+        return lend(array.buffer, array.offset, array.shape, array.strides, array.dtype.numpy)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         values = self.detach().numpy()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 Dims = int | Sequence[int] | None
+
+
+class Extreme(NamedTuple):
+    """What ``max(dim)`` and ``min(dim)`` return."""
+
+    values: Any
+    indices: Any
+
+
 _KINDS = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 
@@ -133,6 +143,17 @@ def _test(op: str, doc: str) -> Any:
 
     method.__doc__ = doc
     return method
+
+
+def _in_float32(method: Any) -> Any:
+    """A method of several steps that 16-bit tensors take in float32, rounding once."""
+    @functools.wraps(method)
+    def wide(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.dtype.itemsize != 2:
+            return method(self, *args, **kwargs)
+        return method(self.float(), *args, **kwargs).to(self.dtype)
+
+    return wide
 
 
 def _raw(x: Any) -> Any:
@@ -276,6 +297,7 @@ class TensorMath:
             return self.sum(dim, keepdim) * math.nan
         return apply(reduce.Mean, self, axes=_axes(dim, self.ndim), keepdim=keepdim)
 
+    @_in_float32
     def var(self, dim: Dims = None, keepdim: bool = False, *, correction: float = 1) -> Any:
         """Variance: squared differences from the mean, over their number minus ``correction``."""
         axes = _axes(dim, self.ndim)
@@ -285,6 +307,7 @@ class TensorMath:
         total = (difference * difference).sum(dim, keepdim)
         return total / divisor if divisor > 0 else total * math.nan
 
+    @_in_float32
     def std(self, dim: Dims = None, keepdim: bool = False, *, correction: float = 1) -> Any:
         """Standard deviation: the root of :meth:`var`."""
         return self.var(dim, keepdim, correction=correction).sqrt()
@@ -311,11 +334,11 @@ class TensorMath:
 
     def max(self, dim: int | None = None, keepdim: bool = False) -> Any:
         """Largest element; with ``dim``, the pair (values, positions)."""
-        return self.amax() if dim is None else (self.amax(dim, keepdim), self.argmax(dim, keepdim))
+        return self.amax() if dim is None else Extreme(self.amax(dim, keepdim), self.argmax(dim, keepdim))
 
     def min(self, dim: int | None = None, keepdim: bool = False) -> Any:
         """Smallest element; with ``dim``, the pair (values, positions)."""
-        return self.amin() if dim is None else (self.amin(dim, keepdim), self.argmin(dim, keepdim))
+        return self.amin() if dim is None else Extreme(self.amin(dim, keepdim), self.argmin(dim, keepdim))
 
     def all(self, dim: Dims = None, keepdim: bool = False) -> Any:
         """Whether all elements are not 0."""
@@ -332,15 +355,16 @@ class TensorMath:
             return _plain(ew.run("eq", [total, 0 if op == "amin" else 1], dtypes.bool_, compute="long"))
         return _plain(reduce.reduce(op, truth, _axes(dim, self.ndim), keepdim))
 
+    @_in_float32
     def norm(self, p: float = 2.0, dim: Dims = None, keepdim: bool = False) -> Any:
         """The p-norm of the elements, ``p > 0`` or infinite."""
-        size = self.abs()
         if p == math.inf:
-            return size.amax(dim, keepdim)
-        if p == 2:
-            return (self * self).sum(dim, keepdim).sqrt()
-        return (size ** p).sum(dim, keepdim) ** (1 / p)
+            return self.abs().amax(dim, keepdim)
+        total = (self * self if p == 2 else self.abs() ** p).sum(dim, keepdim)
+        total = total.masked_fill(total == 0, 0.0)       # where the root has no slope its gradient is 0, not NaN
+        return total.sqrt() if p == 2 else total ** (1 / p)
 
+    @_in_float32
     def logsumexp(self, dim: Dims, keepdim: bool = False) -> Any:
         """Logarithm of the sum of exponentials, without overflow."""
         top = self.detach().amax(dim, keepdim=True)  # type: ignore[attr-defined]
@@ -348,10 +372,12 @@ class TensorMath:
         total = (self - top).exp().sum(dim, keepdim).log()
         return total + (top if keepdim else top.reshape(total.shape))
 
+    @_in_float32
     def log_softmax(self, dim: int) -> Any:
         """Logarithm of :meth:`softmax`."""
         return self - self.logsumexp(dim, keepdim=True)
 
+    @_in_float32
     def softmax(self, dim: int) -> Any:
         """Exponentials divided by their sum over a dimension."""
         return self.log_softmax(dim).exp()

@@ -26,7 +26,7 @@
 #if KIND == 0
 #define POWER(x) fabs(x)
 #define JOIN(a, b) ((b) > (a) || (b) != (b) ? (b) : (a))            // a NaN stays
-#define JOIN_WIDE(a, b) select(a, b, (real_int)((b) > (a) || (b) != (b)))
+#define JOIN_WIDE(a, b) select(a, b, (b) > (a) || (b) != (b))
 #else
 #define JOIN(a, b) ((a) + (b))
 #define JOIN_WIDE(a, b) ((a) + (b))
@@ -51,7 +51,7 @@ kernel void partial_norm(global const STORAGE(GRAD) *grads, long at, long length
                          global const int *row_of_chunk, int use_rows,
                          global SCALAR *partial, long partial_at, float p)
 {
-    const long chunk = get_group_id(0);
+    const long chunk = get_global_id(0) / GROUP, item = get_global_id(0) % GROUP;
     const long first = chunk * CHUNK, count = min(length - first, (long)CHUNK);
     global const STORAGE(GRAD) *g = grads + at + first;
     SCALAR sum = 0;
@@ -59,11 +59,18 @@ kernel void partial_norm(global const STORAGE(GRAD) *grads, long at, long length
         long i = 0;
 #if GROUP == 1
         if (count == CHUNK) {
-            real lanes = 0;
-            for (; i < CHUNK / WIDTH; i++) {
-                const real x = LOAD(GRAD, g, i);
-                lanes = JOIN_WIDE(lanes, POWER(x));
+            real a = 0, b = 0, c = 0, d = 0;          // four sums, so that an addition need not wait for the one before
+            for (; i < CHUNK / WIDTH; i += 4) {
+                const real x0 = LOAD(GRAD, g, i), x1 = LOAD(GRAD, g, i + 1);
+                const real x2 = LOAD(GRAD, g, i + 2), x3 = LOAD(GRAD, g, i + 3);
+                a = JOIN_WIDE(a, POWER(x0));
+                b = JOIN_WIDE(b, POWER(x1));
+                c = JOIN_WIDE(c, POWER(x2));
+                d = JOIN_WIDE(d, POWER(x3));
             }
+            a = JOIN_WIDE(a, b);
+            c = JOIN_WIDE(c, d);
+            const real lanes = JOIN_WIDE(a, c);
             i = CHUNK;
 #if WIDTH == 1
             sum = lanes;
@@ -75,7 +82,7 @@ kernel void partial_norm(global const STORAGE(GRAD) *grads, long at, long length
 #endif
         }
 #endif
-        for (i += get_local_id(0); i < count; i += GROUP) {
+        for (i += item; i < count; i += GROUP) {
             const SCALAR x = LOAD1(GRAD, g, i);
             sum = JOIN(sum, POWER(x));
         }
@@ -84,7 +91,7 @@ kernel void partial_norm(global const STORAGE(GRAD) *grads, long at, long length
     local SCALAR scratch[GROUP];
     sum = reduce_group(sum, scratch);
 #endif
-    if (get_local_id(0) == 0)
+    if (item == 0)
         partial[partial_at + chunk] = sum;
 }
 

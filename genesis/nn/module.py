@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from ..dtypes import DType, as_dtype
+from ..hooks import Hooks, RemovableHandle, register
 from ..opencl import Device
 from ..opencl import device as find_device
 from ..tensor import Tensor, tensor
@@ -46,7 +47,7 @@ class Module:
         object.__setattr__(self, "_buffers", OrderedDict())
         object.__setattr__(self, "_modules", OrderedDict())
         object.__setattr__(self, "_transient", set())
-        object.__setattr__(self, "_forward_hooks", OrderedDict())
+        object.__setattr__(self, "_forward_hooks", Hooks())
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; defined by every subclass."""
@@ -60,11 +61,9 @@ class Module:
                 result = changed
         return result
 
-    def register_forward_hook(self, hook: Callable[[Module, Any, Any], Any]) -> Callable[[], None]:
-        """Call ``hook(module, args, output)`` after each forward; returns a function that removes it."""
-        key = object()
-        self._forward_hooks[key] = hook
-        return lambda: self._forward_hooks.pop(key, None) and None
+    def register_forward_hook(self, hook: Callable[[Module, Any, Any], Any]) -> RemovableHandle:
+        """Call ``hook(module, args, output)`` after each forward; what it returns, unless None, replaces the output."""
+        return register(self._forward_hooks, hook)
 
     # Registration ----------------------------------------------------------------------------------------------
 
@@ -85,9 +84,15 @@ class Module:
                 raise TypeError(f"{name!r} is a parameter; it can be replaced by a Parameter or None, not by "
                                 f"{type(value).__name__}")
             home = self._parameters
-        elif name in self._modules and value is None:
+        elif name in self._modules:
+            if value is not None:
+                raise TypeError(f"{name!r} is a module; it can be replaced by a Module or None, not by "
+                                f"{type(value).__name__}")
             home = self._modules
-        elif name in self._buffers and (value is None or isinstance(value, Tensor)):
+        elif name in self._buffers:
+            if value is not None and not isinstance(value, Tensor):
+                raise TypeError(f"{name!r} is a buffer; it can be replaced by a Tensor or None, not by "
+                                f"{type(value).__name__}")
             home = self._buffers
         for store in stores:
             if store is not home:
@@ -117,33 +122,37 @@ class Module:
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Register a parameter, or None as a place for one."""
-        self._check_name(name)
+        self._check_name(name, self._parameters)
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(f"{name!r} must be a Parameter or None, not {type(param).__name__}")
         self._parameters[name] = param
 
     def register_buffer(self, name: str, value: Tensor | None, persistent: bool = True) -> None:
         """Register a tensor that is part of the state but is not trained, such as a running mean."""
-        self._check_name(name)
+        self._check_name(name, self._buffers)
         if value is not None and not isinstance(value, Tensor):
             raise TypeError(f"{name!r} must be a Tensor or None, not {type(value).__name__}")
         self._buffers[name] = value
-        if not persistent:
+        if persistent:
+            self._transient.discard(name)
+        else:
             self._transient.add(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Register a module under a name."""
-        self._check_name(name)
+        self._check_name(name, self._modules)
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{name!r} must be a Module or None, not {type(module).__name__}")
         self._modules[name] = module
 
     register_module = add_module
 
-    def _check_name(self, name: str) -> None:
+    def _check_name(self, name: str, home: Mapping[str, Any]) -> None:
+        if "_modules" not in self.__dict__:
+            raise AttributeError(f"call super().__init__() before registering {name!r}")
         if not name or "." in name:
             raise KeyError(f"a name must not be empty or hold a dot: {name!r}")
-        if name in self.__dict__:
+        if name not in home and hasattr(self, name):
             raise KeyError(f"{type(self).__name__} already has an attribute {name!r}")
 
     # Walking ---------------------------------------------------------------------------------------------------
@@ -250,8 +259,12 @@ class Module:
         for arg in args:
             if isinstance(arg, DType) or arg is float:
                 dtype = as_dtype(arg)
+            elif isinstance(arg, Tensor):
+                dtype, device = arg.dtype, arg.device
             else:
-                device = arg.device if isinstance(arg, Tensor) else arg
+                device = arg
+        if dtype is not None and not as_dtype(dtype).is_floating_point:
+            raise TypeError(f"a module can be converted to a floating-point type, not to {dtype}")
         where = None if device is None else find_device(device)
         for module in self.modules():
             for store in (module._parameters, module._buffers):
@@ -308,12 +321,14 @@ class Module:
             problems += [f"missing: {name}" for name in missing] + [f"unexpected: {name}" for name in unexpected]
         if problems:
             raise RuntimeError(f"the state does not fit {type(self).__name__}:\n  " + "\n  ".join(problems))
+        sources = {}
         for name, value in own.items():
             if name in state_dict:
-                source = state_dict[name]
-                if not isinstance(source, Tensor):
-                    source = tensor(source, device=value.device)
-                value._assign(source.detach().to(value.device))
+                given = state_dict[name]
+                source = given if isinstance(given, Tensor) else tensor(given, device=value.device)
+                sources[name] = source.detach().to(value.device)
+        for name, source in sources.items():
+            own[name]._assign(source)
         return IncompatibleKeys(missing, unexpected)
 
     # Printing --------------------------------------------------------------------------------------------------

@@ -21,6 +21,20 @@ from .program import Programs
 from .quirks import lookup
 
 
+_finding = threading.Lock()
+
+
+class _Once(functools.cached_property):
+    """A cached property whose first access may come from several threads at once (cached_property has no lock)."""
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        with instance._lock:
+            return instance.__dict__[self.attrname] if self.attrname in instance.__dict__ else super().__get__(
+                instance, owner)
+
+
 class Device:
     """An OpenCL device with its in-order queue, its memory pool and its compiled programs.
 
@@ -61,24 +75,28 @@ class Device:
         self._adopted = queue
         self._lock = threading.RLock()
 
-    @functools.cached_property
+    @_Once
     def context(self) -> cl.Context:
         """The OpenCL context."""
         if self.quirks.warning:
             warnings.warn(f"{self.platform} ({self.platform_version}): {self.quirks.warning}", stacklevel=2)
         return self._adopted.context if self._adopted else cl.Context([self.handle])
 
-    @functools.cached_property
+    def works_in(self, context: cl.Context) -> bool:
+        """Whether a context is the device's own; does not make one."""
+        return (self._adopted is not None or "context" in vars(self)) and self.context == context
+
+    @_Once
     def queue(self) -> cl.CommandQueue:
         """The in-order queue on which everything runs."""
         return self._adopted or cl.CommandQueue(self.context, self.handle)
 
-    @functools.cached_property
+    @_Once
     def pool(self) -> Pool:
         """The memory pool."""
         return Pool(self)
 
-    @functools.cached_property
+    @_Once
     def programs(self) -> Programs:
         """The compiled programs; ``kernel`` is the way to a kernel."""
         return Programs(self)
@@ -134,9 +152,14 @@ class Device:
                 "chosen_unasked": self.quirks.rank >= 0, "warning": self.quirks.warning}
 
 
-@functools.cache
 def devices() -> tuple[Device, ...]:
     """Every OpenCL device found, the one that is chosen by default first."""
+    with _finding:
+        return _found()
+
+
+@functools.cache
+def _found() -> tuple[Device, ...]:
     icd.prepare()
     try:
         platforms = cl.get_platforms()
@@ -258,7 +281,10 @@ def use(queue: cl.CommandQueue) -> Device:
     if queue.properties & cl.command_queue_properties.OUT_OF_ORDER_EXEC_MODE_ENABLE:
         raise ValueError("genesis needs an in-order queue; make one without OUT_OF_ORDER_EXEC_MODE_ENABLE")
     global _default
-    _default = Device(queue.device, queue=queue)
+    if _default is not None and _default._adopted == queue:
+        return _default
+    index = next((d.index for d in devices() if d.handle == queue.device), 0)
+    _default = Device(queue.device, index, queue)
     return _default
 
 

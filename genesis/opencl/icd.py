@@ -9,11 +9,14 @@ files and one with the library's real path.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import ctypes
 import hashlib
 import importlib.metadata
 import importlib.util
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -57,13 +60,13 @@ def intel_library() -> Path | None:
 def _icd_files() -> dict[str, str]:
     """File name -> contents of the vendor folder: the system's runtimes and those installed by pip."""
     named = os.environ.get("OCL_ICD_VENDORS", "")
-    system = Path(named) if named and _OWN_FOLDER not in named else _SYSTEM_VENDORS
+    system = Path(named) if named else _SYSTEM_VENDORS
+    if _OWN_FOLDER in named and not system.is_dir():      # inherited from a process that has removed it since
+        system = _SYSTEM_VENDORS
     files = {}
-    if system.is_dir():
-        for path in sorted(system.glob("*.icd")):
+    for path in sorted(system.glob("*.icd")) if system.is_dir() else [system]:
+        with contextlib.suppress(OSError, UnicodeError):      # a broken link is no reason to stop
             files[path.name] = path.read_text().strip()
-    elif system.is_file():
-        files[system.name] = system.read_text().strip()
     spec = importlib.util.find_spec("pyopencl")
     if spec and spec.origin:      # runtimes that pyopencl's extras put beside it, with paths relative to their folder
         for path in sorted((Path(spec.origin).parent / ".libs").glob("*.icd")):
@@ -81,6 +84,7 @@ def _vendor_folder(files: dict[str, str]) -> Path:
            if not _holds(folder / name, text)):
         return folder
     folder = Path(tempfile.mkdtemp(prefix=_OWN_FOLDER))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name, text in files.items():
         (folder / name).write_text(text + "\n")
     return folder

@@ -182,8 +182,8 @@ class Programs:
                 warnings.simplefilter("ignore", cl.CompilerWarning)
                 program.build(_OPTIONS, cache_dir=False)
         except cl.Error as error:
-            raise KernelError(f"kernel {function!r} of {label} does not compile on {self._device.name} ({self._device.platform}, "
-                              f"{self._device.platform_version}) with options {_OPTIONS!r}:\n{error}") from error
+            raise KernelError(f"kernel {function!r} of {label} does not compile on {self._device.name} "
+                              f"({self._device.platform}, {self._device.platform_version}) with options {_OPTIONS!r}:\n{error}") from error
         self.compiled.append(label)
         binaries = program.get_info(cl.program_info.BINARIES)
         if binaries and binaries[0]:

@@ -254,7 +254,6 @@ def _unary(name: str, op: str, save: str, backward_op: str, floating: bool = Tru
                                  "__doc__": f"``{op}`` of each element."})
 
 
-Neg = _unary("Neg", "neg", "", "neg", floating=False)
 Exp = _unary("Exp", "exp", "y", "mul")
 Expm1 = _unary("Expm1", "expm1", "y", "expm1_backward")
 Log = _unary("Log", "log", "x", "div")
@@ -266,6 +265,20 @@ Sigmoid = _unary("Sigmoid", "sigmoid", "y", "sigmoid_backward")
 Tanh = _unary("Tanh", "tanh", "y", "tanh_backward")
 Sin = _unary("Sin", "sin", "x", "sin_backward")
 Cos = _unary("Cos", "cos", "x", "cos_backward")
+
+
+class Neg(Unary):
+    """The negative of each element."""
+
+    op = backward_op = "neg"
+    floating = False
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array) -> Array:
+        """Negate."""
+        if x.dtype is dtypes.bool_:
+            raise RuntimeError("booleans have no negative; use ~")
+        return super().forward(ctx, x)
 
 
 class Rsqrt(Unary):
@@ -436,6 +449,14 @@ class Pow(Binary):
     """``a ** b``."""
 
     op = "pow"
+
+    @classmethod
+    def result_dtype(cls, a: Operand, b: Operand) -> DType:
+        """As for other operations; integers have no negative integer powers."""
+        dtype = dtype_of(a, b)
+        if not isinstance(b, Array) and b < 0 and not dtype.is_floating_point:
+            raise RuntimeError(f"integers cannot be raised to the negative integer power {b}; convert to float32")
+        return dtype
 
     @classmethod
     def remember(cls, ctx: Context, a: Operand, b: Operand) -> None:

@@ -61,7 +61,7 @@ def partial_norms(parts: Sequence[Gradients], p: float) -> Array | None:
         group = dict(defines)["GROUP"]
         kernel = device.programs.kernel("optim/grad_norm.cl", "partial_norm", "PllPiPlf", defines)
         rows = g.buffer if part.rows is None else part.rows
-        kernel((part.chunks * group,), (group,), g.buffer.handle, g.offset, g.size, rows.handle,
+        kernel((part.chunks * group,), (group,) if group > 1 else None, g.buffer.handle, g.offset, g.size, rows.handle,
                int(part.rows is not None), partial.buffer.handle, at, 0.0 if p == math.inf else p)
         at += part.chunks
     return partial

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..autograd import enable_grad, no_grad
 from ..dtypes import float32
+from ..hooks import Hook, Hooks, RemovableHandle, register
 from ..opencl import Device, split_by_limit
 from ..ops import grad_norm
 from ..ops.array import empty
@@ -20,8 +20,6 @@ from .checks import required
 from .runner import LAG, Control, Runner
 from .saved import load_state_dict, make_state_dict
 from .state import State
-
-Hook = Callable[..., Any]
 
 
 class Optimizer:
@@ -60,7 +58,7 @@ class Optimizer:
         self._places: dict[int, tuple[Runner, int]] = {}
         self._runners: list[Runner] = []
         self._controls: dict[Device, Control] = {}
-        self._hooks: dict[str, OrderedDict[object, Hook]] = {}
+        self._hooks: dict[str, Hooks] = {}
         self.state = State(self)
         groups = self._listed(params)
         if not groups:
@@ -316,38 +314,33 @@ class Optimizer:
     def _called(self, kind: str) -> list[Hook]:
         return list(self._hooks.get(kind, {}).values())
 
-    def _register(self, kind: str, hook: Hook, prepend: bool = False) -> Callable[[], None]:
-        key = object()
-        hooks = self._hooks.setdefault(kind, OrderedDict())
-        hooks[key] = hook
-        if prepend:
-            hooks.move_to_end(key, last=False)
-        return lambda: hooks.pop(key, None) and None
+    def _register(self, kind: str, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        return register(self._hooks.setdefault(kind, Hooks()), hook, prepend)
 
-    def register_step_pre_hook(self, hook: Hook) -> Callable[[], None]:
+    def register_step_pre_hook(self, hook: Hook) -> RemovableHandle:
         """Call ``hook(optimizer, args, kwargs)`` before each step; it may return new ``(args, kwargs)``.
 
-        Returns a function that removes the hook, as all ``register_`` methods do.
+        Returns a handle whose ``remove()`` unregisters the hook, as all ``register_`` methods do.
         """
         return self._register("step_pre", hook)
 
-    def register_step_post_hook(self, hook: Hook) -> Callable[[], None]:
+    def register_step_post_hook(self, hook: Hook) -> RemovableHandle:
         """Call ``hook(optimizer, args, kwargs)`` after each step."""
         return self._register("step_post", hook)
 
-    def register_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> Callable[[], None]:
+    def register_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
         """Call ``hook(optimizer)`` before :meth:`state_dict`."""
         return self._register("state_dict_pre", hook, prepend)
 
-    def register_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> Callable[[], None]:
+    def register_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
         """Call ``hook(optimizer, state_dict)`` after :meth:`state_dict`; it may return another dict."""
         return self._register("state_dict_post", hook, prepend)
 
-    def register_load_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> Callable[[], None]:
+    def register_load_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
         """Call ``hook(optimizer, state_dict)`` before loading; it may return another dict."""
         return self._register("load_state_dict_pre", hook, prepend)
 
-    def register_load_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> Callable[[], None]:
+    def register_load_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
         """Call ``hook(optimizer)`` after loading."""
         return self._register("load_state_dict_post", hook, prepend)
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from .optimizer import Optimizer
 
 
+# Keys of a saved group that are not hyperparameters here: what identifies parameters, and how PyTorch is to compute.
+_NOT_OURS = ("params", "param_names", "foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay")
+
+
 def _snapshot(value: Any) -> Any:
     return value.detach().clone() if isinstance(value, Tensor) else copy.deepcopy(value)
 
@@ -51,8 +55,7 @@ def load_state_dict(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None
         if len(saved["params"]) != len(group["params"]):
             raise ValueError(f"parameter group {i} of the state has {len(saved['params'])} parameters, "
                              f"that of the optimizer {len(group['params'])}")
-        known = {k: _plain(saved[k]) for k in group if k in saved and k not in ("params", "param_names")}
-        values = checks.hyperparameters(known)
+        values = checks.hyperparameters({k: _plain(v) for k, v in saved.items() if k not in _NOT_OURS})
         optimizer.check_group({**group, **values})
         new_values.append(values)
         for parameter, index in zip(_in_saved_order(group, saved), saved["params"]):
