@@ -13,7 +13,7 @@ Example:
 from importlib.metadata import PackageNotFoundError as _PackageNotFoundError
 from importlib.metadata import version as _version
 
-from . import autograd, dtypes, errors, functions, opencl, random
+from . import autograd, data, dtypes, errors, functions, nn, opencl, optim, random
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .creation import (
     arange,
@@ -39,13 +39,11 @@ from .creation import (
 from .dtypes import bfloat16, bool_, float16, float32, float64, int32, int64, uint8
 from .dtypes import bool_ as bool
 from .errors import GenesisError, KernelError, NoDeviceError, OutOfMemoryError
-from .functions import *  # noqa: F403
+from .functions import *
 from .opencl import Device, device, devices, set_default_device, synchronize
 from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from .serialization import CheckpointError, load, save
 from .tensor import Size, Tensor, tensor
-
-from . import nn, optim, data  # noqa: E402, I001
-from .serialization import CheckpointError, load, save  # noqa: E402
 
 try:
     __version__ = _version("genesis-cl")
@@ -55,9 +53,10 @@ except _PackageNotFoundError:      # run from a checkout that is not installed
 __all__ = [
     "CheckpointError", "Device", "Generator", "GenesisError", "KernelError", "NoDeviceError", "OutOfMemoryError",
     "Size", "Tensor", "arange", "autograd", "bfloat16", "bool", "bool_", "data", "device", "devices", "dtypes",
-    "empty", "empty_like", "enable_grad", "errors", "eye", "float16", "float32", "float64", "from_numpy", "from_pyopencl", "full",
-    "full_like", "get_rng_state", "inference_mode", "initial_seed", "int32", "int64", "is_grad_enabled", "linspace",
-    "load", "manual_seed", "nn", "no_grad", "ones", "ones_like", "opencl", "optim", "rand", "rand_like", "randint",
-    "randn", "randn_like", "random", "randperm", "save", "seed", "set_default_device", "set_grad_enabled",
-    "set_rng_state", "synchronize", "tensor", "uint8", "zeros", "zeros_like", *functions.__all__,
+    "empty", "empty_like", "enable_grad", "errors", "eye", "float16", "float32", "float64", "from_numpy",
+    "from_pyopencl", "full", "full_like", "get_rng_state", "inference_mode", "initial_seed", "int32", "int64",
+    "is_grad_enabled", "linspace", "load", "manual_seed", "nn", "no_grad", "ones", "ones_like", "opencl", "optim",
+    "rand", "rand_like", "randint", "randn", "randn_like", "random", "randperm", "save", "seed", "set_default_device",
+    "set_grad_enabled", "set_rng_state", "synchronize", "tensor", "uint8", "zeros", "zeros_like",
+    *functions.__all__,
 ]

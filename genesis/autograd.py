@@ -150,6 +150,7 @@ class set_grad_enabled:
         _mode.recording = self._before
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function with this mode while it runs."""
         _mode.recording = self._before
         return _inside(lambda: set_grad_enabled(self._mode), function)
 

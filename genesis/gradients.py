@@ -1,4 +1,4 @@
-"""Where the parameters of an optimizer live: flat storage in which backward leaves gradients where the update reads them.
+"""Where the parameters of an optimizer live: flat storage, in which backward leaves gradients for the update to read.
 
 A parameter in an arena is a view of flat memory and has a :class:`GradientSlot`; the first gradient that backward
 computes for it is written into the slot, further ones are added there. What does not fit is handled beside it: a

@@ -375,7 +375,7 @@ class Tensor(TensorMath):
         array = self._array
         return lend(array.buffer, array.offset, array.shape, array.strides, array.dtype.numpy)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         values = self.detach().numpy()
         return values if dtype is None else values.astype(dtype)
 
@@ -487,7 +487,7 @@ def as_array(data: Any, dtype: DType | None) -> np.ndarray:
     return values
 
 
-def tensor(data: Any, *, dtype: Any = None, device: Device | str | None = None,
+def tensor(data: Any, *, dtype: Any = None, device: Device | str | int | None = None,
            requires_grad: bool = False) -> Tensor:
     """A new tensor with a copy of ``data``.
 

@@ -189,8 +189,8 @@ class TensorMath:
     __slots__ = ()
     _array: Array
     if TYPE_CHECKING:
-        dtype: DType
-        ndim: int
+        dtype = property(lambda self: dtypes.float32)
+        ndim = property(lambda self: 0)
 
     __add__ = __radd__ = _binary(ew.Add)
     __sub__, __rsub__ = _binary(ew.Sub), _binary(ew.Sub, swapped=True)

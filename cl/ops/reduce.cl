@@ -12,7 +12,7 @@
 //   WIDTH         lanes of a work-item in reduce_rows; 1 unless the input is floating point
 #include "types.h"
 
-#ifndef OP
+#if !defined(OP) && !defined(COMPARE)
 #define OP sum
 #define IN float32
 #define OUT float32

@@ -4,7 +4,8 @@ from . import icd
 
 icd.prepare()      # before anything, the user's own pyopencl calls included, asks for platforms
 
-from .device import (  # noqa: E402
+from .arena import CHUNK, Arena, split_by_limit
+from .device import (
     Device,
     default_device,
     device,
@@ -14,9 +15,10 @@ from .device import (  # noqa: E402
     synchronize,
     use,
 )
-from .arena import CHUNK, Arena, split_by_limit  # noqa: E402
-from .memory import Alias, Buffer  # noqa: E402
-from .program import Kernel, sources  # noqa: E402
+from .memory import Alias, Buffer
+from .program import Kernel, sources
 
-__all__ = ["CHUNK", "Alias", "Arena", "Buffer", "Device", "Kernel", "default_device", "device", "devices", "no_device_message",
-           "set_default_device", "sources", "split_by_limit", "synchronize", "use"]
+__all__ = [
+    "CHUNK", "Alias", "Arena", "Buffer", "Device", "Kernel", "default_device", "device", "devices", "no_device_message",
+    "set_default_device", "sources", "split_by_limit", "synchronize", "use",
+]

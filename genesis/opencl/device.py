@@ -16,10 +16,9 @@ import pyopencl as cl
 
 from ..errors import NoDeviceError
 from . import icd
-from .memory import Buffer, Pool
+from .memory import Alias, Buffer, Pool
 from .program import Programs
 from .quirks import lookup
-
 
 _finding = threading.Lock()
 
@@ -105,12 +104,12 @@ class Device:
         """A buffer of ``nbytes`` bytes with undefined contents."""
         return self.pool.take(nbytes)
 
-    def write(self, buffer: Buffer, offset: int, data: np.ndarray) -> None:
+    def write(self, buffer: Buffer | Alias, offset: int, data: np.ndarray) -> None:
         """Copy a contiguous host array into a buffer, starting at byte ``offset``; returns when it has been read."""
         if data.nbytes:
             cl.enqueue_copy(self.queue, buffer.handle, data, dst_offset=offset, is_blocking=True)
 
-    def read(self, buffer: Buffer, offset: int, data: np.ndarray) -> None:
+    def read(self, buffer: Buffer | Alias, offset: int, data: np.ndarray) -> None:
         """Fill a contiguous host array from a buffer, starting at byte ``offset``; waits for the device."""
         if data.nbytes:
             cl.enqueue_copy(self.queue, data, buffer.handle, src_offset=offset, is_blocking=True)

@@ -11,7 +11,7 @@ from .memory import Alias, Buffer
 
 
 def adopt(array: Any) -> tuple[Buffer, int, tuple[int, ...], tuple[int, ...], np.dtype]:
-    """A ``pyopencl.array.Array`` as a buffer that genesis does not own: buffer, and in elements: offset, shape, strides.
+    """A ``pyopencl.array.Array`` as a buffer that genesis does not own; and its offset, shape and strides in elements.
 
     Raises:
         TypeError: not such an array.
@@ -36,10 +36,10 @@ def lend(buffer: Buffer | Alias, offset: int, shape: tuple[int, ...], strides: t
 
     The array keeps the memory from being handed out again for as long as it lives.
     """
-    import pyopencl.array      # slow to import, and rarely needed
+    import pyopencl.array  # slow to import, and rarely needed
 
     device: Device = buffer.device
-    array = pyopencl.array.Array(device.queue, shape, dtype, strides=tuple(s * dtype.itemsize for s in strides),
+    array: Any = pyopencl.array.Array(device.queue, shape, dtype, strides=tuple(s * dtype.itemsize for s in strides),
                                  data=buffer.handle, offset=offset * dtype.itemsize)
     array.genesis_buffer = buffer
     return array

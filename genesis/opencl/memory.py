@@ -63,9 +63,9 @@ class Alias:
 
     def __init__(self, buffer: Buffer | Alias):
         self.buffer = buffer
-        self.device = buffer.device
-        self.handle = buffer.handle
-        self.nbytes = buffer.nbytes
+        self.device: Device = buffer.device
+        self.handle: cl.Buffer = buffer.handle
+        self.nbytes: int = buffer.nbytes
 
 
 class Pool:

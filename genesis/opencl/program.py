@@ -180,12 +180,13 @@ class Programs:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", cl.CompilerWarning)
-                program.build(_OPTIONS, cache_dir=False)
+                program.build(_OPTIONS, cache_dir=False)  # type: ignore[arg-type]
         except cl.Error as error:
             raise KernelError(f"kernel {function!r} of {label} does not compile on {self._device.name} "
-                              f"({self._device.platform}, {self._device.platform_version}) with options {_OPTIONS!r}:\n{error}") from error
+                              f"({self._device.platform}, {self._device.platform_version}) with options {_OPTIONS!r}:"
+                              f"\n{error}") from error
         self.compiled.append(label)
-        binaries = program.get_info(cl.program_info.BINARIES)
+        binaries: Any = program.get_info(cl.program_info.BINARIES)
         if binaries and binaries[0]:
             cache.store(key, bytes(binaries[0]))
         return program

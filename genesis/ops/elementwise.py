@@ -201,9 +201,9 @@ def dtype_of(*operands: Operand) -> DType:
             result = result if same or x.dtype.rank < result.rank else x.dtype
         else:
             result = dtypes.promote(result, x.dtype)
-    for x in operands:
-        if not isinstance(x, Array):
-            result = dtypes.of_scalar(x) if result is None else dtypes.promote_scalar(result, x)
+    for number in operands:
+        if not isinstance(number, Array):
+            result = dtypes.of_scalar(number) if result is None else dtypes.promote_scalar(result, number)
     assert result is not None
     return result
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..dtypes import DType, float32, float64
-from ..opencl import CHUNK, Buffer, Device
+from ..opencl import CHUNK, Alias, Buffer, Device
 from .array import Array, empty
 
 
@@ -67,7 +67,8 @@ def partial_norms(parts: Sequence[Gradients], p: float) -> Array | None:
     return partial
 
 
-def finish(partial: Array, control: Buffer, norm: Buffer, p: float, max_norm: float, inverse_scale: float) -> None:
+def finish(partial: Array, control: Buffer, norm: Buffer | Alias, p: float, max_norm: float,
+           inverse_scale: float) -> None:
     """Join partial sums on the device: write the norm, the clip coefficient and whether to skip.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import GenesisError
 from .array import Array
@@ -23,8 +23,9 @@ class Context:
         self._saved: tuple[Any, ...] = ()
         self._versions: tuple[int, ...] = ()
 
-    def __getattr__(self, name: str) -> Any:       # operations keep plain values under names of their own
-        raise AttributeError(f"forward did not keep {name!r}")
+    if TYPE_CHECKING:      # operations keep plain values under names of their own
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
     def save(self, *values: Any) -> None:
         """Keep arrays (and numbers) for backward, which raises if an array is changed in place meanwhile."""

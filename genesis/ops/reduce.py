@@ -68,7 +68,7 @@ def reduce(op: str, x: Array, axes: tuple[int, ...] | None = None, keepdim: bool
     busy = device.compute_units * device.quirks.parallel
     columns = inner > 1
     per_item = max(256, min(_BLOCK, -(-x.size // busy)))
-    block = n if n <= per_item or outer * inner >= busy and n <= _BLOCK else per_item
+    block = n if n <= per_item or (outer * inner >= busy and n <= _BLOCK) else per_item
     while True:
         blocks = -(-n // block)
         last = blocks == 1

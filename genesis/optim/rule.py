@@ -65,8 +65,10 @@ def parse(file: str, name: str) -> Rule:
         raise KernelError(f"{file} defines no rule 'void {name}(...)'")
     arguments = [" ".join(a.replace("*", " * ").split()) for a in found[1].split(",")]
     if len(arguments) < 2 or arguments[0] != "real * param" or arguments[1] != "real grad":
-        raise KernelError(f"{file}: rule {name} must start with (real *param, real grad, ...), not ({found[1].strip()})")
-    states, scalars = [], []
+        raise KernelError(f"{file}: rule {name} must start with (real *param, real grad, ...), not with "
+                          f"({found[1].strip()})")
+    states: list[str] = []
+    scalars: list[str] = []
     for argument in arguments[2:]:
         kind, _, argument_name = argument.rpartition(" ")
         if kind == "real *" and not scalars:

@@ -239,7 +239,7 @@ class Runner:
             try:
                 launch.packer.pack_into(launch.rows, 0, *values)
             except OverflowError:
-                raise ValueError(f"a hyperparameter is too large for float32: {dict(launch.cohorts[0].group)}") from None
+                raise ValueError(f"a hyperparameter is too large for float32, among {values}") from None
             if launch.row_buffer is None:
                 rows: Any = launch.rows
             else:
