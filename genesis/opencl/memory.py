@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left, insort
 from typing import TYPE_CHECKING
 
 import pyopencl as cl
@@ -13,13 +14,14 @@ if TYPE_CHECKING:
     from .device import Device
 
 _SMALLEST = 256
+_PAGE = 4096
 
 
 def _capacity(nbytes: int) -> int:
-    """Bytes to allocate for a request: a step of an eighth of its power of two, so that sizes meet again."""
+    """Bytes to allocate for a request: at most an eighth, and less than a page, more than asked for."""
     if nbytes <= _SMALLEST:
         return _SMALLEST
-    step = max(_SMALLEST, 1 << (nbytes.bit_length() - 4))
+    step = min(_PAGE, max(_SMALLEST, 1 << (nbytes.bit_length() - 4)))
     return -(-nbytes // step) * step
 
 
@@ -80,6 +82,7 @@ class Pool:
     def __init__(self, device: Device):
         self._device = device
         self._free: dict[int, list[cl.Buffer]] = {}
+        self._sizes: list[int] = []         # the keys of _free in rising order
         self._lock = threading.RLock()      # re-entrant: the garbage collector may free a buffer inside `take`
         self.allocated = self.cached = self.peak = 0
 
@@ -98,15 +101,27 @@ class Pool:
                     "split the tensor or make the batch smaller")
             capacity = nbytes
         with self._lock:
-            free = self._free.get(capacity)
-            if free:
-                handle = free.pop()
-                self.cached -= capacity
+            found = self._find(capacity)
+            if found:
+                capacity = found
+                handle = self._free[found].pop()
+                self.cached -= found
             else:
                 handle = self._allocate(capacity, nbytes)
             self.allocated += capacity
             self.peak = max(self.peak, self.allocated)
         return Buffer(device, nbytes, handle, capacity)
+
+    def _find(self, capacity: int) -> int:
+        """The size of a kept buffer that holds ``capacity`` bytes and at most an eighth more; 0 when there is none."""
+        if self._free.get(capacity):
+            return capacity
+        for size in self._sizes[bisect_left(self._sizes, capacity):]:
+            if size > capacity + capacity // 8:
+                break
+            if self._free[size]:
+                return size
+        return 0
 
     def _allocate(self, capacity: int, nbytes: int) -> cl.Buffer:
         for attempt in (1, 2):
@@ -127,12 +142,16 @@ class Pool:
         with self._lock:
             self.allocated -= capacity
             self.cached += capacity
-            self._free.setdefault(capacity, []).append(handle)
+            if capacity not in self._free:
+                self._free[capacity] = []
+                insort(self._sizes, capacity)
+            self._free[capacity].append(handle)
 
     def empty_cache(self) -> None:
         """Return all kept memory to the device."""
         with self._lock:
             self._free.clear()
+            self._sizes.clear()
             self.cached = 0
 
     def reset_peak(self) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include\s+"([^"]+)".*$', re.MULTILINE)
 _SYNC = os.environ.get("GENESIS_SYNC", "0") not in ("", "0")
-_OPTIONS = "-cl-std=CL1.2"
+_OPTIONS = "-cl-std=CL1.2 -w"      # -w: PoCL prints the number of warnings to the terminal
 
 # The letters of a kernel's signature and what pyopencl calls them; a number n is a struct of n bytes.
 _TYPES: dict[str, Any] = {"P": None, "i": np.int32, "u": np.uint32, "l": np.int64, "L": np.uint64,
