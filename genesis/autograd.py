@@ -48,10 +48,19 @@ class Node:
         return f"<{self.operation.__name__}Backward>"
 
 
+def same_device(*inputs: Any) -> None:
+    """``RuntimeError`` unless all tensors among the inputs live on one device."""
+    devices = {x._array.buffer.device for x in inputs if hasattr(x, "_array")}
+    if len(devices) > 1:
+        raise RuntimeError("tensors on different devices: " + " and ".join(map(repr, devices)) + "; move one with to()")
+
+
 def apply(operation: type[Operation], *inputs: Any, **options: Any) -> Tensor:
     """Run an operation on tensors and numbers, and record it when a gradient may be asked for."""
     from .tensor import Tensor
 
+    if len(inputs) > 1:
+        same_device(*inputs)
     recording = _mode.recording
     needs = tuple([recording and isinstance(x, Tensor) and x.requires_grad for x in inputs])
     context = Context(needs)

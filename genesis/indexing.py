@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import dtypes
-from .autograd import apply
+from .autograd import apply, same_device
 from .ops import elementwise
 from .ops.array import Array, Shape, broadcast_shapes, upload
 from .ops.index import IndexSelect, check_range, put
@@ -90,6 +90,7 @@ def _index_array(x: Tensor, item: Any, shape: tuple[int, ...]) -> Array:
     from .tensor import Tensor
 
     if isinstance(item, Tensor) and item.dtype.kind in "iu":
+        same_device(x, item)
         array = elementwise.cast(item._array, dtypes.int64)
         check_range(array, shape[0])
         return array
@@ -157,6 +158,7 @@ def set_item(x: Tensor, index: Any, value: Any) -> None:
 
     if isinstance(value, np.ndarray | list | tuple):
         value = tensor(value, device=x.device)
+    same_device(x, value)
     source = value._array if isinstance(value, Tensor) else value
     selection, lists = _parse(x, index)
     part = Tensor._wrap(select_view(x._array, selection))

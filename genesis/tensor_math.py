@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import dtypes
-from .autograd import apply
+from .autograd import apply, same_device
 from .dtypes import DType, Scalar, as_dtype
 from .ops import elementwise as ew
 from .ops import matmul, reduce, views
@@ -52,7 +52,6 @@ def _binary(operation: Any, swapped: bool = False) -> Any:
         other = _operand(other, self)
         if other is NotImplemented:
             return NotImplemented
-        _same_device(self, other)
         return apply(operation, other, self) if swapped else apply(operation, self, other)
 
     return method
@@ -74,7 +73,7 @@ def _comparison(op: str) -> Any:
         other = _operand(other, self)
         if other is NotImplemented:
             return NotImplemented
-        _same_device(self, other)
+        same_device(self, other)
         return _plain(ew.compare(op, self._array, _raw(other)))
 
     return method
@@ -86,7 +85,7 @@ def _integer(op: str, swapped: bool = False) -> Any:
         other = _operand(other, self)
         if other is NotImplemented:
             return NotImplemented
-        _same_device(self, other)
+        same_device(self, other)
         operands = [_raw(other), self._array] if swapped else [self._array, _raw(other)]
         return _plain(ew.run(op, operands, ew.dtype_of(*operands)))
 
@@ -109,7 +108,7 @@ def _in_place(operation: Any) -> Any:
         other = _operand(other, self)
         if other is NotImplemented:
             return NotImplemented
-        _same_device(self, other)
+        same_device(self, other)
         self._check_in_place(other)
         dtype = operation.result_dtype(self._array, _raw(other))
         if _KINDS[dtype.kind] > _KINDS[self.dtype.kind]:
@@ -164,11 +163,6 @@ def _plain(array: Array) -> Any:
     from .tensor import Tensor
 
     return Tensor._wrap(array)
-
-
-def _same_device(a: Any, b: Any) -> None:
-    if hasattr(b, "_array") and a.device is not b.device:
-        raise RuntimeError(f"tensors on different devices: {a.device!r} and {b.device!r}; move one with to()")
 
 
 def _axes(dim: Dims, ndim: int) -> tuple[int, ...] | None:
@@ -267,7 +261,6 @@ class TensorMath:
 
     def matmul(self, other: Tensor) -> Any:
         """Matrix product; vectors count as a row (left) or a column (right), leading dimensions broadcast."""
-        _same_device(self, other)
         if not self.ndim or not other.ndim:
             raise RuntimeError("a matrix product needs tensors of at least one dimension; use * for 0-d tensors")
         for x in (self, other):

@@ -6,14 +6,11 @@
 #ifndef TYPE
 #define TYPE float32
 #endif
+#ifndef BITS
+#define BITS 32          // leading bits of a word that make a uniform number: more than TYPE holds would round up to 1
+#endif
 
 typedef STORAGE(TYPE) element;
-
-// Upper bits of a word that make a uniform number: what the type can hold, or it would round up to 1.
-#define WORD_float64  0xffffffffu
-#define WORD_float32  0xffffffffu
-#define WORD_float16  0xffe00000u
-#define WORD_bfloat16 0xff000000u
 
 // Uniform in [low, high). Global size: n / 4, rounded up.
 kernel void uniform(global element *out, long at, long n, ulong stream, ulong seed, float low, float high)
@@ -22,7 +19,7 @@ kernel void uniform(global element *out, long at, long n, ulong stream, ulong se
     const uint4 words = philox(i, stream, seed);
     const uint word[4] = {words.x, words.y, words.z, words.w};
     for (int j = 0; j < 4 && 4 * i + j < n; j++) {
-        const float x = low + (high - low) * unit_interval(word[j] & PASTE(WORD_, TYPE));
+        const float x = low + (high - low) * unit_interval(word[j] & (~0u << (32 - BITS)));
         STORE1(TYPE, out, at + 4 * i + j, x < high || high <= low ? x : low);
     }
 }

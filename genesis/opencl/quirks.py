@@ -13,7 +13,6 @@ class Quirks:
         rank: the choice of a default device takes the highest; a negative rank is never chosen unasked.
         warning: said when the device is used; empty when there is nothing to say.
         rule_width: elements a work-item of an optimizer's kernel handles at once.
-        local_size: work-items a group of ordinary GPU kernels has; 1 on CPUs, where a group runs as one loop.
         parallel: work-items that keep the device busy, a compute unit; decides when a reduction is split.
         max_loop: most iterations all loops of one work-item may take together; 0: no limit.
         indexed_structs: whether a kernel may index an array inside a struct argument by a computed position.
@@ -22,13 +21,12 @@ class Quirks:
     rank: int = 0
     warning: str = ""
     rule_width: int = 4
-    local_size: int = 128
     parallel: int = 2048
     max_loop: int = 0
     indexed_structs: bool = True
 
 
-CPU = Quirks(rank=10, rule_width=16, local_size=1, parallel=4)
+CPU = Quirks(rank=10, rule_width=16, parallel=4)
 INTEGRATED_GPU = Quirks(rank=100)
 DISCRETE_GPU = Quirks(rank=200)
 ACCELERATOR = Quirks(rank=-1)

@@ -21,8 +21,12 @@ def _fill(name: str, out: Array, key: tuple[int, int], parameters: str, *values:
     return out
 
 
+_SPECIAL = {dtypes.float64: ("REAL64", 1), dtypes.float16: ("BITS", 11), dtypes.bfloat16: ("BITS", 8)}
+
+
 def _defines(x: Array) -> tuple[tuple[str, Any], ...]:
-    return (("TYPE", x.dtype.name), ("REAL64", 1)) if x.dtype is dtypes.float64 else (("TYPE", x.dtype.name),)
+    type_ = ("TYPE", x.dtype.name)
+    return (type_, _SPECIAL[x.dtype]) if x.dtype in _SPECIAL else (type_,)
 
 
 def uniform(out: Array, key: tuple[int, int], low: float, high: float) -> Array:
