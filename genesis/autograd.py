@@ -135,7 +135,13 @@ class no_grad(_Switch):
 
 
 class inference_mode(no_grad):
-    """The same as :class:`no_grad`; PyTorch's name for code that never needs gradients."""
+    """The same as :class:`no_grad`; PyTorch's name for code that never needs gradients. With False, records instead."""
+
+    def __new__(cls, mode: Callable[..., Any] | bool = True) -> Any:
+        """A switch; or the function decorated, when used without parentheses."""
+        if isinstance(mode, bool):
+            return _Switch.__new__(cls if mode else enable_grad)
+        return _Switch.__new__(cls, mode)
 
 
 class enable_grad(_Switch):

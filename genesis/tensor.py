@@ -477,7 +477,8 @@ def as_array(data: Any, dtype: DType | None) -> np.ndarray:
         except ValueError as error:
             raise ValueError(f"the nested lists do not form a rectangular array: {error}") from None
         if dtype is None and values.dtype == np.float64 and not hasattr(data, "__array__"):
-            typed = isinstance(data, list | tuple) and any(isinstance(x, np.ndarray | np.generic) for x in data)
+            typed = isinstance(data, list | tuple) and any(
+                isinstance(x, np.ndarray | np.generic) and x.dtype == np.float64 for x in data)
             dtype = None if typed else dtypes.float32
     if values.dtype.kind in "OUSV" and values.dtype != dtypes.bfloat16.numpy:
         raise TypeError(f"cannot make a tensor from {type(data).__name__} with elements of type {values.dtype}")

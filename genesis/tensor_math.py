@@ -357,18 +357,23 @@ class TensorMath:
         total = total.masked_fill(total == 0, 0.0)       # where the root has no slope its gradient is 0, not NaN
         return total.sqrt() if p == 2 else total ** (1 / p)
 
+    def _top(self, dim: Dims) -> Any:
+        """The largest elements, or 0 where they are infinite: what to subtract before taking exponentials."""
+        top = self.detach().amax(dim, keepdim=True)  # type: ignore[attr-defined]
+        return top.where(top.isfinite(), 0.0)
+
     @_in_float32
     def logsumexp(self, dim: Dims, keepdim: bool = False) -> Any:
         """Logarithm of the sum of exponentials, without overflow."""
-        top = self.detach().amax(dim, keepdim=True)  # type: ignore[attr-defined]
-        top = top.where(top.isfinite(), 0.0)
+        top = self._top(dim)
         total = (self - top).exp().sum(dim, keepdim).log()
         return total + (top if keepdim else top.reshape(total.shape))
 
     @_in_float32
     def log_softmax(self, dim: int) -> Any:
         """Logarithm of :meth:`softmax`."""
-        return self - self.logsumexp(dim, keepdim=True)
+        shifted = self - self._top(dim)
+        return shifted - shifted.exp().sum(dim, keepdim=True).log()
 
     @_in_float32
     def softmax(self, dim: int) -> Any:

@@ -12,16 +12,17 @@
 
 typedef STORAGE(TYPE) element;
 
-SCALAR log_normalizer(global const element *row, long classes, long step)      // log of the sum of exponentials
+// The largest logit, and the log of the sum of exponentials of the differences from it. The two are never added up:
+// next to a large logit the log would lose its digits.
+SCALAR log_sum(global const element *row, long classes, long step, SCALAR *top)
 {
-    SCALAR top = -INFINITY, sum = 0;
+    SCALAR sum = 0;
+    *top = -INFINITY;
     for (long c = 0; c < classes; c++)
-        top = fmax(top, (SCALAR)LOAD1(TYPE, row, c * step));
-    if (top == -INFINITY || top == INFINITY)
-        return top;
+        *top = fmax(*top, (SCALAR)LOAD1(TYPE, row, c * step));
     for (long c = 0; c < classes; c++)
-        sum += exp((SCALAR)LOAD1(TYPE, row, c * step) - top);
-    return top + log(sum);
+        sum += exp((SCALAR)LOAD1(TYPE, row, c * step) - *top);
+    return log(sum);
 }
 
 // Writes each row's loss and its share of the mean's divisor (its weight, 0 when ignored).
@@ -42,12 +43,13 @@ kernel void cross_entropy(global const element *logits, long at, global const lo
         loss[r] = share[r] = NAN;
         return;
     }
-    const SCALAR z = log_normalizer(row, classes, inner);
-    SCALAR total = (1 - smoothing) * weight[t] * (z - (SCALAR)LOAD1(TYPE, row, t * inner));
+    SCALAR top;
+    const SCALAR log_z = log_sum(row, classes, inner, &top);
+    SCALAR total = (1 - smoothing) * weight[t] * (top - (SCALAR)LOAD1(TYPE, row, t * inner) + log_z);
     if (smoothing > 0) {
         SCALAR all = 0;
         for (long c = 0; c < classes; c++)
-            all += weight[c] * (z - (SCALAR)LOAD1(TYPE, row, c * inner));
+            all += weight[c] * (top - (SCALAR)LOAD1(TYPE, row, c * inner) + log_z);
         total += smoothing / classes * all;
     }
     loss[r] = total;
@@ -71,14 +73,15 @@ kernel void cross_entropy_backward(global const element *logits, long at, global
             STORE1(TYPE, out, base + c * inner, 0);
         return;
     }
-    const SCALAR z = log_normalizer(row, classes, inner), scale = g[g_at + r * g_step] / divisor[0];
+    SCALAR top;
+    const SCALAR log_z = log_sum(row, classes, inner, &top), scale = g[g_at + r * g_step] / divisor[0];
     SCALAR sum = 0;
     if (smoothing > 0)
         for (long c = 0; c < classes; c++)
             sum += weight[c];
     const SCALAR chosen = t < 0 || t >= classes ? NAN : (1 - smoothing) * weight[t];
     for (long c = 0; c < classes; c++) {
-        const SCALAR p = exp((SCALAR)LOAD1(TYPE, row, c * inner) - z);
+        const SCALAR p = exp((SCALAR)LOAD1(TYPE, row, c * inner) - top - log_z);
         const SCALAR smooth = smoothing > 0 ? smoothing / classes * (p * sum - weight[c]) : 0;
         STORE1(TYPE, out, base + c * inner, scale * (chosen * (p - (c == t)) + smooth));
     }

@@ -12,10 +12,16 @@
 //   WIDTH         lanes of a work-item in reduce_rows; 1 unless the input is floating point
 #include "types.h"
 
-#if !defined(OP) && !defined(COMPARE)
+#ifndef OP
 #define OP sum
+#endif
+#ifndef IN
 #define IN float32
+#endif
+#ifndef OUT
 #define OUT float32
+#endif
+#ifndef ACC
 #define ACC float
 #endif
 

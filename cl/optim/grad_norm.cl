@@ -1,7 +1,8 @@
 // The p-norm of many gradients together, the coefficient that clips it, and whether it is finite.
 //
 // partial_norm    one sum (or maximum) for each chunk of CHUNK elements
-// finish_norm     joins them and decides, on the device
+// join_norms      joins the sums of CHUNK chunks each, when there are many
+// finish_norm     joins what is left and decides, on the device
 // scale           multiplies gradients by a number
 //
 // On CPUs a work-item handles a whole chunk with WIDTH running sums; on GPUs (GROUP > 1) a work-group does.
@@ -49,7 +50,7 @@ REDUCE_GROUP(reduce_group, SCALAR, JOIN)
 // is -1 counts as zeros. Without rows (a tensor on its own) row_of_chunk is any buffer and use_rows 0.
 kernel void partial_norm(global const STORAGE(GRAD) *grads, long at, long length,
                          global const int *row_of_chunk, int use_rows,
-                         global SCALAR *partial, long partial_at, float p)
+                         global SCALAR *partial, long partial_at, SCALAR p)
 {
     const long chunk = get_global_id(0) / GROUP, item = get_global_id(0) % GROUP;
     const long first = chunk * CHUNK, count = min(length - first, (long)CHUNK);
@@ -95,13 +96,37 @@ kernel void partial_norm(global const STORAGE(GRAD) *grads, long at, long length
         partial[partial_at + chunk] = sum;
 }
 
-// One work-group. control: [0] factor of the gradients, [1] 1 to skip the step, [2] steps skipped so far.
-kernel void finish_norm(global const SCALAR *partial, long count, global float *control, global float *norm,
-                        float p, float max_norm, float inverse_scale)
+// Every GROUP-th value from `i` on, joined in runs of 32, so that few additions meet a sum much larger than themselves.
+SCALAR join_values(global const SCALAR *values, long i, long end)
 {
     SCALAR sum = 0;
-    for (long i = get_local_id(0); i < count; i += GROUP)
-        sum = JOIN(sum, partial[i]);
+    while (i < end) {
+        SCALAR run = 0;
+        for (int j = 0; j < 32 && i < end; j++, i += GROUP)
+            run = JOIN(run, values[i]);
+        sum = JOIN(sum, run);
+    }
+    return sum;
+}
+
+// Global size: count / CHUNK, rounded up, times GROUP; local size GROUP.
+kernel void join_norms(global const SCALAR *partial, long count, global SCALAR *joined)
+{
+    const long first = get_global_id(0) / GROUP * CHUNK;
+    SCALAR sum = join_values(partial, first + get_local_id(0), min(count, first + CHUNK));
+#if GROUP > 1
+    local SCALAR scratch[GROUP];
+    sum = reduce_group(sum, scratch);
+#endif
+    if (get_local_id(0) == 0)
+        joined[get_global_id(0) / GROUP] = sum;
+}
+
+// One work-group. control: [0] factor of the gradients, [1] 1 to skip the step, [2] steps skipped so far.
+kernel void finish_norm(global const SCALAR *partial, long count, global float *control, global float *norm,
+                        SCALAR p, float max_norm, float inverse_scale)
+{
+    SCALAR sum = join_values(partial, get_local_id(0), count);
 #if GROUP > 1
     local SCALAR scratch[GROUP];
     sum = reduce_group(sum, scratch);
@@ -110,7 +135,7 @@ kernel void finish_norm(global const SCALAR *partial, long count, global float *
 #if KIND == 2
     const float total = sqrt(sum) * inverse_scale;
 #elif KIND > 2
-    const float total = pow(sum, 1 / (SCALAR)p) * inverse_scale;
+    const float total = pow(sum, 1 / p) * inverse_scale;
 #else
     const float total = sum * inverse_scale;
 #endif
@@ -123,7 +148,7 @@ kernel void finish_norm(global const SCALAR *partial, long count, global float *
 
 // grads[at + i] *= factor, and limited to [-bound, bound]. Global size: elements, rounded up.
 kernel void scale(global STORAGE(GRAD) *grads, long at, long length, global const int *row_of_chunk, int use_rows,
-                  float factor, float bound)
+                  SCALAR factor, SCALAR bound)
 {
     const long i = get_global_id(0);
     if (i >= length || (use_rows && row_of_chunk[i / CHUNK] < 0)) return;

@@ -107,7 +107,9 @@ class Module:
     def __getattr__(self, name: str) -> Any:
         for store in ("_parameters", "_buffers", "_modules"):
             held = self.__dict__.get(store)
-            if held is not None and name in held:
+            if held is None:
+                raise AttributeError(f"{type(self).__name__} must call super().__init__() before {name!r} is used")
+            if name in held:
                 return held[name]
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
@@ -149,8 +151,6 @@ class Module:
     register_module = add_module
 
     def _check_name(self, name: str, home: Mapping[str, Any]) -> None:
-        if "_modules" not in self.__dict__:
-            raise AttributeError(f"call super().__init__() before registering {name!r}")
         if not name or "." in name:
             raise KeyError(f"a name must not be empty or hold a dot: {name!r}")
         if name not in home and hasattr(self, name):

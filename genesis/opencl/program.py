@@ -146,8 +146,10 @@ class Programs:
         kernel = self._kernels.get(key)
         if kernel is None:
             with self._lock:
-                program = self._program(file, function, dict(defines), text)
-                kernel = self._kernels[key] = Kernel(self._device, program, file, function, signature)
+                kernel = self._kernels.get(key)
+                if kernel is None:
+                    program = self._program(file, function, dict(defines), text)
+                    kernel = self._kernels[key] = Kernel(self._device, program, file, function, signature)
         return kernel
 
     def _program(self, file: str, function: str, defines: Mapping[str, Any], text: str | None) -> cl.Program:

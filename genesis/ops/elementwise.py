@@ -75,7 +75,7 @@ def _plan(op: str, out: Array, operands: Sequence[Operand], compute: str) -> Any
     kernel = device.programs.kernel("ops/elementwise.cl", "elementwise", f"{signature}l({len(packed)})",
                                     tuple(defines))
     outer = out.size // sizes[0]
-    most = 1024 if device.type == "cpu" else 256
+    most = min(1024 if device.type == "cpu" else 256, device.handle.max_work_group_size)
     x_local = min(_power_of_two(sizes[0]), most)
     y_local = min(_power_of_two(outer), max(1, most // x_local)) if x_local < 64 else 1
     global_size = (-(-sizes[0] // x_local) * x_local, -(-outer // y_local) * y_local)

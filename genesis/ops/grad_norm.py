@@ -43,6 +43,11 @@ def _defines(device: Device, dtype: DType, p: float) -> tuple[tuple[str, Any], .
     return (*defines, ("REAL64", 1)) if wide else defines
 
 
+def _letter(dtype: DType) -> str:
+    """The scalar type that gradients of a type are computed in, as kernels' signatures name it."""
+    return "d" if dtype is float64 else "f"
+
+
 def partial_norms(parts: Sequence[Gradients], p: float) -> Array | None:
     """One sum of powers (or maximum) for each chunk of all parts; None when there are no elements.
 
@@ -59,7 +64,7 @@ def partial_norms(parts: Sequence[Gradients], p: float) -> Array | None:
         g = part.array
         defines = _defines(device, g.dtype, p)
         group = dict(defines)["GROUP"]
-        kernel = device.programs.kernel("optim/grad_norm.cl", "partial_norm", "PllPiPlf", defines)
+        kernel = device.programs.kernel("optim/grad_norm.cl", "partial_norm", f"PllPiPl{_letter(real)}", defines)
         rows = g.buffer if part.rows is None else part.rows
         kernel((part.chunks * group,), (group,) if group > 1 else None, g.buffer.handle, g.offset, g.size, rows.handle,
                int(part.rows is not None), partial.buffer.handle, at, 0.0 if p == math.inf else p)
@@ -81,7 +86,12 @@ def finish(partial: Array, control: Buffer, norm: Buffer | Alias, p: float, max_
     device = partial.device
     defines = _defines(device, partial.dtype, p)
     group = dict(defines)["GROUP"]
-    kernel = device.programs.kernel("optim/grad_norm.cl", "finish_norm", "PlPPfff", defines)
+    while partial.size > 4 * CHUNK:
+        kernel = device.programs.kernel("optim/grad_norm.cl", "join_norms", "PlP", defines)
+        joined = empty(device, (-(-partial.size // CHUNK),), partial.dtype)
+        kernel((joined.size * group,), (group,), partial.buffer.handle, partial.size, joined.buffer.handle)
+        partial = joined
+    kernel = device.programs.kernel("optim/grad_norm.cl", "finish_norm", f"PlPP{_letter(partial.dtype)}ff", defines)
     kernel((group,), (group,), partial.buffer.handle, partial.size, control.handle, norm.handle,
            0.0 if p == math.inf else p, max_norm, inverse_scale)
 
@@ -99,7 +109,8 @@ def scale(parts: Sequence[Gradients], factor: float, bound: float = math.inf) ->
     for part in parts:
         g = part.array
         if g.size:
-            kernel = g.device.programs.kernel("optim/grad_norm.cl", "scale", "PllPiff", _defines(g.device, g.dtype, 2))
+            kernel = g.device.programs.kernel("optim/grad_norm.cl", "scale", f"PllPi{_letter(g.dtype) * 2}",
+                                              _defines(g.device, g.dtype, 2))
             rows = g.buffer if part.rows is None else part.rows
             local = 256
             kernel((-(-g.size // local) * local,), (local,), g.buffer.handle, g.offset, g.size, rows.handle,

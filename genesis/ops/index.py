@@ -29,6 +29,12 @@ def _sizes(x: Array, axis: int) -> tuple[int, int, int]:
     return math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1:])
 
 
+def _parts(x: Array, count: int) -> list[tuple[int, int]]:
+    """The range of indices in parts that the loops of the array's device can be trusted with."""
+    step = x.device.quirks.max_loop or max(count, 1)
+    return [(first, min(first + step, count)) for first in range(0, max(count, 1), step)]
+
+
 def select(x: Array, axis: int, index: Array) -> Array:
     """Rows ``index`` of dimension ``axis``, which becomes the dimensions of ``index``."""
     x, index = contiguous(x), contiguous(cast(index, dtypes.int64))
@@ -47,10 +53,11 @@ def put(x: Array, axis: int, index: Array, value: Array) -> None:
     index, value = contiguous(cast(index, dtypes.int64)), contiguous(cast(value, x.dtype))
     outer, n, inner = _sizes(x, axis)
     if value.size:
-        kernel = x.device.programs.kernel("ops/index.cl", "put_rows", "PlPlPllll",
+        kernel = x.device.programs.kernel("ops/index.cl", "put_rows", "PlPlPllllll",
                                           (("ELEMENT", _ELEMENTS[x.dtype.itemsize]),))
-        kernel((inner, outer), None, value.buffer.handle, value.offset, index.buffer.handle, index.offset,
-               x.buffer.handle, x.offset, n, inner, index.size)
+        for first, last in _parts(x, index.size):
+            kernel((inner, outer), None, value.buffer.handle, value.offset, index.buffer.handle, index.offset,
+                   x.buffer.handle, x.offset, n, inner, index.size, first, last)
 
 
 class IndexSelect(Operation):
@@ -74,7 +81,8 @@ class IndexSelect(Operation):
         if g.dtype is dtypes.float64:
             defines += (("REAL64", 1),)
         if out.size:
-            kernel = g.device.programs.kernel("ops/index.cl", "add_rows", "PlPlPlll", defines)
-            kernel((inner, n, outer), None, g.buffer.handle, g.offset, index.buffer.handle, index.offset,
-                   out.buffer.handle, n, inner, index.size)
+            kernel = g.device.programs.kernel("ops/index.cl", "add_rows", "PlPlPlllll", defines)
+            for first, last in _parts(g, index.size):
+                kernel((inner, n, outer), None, g.buffer.handle, g.offset, index.buffer.handle, index.offset,
+                       out.buffer.handle, n, inner, index.size, first, last)
         return out

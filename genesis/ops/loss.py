@@ -22,6 +22,8 @@ class CrossEntropy(Operation):
         device = logits.device
         classes = logits.shape[1] if logits.ndim > 1 else logits.shape[0]
         rows = target.size
+        if 0 < device.quirks.max_loop < 4 * classes:
+            raise RuntimeError(f"{device.name} ends loops early and cannot be trusted with {classes} classes")
         inner = rows // logits.shape[0] if logits.ndim > 1 and logits.shape[0] else 1
         real = dtypes.float64 if logits.dtype is dtypes.float64 else dtypes.float32
         weight = full(device, (classes,), 1.0, real) if weight is None else contiguous(cast(weight, real))

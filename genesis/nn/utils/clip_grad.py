@@ -44,7 +44,10 @@ def _norm(parts: Sequence[Gradients], others: Sequence[Tensor], norm_type: float
     return grad_norm.join_on_host([download(x) for x in partials if x is not None], p)
 
 
-def _scale(parts: Sequence[Gradients], others: Sequence[Tensor], factor: float, bound: float = math.inf) -> None:
+def _scale(parameters: Sequence[Tensor], factor: float, bound: float = math.inf) -> None:
+    parts, others = _parts(parameters)
+    if math.isnan(factor):      # one by one: the zeros between the gradients in an arena must stay zeros
+        parts, others = [], list({id(x.grad): x.grad for x in parameters if x.grad is not None}.values())
     dense = [g for g in others if g.is_contiguous()]
     grad_norm.scale([*parts, *(Gradients(g._array, None) for g in dense)], factor, bound)
     for g in others:
@@ -92,14 +95,14 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm
         >>> x.grad
         tensor([0.6, 0.8])
     """
-    parts, others = _parts(_listed(parameters))
-    total = _norm(parts, others, norm_type)
+    parameters = _listed(parameters)
+    total = _norm(*_parts(parameters), norm_type)
     if error_if_nonfinite and not math.isfinite(total):
         raise RuntimeError(f"the total norm of order {norm_type} is {total}, so the gradients cannot be clipped; "
                            "error_if_nonfinite=False scales them all the same")
     factor = _coefficient(max_norm, total)
     if not factor >= 1:
-        _scale(parts, others, factor)
+        _scale(parameters, factor)
     return total
 
 
@@ -128,7 +131,7 @@ def clip_grads_with_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float
     """
     factor = _coefficient(max_norm, float(total_norm))
     if not factor >= 1:
-        _scale(*_parts(_listed(parameters)), factor)
+        _scale(_listed(parameters), factor)
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
@@ -140,4 +143,4 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     """
     if not clip_value >= 0:
         raise ValueError(f"clip_value must be at least 0, got {clip_value}")
-    _scale(*_parts(_listed(parameters)), 1.0, float(clip_value))
+    _scale(_listed(parameters), 1.0, float(clip_value))

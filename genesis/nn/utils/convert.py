@@ -28,5 +28,5 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
         raise ValueError(f"the parameters need a vector of {total} elements, got shape {tuple(vec.shape)}")
     start = 0
     for x in listed:
-        x._assign(vec.detach()[start:start + x.numel()].reshape(x.shape))
+        x._assign(vec.detach()[start:start + x.numel()].reshape(x.shape).to(x.device))
         start += x.numel()

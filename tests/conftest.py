@@ -1,0 +1,34 @@
+"""Chooses the device that the tests run on, and seeds them."""
+
+import os
+
+import pytest
+
+import genesis
+
+
+def pytest_addoption(parser):
+    parser.addoption("--device", metavar="NAME",
+                     help="device to test on, as GENESIS_DEVICE takes it; default: GENESIS_DEVICE, else chosen")
+
+
+def pytest_configure(config):
+    wanted = config.getoption("--device")
+    if wanted:
+        os.environ["GENESIS_DEVICE"] = wanted      # for the processes that tests start, too
+        genesis.set_default_device(None)
+    try:
+        genesis.device()
+    except genesis.NoDeviceError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_report_header(config):
+    device = genesis.device()
+    return f"device: {device}, {device.name} ({device.platform_version})"
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Every test begins with the same random numbers."""
+    genesis.manual_seed(0)

@@ -1,0 +1,176 @@
+"""Matrix products: shapes, layouts, gradients, and the kernel of the other device class."""
+
+import dataclasses
+import itertools
+import struct
+
+import numpy as np
+import pytest
+from helpers import check_against_torch, check_gradients, close, f32, leaf, needs_float64, normal
+
+import genesis
+from genesis.ops import matmul
+from genesis.ops.array import empty
+
+SHAPES = [
+    ((3,), (3,)), ((3,), (3, 4)), ((2, 3), (3,)), ((2, 3), (3, 4)), ((1, 1), (1, 1)), ((13, 33), (33, 1)),
+    ((5, 2, 3), (3, 4)), ((5, 2, 3), (3,)), ((3,), (5, 3, 4)), ((5, 2, 3), (5, 3, 4)), ((2, 3), (5, 3, 4)),
+    ((1, 2, 3), (5, 3, 4)), ((5, 2, 3), (1, 3, 4)), ((2, 1, 2, 3), (5, 3, 4)), ((2, 5, 2, 3), (5, 3, 4)),
+    ((4, 2, 5, 2, 3), (3, 7)),
+]
+EMPTY = [((0, 3), (3, 4)), ((2, 0), (0, 4)), ((2, 3), (3, 0)), ((0,), (0,)), ((0, 2, 3), (3, 4)), ((2, 5, 0), (0, 4)),
+         ((2, 3, 4), (4, 0)), ((2, 0, 4), (4, 3))]
+
+
+@pytest.mark.parametrize(("a", "b"), SHAPES, ids=str)
+def test_shapes_and_gradients(a, b):
+    check_gradients(lambda x, y: x @ y, np.matmul, normal(*a), normal(*b, seed=1))
+
+
+@pytest.mark.parametrize(("a", "b"), EMPTY, ids=str)
+def test_empty_products_are_zeros(a, b):
+    x, y = leaf(np.ones(a)), leaf(np.ones(b))
+    result = x @ y
+    close(result, np.matmul(np.ones(a), np.ones(b)))
+    result.sum().backward()
+    close(x.grad, np.zeros(a))
+    close(y.grad, np.zeros(b))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 12, 13, 31, 32, 33, 64, 65, 70])
+def test_odd_sizes(n):
+    for m, k in ((1, n), (12, 5), (25, n), (70, 33)):
+        a, b = normal(m, k), normal(k, n, seed=1)
+        close(f32(a) @ f32(b), a @ b, rtol=1e-4, atol=1e-4)
+
+
+def test_sizes_chosen_at_random():
+    rng = np.random.default_rng(0)
+    for m, k, n in rng.integers(1, 71, (40, 3)):
+        a, b = normal(12 * m, k), normal(k, n, seed=1)      # multiples of 12 rows: one kernel for each width
+        close(f32(a) @ f32(b), a @ b, rtol=1e-4, atol=1e-4)
+
+
+def test_a_long_inner_dimension():
+    a, b = normal(3, 70_001) / 300, normal(70_001, 2, seed=1)
+    close(f32(a) @ f32(b), a @ b, rtol=1e-4, atol=1e-3)
+    close(f32(a[0]) @ f32(b[:, 0]), a[0] @ b[:, 0], rtol=1e-4, atol=1e-3)
+
+
+def _transposed(x):
+    return x.swapaxes(-1, -2) if isinstance(x, np.ndarray) else x.mT
+
+
+LAYOUTS = {
+    "plain": lambda x: x,
+    "transposed": _transposed,
+    "part": lambda x: x[..., 1:, :-1],
+    "steps": lambda x: x[..., ::2, 1::2],
+    "transposed steps": lambda x: _transposed(x)[..., 1:, ::2],
+}
+
+
+@pytest.mark.parametrize(("left", "right"), list(itertools.product(LAYOUTS, LAYOUTS)))
+def test_views_as_operands(left, right):
+    def product(x, y):
+        x, y = LAYOUTS[left](x), LAYOUTS[right](y)
+        k = min(x.shape[-1], y.shape[-2])
+        return x[..., :k] @ y[..., :k, :]
+
+    check_gradients(product, product, normal(9, 14), normal(14, 11, seed=1))
+
+
+def test_batches_of_views():
+    a, b = normal(4, 6, 3, 5), normal(6, 4, 5, 2, seed=1)
+    check_gradients(lambda x, y: x.permute(1, 0, 2, 3) @ y, lambda x, y: x.transpose(1, 0, 2, 3) @ y, a, b)
+    check_gradients(lambda x, y: x.reshape(4, 1, 3, 5).expand(4, 6, 3, 5) @ y.permute(1, 0, 2, 3),
+                    lambda x, y: np.broadcast_to(x.reshape(4, 1, 3, 5), (4, 6, 3, 5)) @ y.transpose(1, 0, 2, 3),
+                    normal(4, 3, 5), b)
+
+
+def test_against_torch():
+    for a, b in (((65, 33), (33, 70)), ((3, 4, 17), (17, 9)), ((2, 3, 4, 5), (3, 5, 6))):
+        check_against_torch(lambda x, y: (x @ y).tanh(), normal(*a) / 4, normal(*b, seed=1) / 4, rtol=1e-4, atol=1e-5)
+    check_against_torch(lambda x, y: x.T.matmul(y.T), normal(4, 5), normal(6, 4, seed=1))
+    check_against_torch(lambda x: x @ x, normal(5, 5), rtol=1e-4, atol=1e-5)
+    check_against_torch(lambda x: x @ x.T, normal(5, 3), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [genesis.float16, genesis.bfloat16])
+def test_short_floats_are_multiplied_in_float32_and_rounded_once(dtype):
+    a = normal(13, 40).astype(dtype.numpy)
+    b = normal(40, 9, seed=1).astype(dtype.numpy)
+    x, y = genesis.tensor(a, requires_grad=True), genesis.tensor(b, requires_grad=True)
+    result = x @ y
+    assert result.dtype is dtype
+    exact = a.astype(np.float64) @ b.astype(np.float64)
+    unit = 2.0 ** -11 if dtype is genesis.float16 else 2.0 ** -8
+    close(result.float(), exact, rtol=1.01 * unit, atol=1e-5)
+    result.sum().backward()
+    assert x.grad.dtype is y.grad.dtype is dtype
+    close(x.grad.float(), np.ones((13, 9)) @ b.astype(np.float64).T, rtol=1.01 * unit, atol=1e-5)
+    mixed = x.detach() @ genesis.ones(40, 2)
+    assert mixed.dtype is genesis.float32
+
+
+@needs_float64
+def test_float64_products():
+    a, b = np.random.default_rng(0).standard_normal((2, 37, 37))
+    close(genesis.tensor(a) @ genesis.tensor(b), a @ b, rtol=1e-12, atol=1e-12)
+
+
+def test_products_repeat_bit_for_bit():
+    a, b = f32(normal(65, 301)), f32(normal(301, 70, seed=1))
+    np.testing.assert_array_equal((a @ b).numpy(), (a @ b).numpy())
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(1, 1, 1), (63, 15, 65), (64, 16, 64), (65, 17, 63), (130, 33, 70),
+                                           (5, 0, 5)])
+def test_the_gpu_kernel_on_any_device(m, k, n):
+    a, b = normal(2, m, k), normal(2, k, n, seed=1)
+    device = genesis.device()
+    out = empty(device, (2, m, n), genesis.float32)
+    for x, y in ((f32(a), f32(b)), (f32(a.swapaxes(1, 2)).mT, f32(b))):
+        x, y = x._array, y._array
+        sizes = struct.pack("10q", m, n, k, x.strides[1], x.strides[2], y.strides[1], n, m * k, k * n, m * n)
+        side, per = 8, 4
+        kernel = device.programs.kernel("ops/matmul.cl", "matmul_local", "PlPlPl(80)",
+                                        (("TYPE", "float32"), ("LOCAL", 1), ("SIDE", side), ("PER", per)))
+        tile = side * per
+        kernel((-(-n // tile) * side, -(-m // tile) * side, 2), (side, side, 1), x.buffer.handle, x.offset,
+               y.buffer.handle, y.offset, out.buffer.handle, out.offset, sizes)
+        close(genesis.Tensor._wrap(out), a @ b, rtol=1e-4, atol=1e-4)
+
+
+def test_long_inner_dimensions_are_split_where_a_device_limits_loops(monkeypatch):
+    device = genesis.device()
+    monkeypatch.setattr(device, "quirks", dataclasses.replace(device.quirks, max_loop=16))
+    a, b = normal(2, 5, 37), normal(37, 6, seed=1)
+    close(f32(a) @ f32(b), a @ b, rtol=1e-4, atol=1e-5)
+    close(genesis.Tensor._wrap(matmul.product(f32(a)._array, f32(np.broadcast_to(b, (2, 37, 6)))._array)), a @ b,
+          rtol=1e-4, atol=1e-5)
+
+
+def test_shapes_and_types_that_do_not_fit():
+    with pytest.raises(RuntimeError, match="3 columns meet 4 rows"):
+        genesis.zeros(2, 3) @ genesis.zeros(4, 2)
+    with pytest.raises(RuntimeError):
+        genesis.zeros(2, 2, 3) @ genesis.zeros(3, 3, 4)
+    with pytest.raises(RuntimeError, match="at least one dimension"):
+        genesis.zeros(3) @ genesis.tensor(1.0)
+    with pytest.raises(RuntimeError, match="int64"):
+        genesis.tensor([1, 2]) @ genesis.tensor([1, 2])
+    with pytest.raises(TypeError):
+        genesis.zeros(3) @ 2
+
+
+def test_gradients_go_only_where_they_are_asked_for():
+    a, b = normal(3, 4), normal(4, 5, seed=1)
+    x, y = f32(a), leaf(b)
+    (x @ y).sum().backward()
+    assert x.grad is None
+    close(y.grad, a.T @ np.ones((3, 5)))
+    x, y = leaf(a), f32(b)
+    (x @ y).sum().backward()
+    assert y.grad is None
+    close(x.grad, np.ones((3, 5)) @ b.T)

@@ -1,0 +1,563 @@
+"""The graph: where gradients go, how often, and what is kept for how long."""
+
+import copy
+import gc
+import itertools
+import threading
+import weakref
+
+import numpy as np
+import pytest
+from helpers import check_against_torch, close, f32, leaf, normal
+
+import genesis
+from genesis import autograd
+from genesis.nn import functional as F
+
+OPERATIONS = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "div": lambda a, b: a / b,
+    "pow": lambda a, b: a ** b,
+    "maximum": lambda a, b: a.maximum(b),
+    "remainder": lambda a, b: a % b,
+    "where": lambda a, b: a.where(a.detach() > 1, b),
+    "matmul": lambda a, b: a @ b,
+    "cat": lambda a, b: genesis.cat([a, b]),
+    "stack": lambda a, b: genesis.stack([a, b]),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_gradients_reach_the_input_they_belong_to(name):
+    a, b = np.abs(normal(4, 4)) + 0.5, np.abs(normal(4, 4, seed=1)) + 0.5
+    gradients = {}
+    for needs in itertools.product((False, True), repeat=2):
+        x, y = (genesis.tensor(v.astype(np.float32), requires_grad=need) for v, need in zip((a, b), needs))
+        result = OPERATIONS[name](x, y)
+        assert result.requires_grad == any(needs)
+        if any(needs):
+            (result * f32(np.arange(result.numel()).reshape(result.shape))).sum().backward()
+        for i, (tensor, need) in enumerate(zip((x, y), needs)):
+            assert (tensor.grad is not None) == need
+            if need:
+                expected = gradients.setdefault(i, tensor.grad.numpy())
+                np.testing.assert_array_equal(tensor.grad.numpy(), expected)
+    assert name == "add" or not np.array_equal(gradients[0], gradients[1])
+
+
+def test_where_condition_and_weights_get_no_gradient():
+    x = leaf([1.0, -1.0])
+    y = genesis.where(x > 0, x, 2.0)
+    y.sum().backward()
+    assert x.grad.tolist() == [1, 0]
+    weight = f32([1.0, 2.0]).requires_grad_()
+    logits = leaf([[1.0, 2.0]])
+    F.cross_entropy(logits, genesis.tensor([1]), weight).backward()
+    assert weight.grad is None
+    assert logits.grad is not None
+
+
+def test_gradients_accumulate():
+    x = leaf([1.0, 2.0])
+    for n in (1, 2, 3):
+        (x * x).sum().backward()
+        assert x.grad.tolist() == [2 * n, 4 * n]
+    x.grad = None
+    (x * 3).sum().backward()
+    assert x.grad.tolist() == [3, 3]
+
+
+def test_one_tensor_used_several_times():
+    w = leaf([3.0])
+    (w * w).backward()
+    assert w.grad.item() == 6
+    w.grad = None
+    (w * w * w + w / w - w).backward()
+    close(w.grad, [26])
+    check_against_torch(lambda x: x @ x.T @ x + x * x.sum() - x, normal(4, 4), rtol=1e-4, atol=1e-4)
+    check_against_torch(lambda w, x: ((x @ w).tanh() @ w).tanh() @ w, normal(4, 4), normal(3, 4, seed=1), rtol=1e-4,
+                        atol=1e-4)
+
+
+def test_diamonds_and_long_sums():
+    def diamond(x):
+        a = x.exp()
+        b, c = a * 2, a.sin()
+        d = b * c + a
+        return d + b.sum() * c + d * d
+
+    check_against_torch(diamond, normal(5) / 2, rtol=1e-4, atol=1e-5)
+    x = leaf([1.0])
+    y = x * 1
+    total = y
+    for _ in range(50):
+        total = total + y
+    total.backward()
+    assert x.grad.item() == 51
+
+
+def test_the_same_gradient_for_two_inputs_is_not_shared():
+    a, b = leaf([1.0]), leaf([2.0])
+    (a + b).backward()
+    a.grad.zero_()
+    assert b.grad.item() == 1
+    c, d = leaf([1.0]), leaf([2.0])
+    g = f32([5.0])
+    (c + d).backward(g)
+    c.grad += 1
+    assert (d.grad.item(), g.item()) == (5, 5)
+    e = leaf([1.0])
+    e.backward(g)
+    e.grad.zero_()
+    assert g.item() == 5
+    f = leaf([1.0, 2.0])
+    p, q = f * 1, f * 1
+    (p + q + p).sum().backward()
+    assert f.grad.tolist() == [3, 3]
+
+
+def test_a_very_long_chain():
+    x = leaf([1.0])
+    y = x
+    for _ in range(20_000):
+        y = y + 0.0
+    y.backward()
+    assert x.grad.item() == 1
+    del y
+
+
+def test_backward_twice_needs_retain_graph():
+    x = leaf([2.0])
+    y = x * x
+    y.backward(retain_graph=True)
+    y.backward()
+    assert x.grad.item() == 8
+    with pytest.raises(RuntimeError, match="retain_graph"):
+        y.backward()
+    a = x * x
+    b, c = a * 2, a * 3
+    b.backward()
+    with pytest.raises(RuntimeError, match="retain_graph"):
+        c.backward()
+
+
+def test_backward_of_several_tensors():
+    x = leaf([1.0, 2.0])
+    y = x * x
+    autograd.backward([y.sum(), y], [None, f32([1.0, 10.0])])
+    assert x.grad.tolist() == [4, 44]
+    with pytest.raises(RuntimeError, match="2 tensors"):
+        autograd.backward([y.sum(), y.sum()], [None])
+
+
+def test_backward_asks_for_what_it_needs():
+    x = leaf([1.0, 2.0])
+    with pytest.raises(RuntimeError, match="one element"):
+        (x * 2).backward()
+    with pytest.raises(RuntimeError, match="shape"):
+        (x * 2).backward(f32([1.0]))
+    with pytest.raises(RuntimeError, match="does not require"):
+        f32([1.0]).backward()
+    with pytest.raises(RuntimeError, match="does not require"):
+        (x.detach() * 2).sum().backward()
+    leaf([3.0]).backward()
+    (x * 2).backward(genesis.tensor([1, 2]))          # a gradient of another type is converted
+    assert x.grad.tolist() == [2, 4]
+
+
+def test_integer_results_end_the_graph():
+    x = leaf([1.5, 2.5])
+    for y in (x.long(), x > 1, x.argmax(), x.bool()):
+        assert not y.requires_grad
+        assert y.is_leaf
+    with pytest.raises(RuntimeError, match="floating-point"):
+        genesis.tensor([1]).requires_grad_()
+
+
+SAVES = {
+    "mul": lambda x: x * x.exp(), "exp": lambda x: x.exp(), "log": lambda x: x.log(), "div": lambda x: 1 / x,
+    "matmul": lambda x: x @ x, "relu": lambda x: x.relu(), "pow": lambda x: x ** 3, "amax": lambda x: x.amax(),
+    "maximum": lambda x: x.maximum(x * 2), "softmax": lambda x: x.softmax(0), "clamp": lambda x: x.clamp(0, 1),
+    "cross_entropy": lambda x: F.cross_entropy(x, genesis.tensor([0, 1])),
+}
+
+
+@pytest.mark.parametrize("name", SAVES)
+def test_a_saved_tensor_changed_before_backward_is_an_error(name):
+    for change in (lambda t: t.add_(1), lambda t: t.zero_(), lambda t: t.__setitem__(0, 5.0),
+                   lambda t: t[0].fill_(2), lambda t: t.T.copy_(t * 2), lambda t: t.detach().mul_(3)):
+        x = leaf(np.abs(normal(2, 2)) + 0.1)
+        y = SAVES[name](x)
+        saved = y if name in ("exp", "relu", "softmax") else x
+        with genesis.no_grad():
+            change(saved)
+        with pytest.raises(RuntimeError, match="changed in place"):
+            y.sum().backward()
+
+
+def test_changes_that_backward_does_not_notice():
+    x = leaf([1.0, 2.0])
+    y = (x + 1) * 2
+    with genesis.no_grad():
+        x.zero_()                     # neither operation needs its input
+    y.sum().backward()
+    assert x.grad.tolist() == [2, 2]
+    z = (x * 3).sum()
+    z.backward(retain_graph=True)
+    with genesis.no_grad():
+        x.sub_(x.grad)
+    z.backward()
+
+
+def test_changing_recorded_tensors_in_place():
+    x = leaf([1.0, 2.0])
+    for change in (lambda: x.add_(1), lambda: x.zero_(), lambda: x.__setitem__(0, 1.0), lambda: x.copy_(x.detach()),
+                   lambda: (x * 2).add_(1), lambda: f32([1.0, 1.0]).add_(x), lambda: f32([1.0, 1.0]).copy_(x)):
+        with pytest.raises(RuntimeError, match="in place"):
+            change()
+    y = f32([1.0, 2.0])
+    y += 1
+    assert (y * x).requires_grad
+
+
+def test_memory_is_freed_as_backward_proceeds():
+    pool = genesis.device().pool
+    size = 1 << 18
+    x = leaf(np.full(size, 0.5))
+    x.sum().item()
+    gc.collect()
+    base = pool.allocated
+    y = x
+    for _ in range(10):
+        y = (y * 1.01).tanh()
+    loss = y.sum()
+    held = pool.allocated - base
+    assert held >= 10 * 4 * size
+    del y
+    pool.reset_peak()
+    loss.backward()
+    x.grad = None
+    assert pool.allocated - base < 4 * size           # though the loss still names the graph
+    assert pool.peak - base < held + 4 * 4 * size
+    del loss
+    assert pool.allocated == base
+
+
+@pytest.mark.parametrize("use", ["plain", "retain_grad", "hook", "no backward", "retain_graph"])
+def test_no_reference_cycles_keep_memory(use):
+    x = leaf(normal(64, 64))
+    gc.collect()
+    gc.disable()
+    try:
+        base = genesis.device().pool.allocated
+        y = x @ x
+        if use == "retain_grad":
+            y.retain_grad()
+        if use == "hook":
+            y.register_hook(lambda g: g * 2)
+        loss = (y.tanh() * y).sum()
+        if use != "no backward":
+            loss.backward(retain_graph=use == "retain_graph")
+        alive = weakref.ref(y)
+        x.grad = None
+        del y, loss
+        assert alive() is None
+        assert genesis.device().pool.allocated == base
+    finally:
+        gc.enable()
+
+
+def test_grad_modes():
+    x = leaf([1.0])
+    assert genesis.is_grad_enabled()
+    with genesis.no_grad():
+        assert not (x * 2).requires_grad
+        with genesis.enable_grad():
+            assert (x * 2).requires_grad
+            with genesis.no_grad(), genesis.no_grad():
+                assert not genesis.is_grad_enabled()
+            assert genesis.is_grad_enabled()
+        assert not genesis.is_grad_enabled()
+        assert genesis.zeros(1, requires_grad=True).requires_grad
+    assert (x * 2).requires_grad
+    with pytest.raises(ValueError, match="through"), genesis.no_grad():
+        raise ValueError("through")
+    assert genesis.is_grad_enabled()
+    for mode in (genesis.inference_mode(), genesis.inference_mode(True), genesis.inference_mode(mode=True)):
+        with mode:
+            assert not genesis.is_grad_enabled()
+            with genesis.inference_mode(False):
+                assert genesis.is_grad_enabled()
+            assert not genesis.is_grad_enabled()
+    assert genesis.inference_mode(genesis.is_grad_enabled)() is False
+
+
+def test_one_switch_entered_twice():
+    switch = genesis.no_grad()
+    with switch:
+        with switch:
+            assert not genesis.is_grad_enabled()
+        assert not genesis.is_grad_enabled()
+    assert genesis.is_grad_enabled()
+
+
+def test_set_grad_enabled():
+    with genesis.set_grad_enabled(False):
+        assert not genesis.is_grad_enabled()
+        with genesis.set_grad_enabled(True):
+            assert genesis.is_grad_enabled()
+        assert not genesis.is_grad_enabled()
+    assert genesis.is_grad_enabled()
+    genesis.set_grad_enabled(False)
+    assert not genesis.is_grad_enabled()
+    genesis.set_grad_enabled(True)
+
+    @genesis.set_grad_enabled(False)
+    def inside():
+        return genesis.is_grad_enabled()
+
+    assert genesis.is_grad_enabled()
+    for _ in range(2):
+        assert inside() is False
+        assert genesis.is_grad_enabled()
+
+
+@pytest.mark.parametrize("parentheses", [True, False])
+def test_switches_as_decorators(parentheses):
+    decorate = genesis.no_grad() if parentheses else genesis.no_grad
+
+    @decorate
+    def function(a, b=2):
+        """The function's own text."""
+        return genesis.is_grad_enabled(), a + b
+
+    assert function(1, b=3) == (False, 4)
+    assert function.__name__ == "function"
+    assert function.__doc__ == "The function's own text."
+
+    class Holder:
+        @decorate
+        def method(self, a):
+            return self, a, genesis.is_grad_enabled()
+
+    holder = Holder()
+    assert holder.method(5) == (holder, 5, False)
+
+    @genesis.no_grad()
+    def outer():
+        @genesis.enable_grad()
+        def inner():
+            return genesis.is_grad_enabled()
+
+        return inner(), genesis.is_grad_enabled()
+
+    assert outer() == (True, False)
+    assert genesis.is_grad_enabled()
+
+
+def test_decorated_generators_switch_only_while_they_run():
+    seen = []
+
+    @genesis.no_grad()
+    def numbers(n):
+        try:
+            for i in range(n):
+                try:
+                    got = yield i, genesis.is_grad_enabled()
+                    seen.append(got)
+                except KeyError:
+                    seen.append(("caught", genesis.is_grad_enabled()))
+        finally:
+            seen.append(("end", genesis.is_grad_enabled()))
+        return "done"
+
+    for _, enabled in numbers(2):
+        assert not enabled
+        assert genesis.is_grad_enabled()
+    generator = numbers(4)
+    next(generator)
+    with genesis.no_grad():
+        assert generator.send("x") == (1, False)
+    assert genesis.is_grad_enabled()
+    assert generator.throw(KeyError()) == (2, False)
+    generator.close()
+    assert seen[-3:] == ["x", ("caught", False), ("end", False)]
+
+    def outer():
+        result = yield from numbers(1)
+        assert result == "done"
+
+    assert list(outer()) == [(0, False)]
+
+
+def test_grad_mode_belongs_to_the_thread():
+    seen = []
+    with genesis.no_grad():
+        thread = threading.Thread(target=lambda: seen.append(genesis.is_grad_enabled()))
+        thread.start()
+        thread.join()
+    assert seen == [True]
+
+
+def test_backward_in_several_threads():
+    errors = []
+
+    def work(seed):
+        try:
+            x = leaf(normal(17, 17, seed=seed))
+            for _ in range(20):
+                ((x @ x).tanh() * x).sum().backward()
+            close(x.grad / 20, expected[seed], rtol=1e-4, atol=1e-4)
+        except Exception as error:
+            errors.append(error)
+
+    expected = {}
+    for seed in range(3):
+        x = leaf(normal(17, 17, seed=seed))
+        ((x @ x).tanh() * x).sum().backward()
+        expected[seed] = x.grad.numpy()
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+
+
+def test_autograd_grad_returns_instead_of_adding():
+    x, y, z = leaf([1.0, 2.0]), leaf([3.0, 4.0]), leaf([5.0])
+    product = x * y
+    loss = (product * product).sum()
+    gx, gp = autograd.grad(loss, [x, product], retain_graph=True)
+    close(gx, [18, 64])
+    close(gp, [6, 16])
+    assert x.grad is None
+    assert y.grad is None
+    (again,) = autograd.grad(loss, y, retain_graph=True)
+    close(again, [6, 32])
+    with pytest.raises(RuntimeError, match="not used"):
+        autograd.grad(loss, [x, z], retain_graph=True)
+    assert autograd.grad(loss, [z, x], retain_graph=True, allow_unused=True)[0] is None
+    (weighted,) = autograd.grad(product, x, grad_outputs=f32([1.0, 10.0]))
+    close(weighted, [3, 40])
+    w = leaf([2.0])
+    assert autograd.grad(w * w + w, w)[0].item() == 5
+    assert autograd.grad(w, w)[0].item() == 1
+
+
+def test_hooks_see_and_replace_the_whole_gradient():
+    x = leaf([1.0, 2.0])
+    seen = []
+    handle = x.register_hook(lambda g: seen.append(g.tolist()))
+    x.register_hook(lambda g: g * 10)
+    (x * x + x).sum().backward()             # three uses, one call
+    assert seen == [[3, 5]]
+    assert x.grad.tolist() == [30, 50]
+    assert autograd.grad((x * x).sum(), x)[0].tolist() == [20, 40]
+    handle.remove()
+    (x * 1).sum().backward()
+    assert len(seen) == 2
+    assert x.grad.tolist() == [40, 60]
+
+    y = leaf([1.0])
+    middle = y * 2
+    middle.register_hook(lambda g: g + 1)
+    (middle * 3 + middle).backward()
+    assert y.grad.item() == 10
+    with pytest.raises(RuntimeError):
+        f32([1.0]).register_hook(print)
+
+
+def test_hooks_run_without_recording():
+    x = leaf([1.0])
+    modes = []
+    y = x * 2
+    y.register_hook(lambda g: modes.append(genesis.is_grad_enabled()))
+    y.backward()
+    assert modes == [False]
+
+
+def test_retain_grad():
+    x = leaf([1.0, 2.0])
+    y = x * 3
+    y.retain_grad()
+    y.retain_grad()
+    (y * y).sum().backward(retain_graph=True)
+    assert y.grad.tolist() == [6, 12]
+    (y * 1).sum().backward()
+    assert y.grad.tolist() == [7, 13]
+    assert (x * 2).grad is None
+    x.retain_grad()
+    assert x.grad.tolist() == [21, 39]
+
+
+def test_detach_clone_and_data():
+    x = leaf([1.0, 2.0])
+    y = x * 2
+    assert y.detach()._array.buffer is y._array.buffer
+    assert not y.detach().requires_grad
+    assert y.clone().requires_grad
+    y.clone().sum().backward()
+    assert x.grad.tolist() == [2, 2]
+    z = x.detach()
+    z[0] = 9
+    assert x.tolist() == [9, 2]
+    x.data = f32([5.0, 6.0])
+    assert x.tolist() == [5, 6]
+    assert x.requires_grad
+    assert x.is_leaf
+    x.data.mul_(2)
+    assert x.tolist() == [10, 12]
+    with pytest.raises(TypeError):
+        x.data = [1.0]
+
+
+def test_leaves():
+    x = leaf([1.0])
+    y = x + 1
+    assert x.is_leaf
+    assert x.grad_fn is None
+    assert not y.is_leaf
+    assert "Add" in repr(y.grad_fn)
+    assert y.detach().is_leaf
+    x.requires_grad_(False)
+    assert not (x * 2).requires_grad
+    with pytest.raises(RuntimeError, match="leaves"):
+        y.requires_grad_(False)
+    with genesis.no_grad():
+        z = x.requires_grad_() * 2
+    assert z.is_leaf
+
+
+def test_assigning_grad_checks_it():
+    x = leaf([1.0, 2.0])
+    x.grad = f32([3.0, 4.0])
+    (x * 1).sum().backward()
+    assert x.grad.tolist() == [4, 5]
+    del x.grad
+    assert x.grad is None
+    for bad in (f32([1.0]), f32([1.0, 2.0]).half()):
+        with pytest.raises(RuntimeError, match="gradient"):
+            x.grad = bad
+    with pytest.raises(TypeError):
+        x.grad = 1.0
+
+
+def test_deep_copies():
+    x = leaf([1.0, 2.0])
+    (x * 2).sum().backward()
+    model = {"a": x, "b": x, "c": genesis.nn.Linear(2, 2)}
+    twin = copy.deepcopy(model)
+    assert twin["a"] is twin["b"]
+    assert twin["a"].requires_grad
+    assert twin["a"].grad.tolist() == [2, 2]
+    assert isinstance(twin["c"].weight, genesis.nn.Parameter)
+    with genesis.no_grad():
+        twin["a"].zero_()
+        twin["a"].grad.zero_()
+    assert x.tolist() == [1, 2]
+    assert x.grad.tolist() == [2, 2]
+    with pytest.raises(RuntimeError, match="leaves"):
+        copy.deepcopy(x * 2)
