@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from .dtypes import DType
 from .opencl import Alias, Arena, Buffer, Device
@@ -19,6 +21,22 @@ from .ops import elementwise
 from .ops.array import Array, Version
 from .ops.grad_norm import Gradients
 from .tensor import Tensor
+
+
+class SlotVersion(Version):
+    """Counts the changes of a slot's parameter: its own, updates of all slots, and updates of some that included it."""
+
+    __slots__ = ("index", "updates")
+
+    def __init__(self, whole: Version, updates: np.ndarray, index: int):
+        super().__init__(whole)
+        self.updates = updates
+        self.index = index
+
+    @property
+    def now(self) -> int:
+        """The number of changes so far."""
+        return super().now + int(self.updates[self.index])
 
 
 class GradientArena:
@@ -34,105 +52,185 @@ class GradientArena:
             the last step" a single comparison.
         assigned: gradients that lie elsewhere, by slot.
         outside: slots of parameters whose data lies elsewhere.
-        polled: slots of parameters whose gradients another arena keeps.
+        polled: slots of parameters whose gradients are kept elsewhere, such as in another arena.
+        source: the flat buffer that holds the gradients of the next update: ``"grad"``, or ``"staged"`` when writing
+            assigned gradients into their slots would overwrite gradients that somebody still looks at.
+        lent: by slot, the name by which its gradient was handed out last.
+        version: counts the updates of all slots together.
+        updates: for each slot, how many updates of a part of the slots included it.
     """
 
     def __init__(self, owner: Any, tensors: Sequence[Tensor]):
-        self.owner = weakref.ref(owner)
         self.device: Device = tensors[0].device
         self.dtype: DType = tensors[0].dtype
         self.arena = Arena(self.device, [t.numel() for t in tensors])
+        self.owner = weakref.ref(owner, _forget_states(self.arena.buffers))
         self.shapes = [t._array.shape for t in tensors]
         self.present = 0
         self.generation = 0
+        self.source = "grad"
         self.assigned: dict[int, Tensor] = {}
         self.outside: set[int] = set()
         self.polled: set[int] = set()
+        self.lent: dict[int, weakref.ref[Alias]] = {}
         self.version = Version()
+        self.updates = np.zeros(len(tensors), np.int64)
+        self._homes: dict[int, weakref.ref[Alias]] = {}
+        self._slot_at = {start: i for i, start in enumerate(self.arena.starts) if self.arena.sizes[i]}
         self._rows: tuple[int, Buffer] | None = None
-        self._slots: list[GradientSlot | None] = []
         for i, tensor in enumerate(tensors):
-            self._slots.append(None)
             self._take_in(i, tensor)
 
     def flat(self, name: str, index: int, dtype: DType) -> Array:
         """The part of a flat buffer that belongs to a slot."""
         buffer = self.arena.buffer(name, dtype.itemsize)
         return Array(buffer, dtype, self.shapes[index], offset=self.arena.starts[index],
-                     version=Version(self.version) if name == "param" else None)
+                     version=SlotVersion(self.version, self.updates, index) if name == "param" else None)
+
+    def full(self, mask: int) -> bool:
+        """Whether a set of slots is all of them."""
+        return mask == (1 << len(self.shapes)) - 1
 
     def _take_in(self, index: int, tensor: Tensor) -> None:
         """Give the tensor a slot and move its data into the flat buffer, where neither has another claim on it."""
-        other = tensor._slot
-        if isinstance(other, GradientSlot) and other.arena is not self and other.arena.owner() is not None:
+        if self._belongs_elsewhere(tensor):
             self.polled.add(index)
             self.outside.add(index)
             return
+        self.polled.discard(index)
         gradient = tensor.grad
-        tensor._slot = None
         tensor._grad = None
-        tensor._slot = self._slots[index] = GradientSlot(self, index)
-        if is_shared(tensor):
-            self.outside.add(index)
-        else:
+        tensor._slot = GradientSlot(self, index)
+        self.outside.add(index)
+        if not is_shared(tensor):
             self.move_in(index, tensor)
         if gradient is not None:
             self.assigned[index] = gradient
+
+    def _belongs_elsewhere(self, tensor: Tensor) -> bool:
+        """Whether another optimizer has the tensor, or a graph does."""
+        slot = tensor._slot
+        return not tensor.is_leaf or (isinstance(slot, GradientSlot) and slot.arena is not self
+                                      and slot.arena.owner() is not None)
+
+    def _take_over(self, tensors: Sequence[Tensor]) -> None:
+        """Take in tensors whose other optimizer is gone."""
+        for index in list(self.polled):
+            if not self._belongs_elsewhere(tensors[index]):
+                self._take_in(index, tensors[index])
 
     def move_in(self, index: int, tensor: Tensor) -> None:
         """Make the tensor a view of its slot in the flat buffer, with the values that it has."""
         home = self.flat("param", index, self.dtype)
         home.buffer = Alias(home.buffer)      # a name of its own, so that is_shared() can tell who looks at it
+        self._homes[index] = weakref.ref(home.buffer)
         if home.size:
             elementwise.assign(home, tensor._array)
         tensor._array = home
         self.outside.discard(index)
 
+    def must_leave(self, index: int, tensor: Tensor) -> bool:
+        """Whether a parameter whose data lies elsewhere cannot have the slot again.
+
+        It is of another device or type now, or somebody still looks at the data that it had in the slot.
+        """
+        if tensor.device is not self.device or tensor.dtype is not self.dtype:
+            return True
+        home = self._homes.get(index)
+        return home is not None and home() not in (None, tensor._array.buffer)
+
     def release(self, index: int, tensor: Tensor) -> None:
         """Forget a slot: its parameter goes elsewhere."""
-        if tensor._slot is self._slots[index] and tensor._slot is not None:
-            tensor._grad = tensor._slot.grad(tensor)
+        slot = tensor._slot
+        if isinstance(slot, GradientSlot) and slot.arena is self:
+            tensor._grad = slot.grad(tensor)
             tensor._slot = None
-        self._slots[index] = None
         self.present &= ~(1 << index)
         self.assigned.pop(index, None)
         self.outside.discard(index)
         self.polled.discard(index)
 
     def gather(self, tensors: Sequence[Tensor]) -> int:
-        """Bring what lies elsewhere into the flat buffers; returns the bits of all slots with a gradient."""
-        if not (self.assigned or self.outside or self.polled):
+        """Bring gradients that lie elsewhere into a flat buffer; returns the bits of all slots with a gradient."""
+        self.source = "grad"
+        if not (self.assigned or self.polled):
             return self.present
-        mask = self.present
+        self._take_over(tensors)
+        found = dict(self.assigned)
         for index in self.polled:
             gradient = tensors[index].grad
             if gradient is not None:
-                elementwise.assign(self.flat("grad", index, self.dtype), gradient._array)
-                mask |= 1 << index
-        for index, gradient in self.assigned.items():
-            elementwise.assign(self.flat("grad", index, self.dtype), gradient._array)
+                found[index] = gradient
+        mask = self.present
+        for index, gradient in found.items():
             mask |= 1 << index
-        for index in list(self.outside):
-            tensor = tensors[index]
-            if index not in self.polled and not is_shared(tensor):
-                self.move_in(index, tensor)
-            elif mask >> index & 1:
-                elementwise.assign(self.flat("param", index, self.dtype), tensor._array)
+            if gradient._array.shape != self.shapes[index] or gradient.device is not self.device:
+                raise RuntimeError(f"a gradient of shape {tuple(gradient.shape)} on {gradient.device} does not fit its "
+                                   f"parameter, of shape {self.shapes[index]} on {self.device}")
+        found = {index: gradient for index, gradient in found.items() if not self._in_place(index, gradient)}
+        if any(self.is_lent(index) for index in found):
+            self.source = "staged"
+            grads, staged = (self.arena.buffer(name, self.dtype.itemsize) for name in ("grad", "staged"))
+            self.device.copy(grads, 0, staged, 0, grads.nbytes)
+        for index, gradient in found.items():
+            elementwise.assign(self.flat(self.source, index, self.dtype), gradient._array)
         return mask
 
-    def scatter(self, tensors: Sequence[Tensor], mask: int) -> None:
-        """After an update: bring new values back to the parameters that lie elsewhere, and count the change."""
-        self.version.count += 1
+    def _in_place(self, index: int, gradient: Tensor) -> bool:
+        array, own = gradient._array, self.flat("grad", index, self.dtype)
+        return (array.buffer.handle is own.buffer.handle and array.offset == own.offset
+                and array.strides == own.strides and array.dtype is own.dtype)
+
+    def is_lent(self, index: int) -> bool:
+        """Whether somebody still looks at the gradient that was in a slot."""
+        return index in self.lent and self.lent[index]() is not None
+
+    def turns(self, tensors: Sequence[Tensor], mask: int) -> dict[int, int]:
+        """Parameters that share their memory with another: how many of those come before them in an update."""
+        sharing: dict[tuple[int, int], list[int]] = {}
+        for index in self.outside:
+            array = tensors[index]._array
+            if mask >> index & 1 and array.size:
+                sharing.setdefault((id(array.buffer.handle), array.offset), []).append(index)
+        home = id(self.arena.buffer("param", self.dtype.itemsize).handle)
+        for (handle, offset), indices in sharing.items():
+            inside = self._slot_at.get(offset) if handle == home else None
+            if inside is not None and mask >> inside & 1 and inside not in self.outside:
+                indices.append(inside)
+        return {index: turn for indices in sharing.values() for turn, index in enumerate(sorted(indices)) if turn}
+
+    def collect(self, tensors: Sequence[Tensor], mask: int) -> None:
+        """Before an update: bring the values of parameters that lie elsewhere into the flat buffer."""
+        for index in list(self.outside):
+            if mask >> index & 1:
+                tensor = tensors[index]
+                if index not in self.polled and not is_shared(tensor):
+                    self.move_in(index, tensor)
+                else:
+                    elementwise.assign(self.flat("param", index, self.dtype), tensor._array)
+
+    def scatter(self, tensors: Sequence[Tensor], mask: int, slots: np.ndarray | None) -> None:
+        """After an update: count the change, and bring new values back to the parameters that lie elsewhere.
+
+        Args:
+            tensors: the parameters.
+            mask: bits of the slots that were updated.
+            slots: their numbers; None for all.
+        """
+        if slots is None:
+            self.version.count += 1
+        else:
+            self.updates[slots] += 1
         for index in self.outside:
             if mask >> index & 1:
                 array = tensors[index]._array
                 elementwise.assign(array, self.flat("param", index, self.dtype))
                 array.version.count += 1
 
-    def gradients(self, mask: int) -> Gradients:
+    def gradients(self, mask: int, source: str = "grad") -> Gradients:
         """The gradients of the slots in ``mask``, all in one piece."""
-        array = Array(self.arena.buffer("grad", self.dtype.itemsize), self.dtype, (self.arena.elements,))
-        if mask == (1 << len(self.shapes)) - 1:
+        array = Array(self.arena.buffer(source, self.dtype.itemsize), self.dtype, (self.arena.elements,))
+        if self.full(mask):
             return Gradients(array, None)
         if self._rows is None or self._rows[0] != mask:
             self._rows = mask, self.arena.row_map((i, 0) for i in range(len(self.shapes)) if mask >> i & 1)
@@ -140,6 +238,7 @@ class GradientArena:
 
     def clear(self, tensors: Sequence[Tensor], set_to_none: bool) -> None:
         """Clear all gradients: forget them, or set those that exist to 0."""
+        self._take_over(tensors)
         if set_to_none:
             self.generation += 1
             self.present = 0
@@ -147,25 +246,36 @@ class GradientArena:
             for index in self.polled:
                 tensors[index].grad = None
             return
-        if self.present:
-            elementwise.assign(Array(self.arena.buffer("grad", self.dtype.itemsize), self.dtype,
-                                     (self.arena.elements,)), 0)
+        if self.full(self.present):
+            elementwise.assign(self.gradients(self.present).array, 0)
+        else:
+            for index in range(len(self.shapes)):
+                if self.present >> index & 1:
+                    elementwise.assign(self.flat("grad", index, self.dtype), 0)
         for gradient in [*self.assigned.values(), *(tensors[i].grad for i in self.polled)]:
             if gradient is not None:
                 gradient.zero_()
 
 
+def _forget_states(buffers: dict[str, Buffer]) -> Callable[[Any], None]:
+    """What to do when an arena's owner is gone: its parameters stay in the arena, what else it kept there goes."""
+    def forget(_: Any) -> None:
+        for name in buffers.keys() - {"param", "grad"}:
+            del buffers[name]
+
+    return forget
+
+
 class GradientSlot:
     """One parameter's place in a :class:`GradientArena`; see :class:`genesis.tensor.Slot` for the methods."""
 
-    __slots__ = ("_generation", "_handed_out", "_view", "arena", "index")
+    __slots__ = ("_generation", "_view", "arena", "index")
 
     def __init__(self, arena: GradientArena, index: int):
         self.arena = arena
         self.index = index
         self._view: Tensor | None = None
         self._generation = -1
-        self._handed_out: weakref.ref[Alias] | None = None
 
     def grad(self, owner: Tensor) -> Tensor | None:
         """The gradient: the tensor that was assigned, or a view of the slot."""
@@ -179,7 +289,7 @@ class GradientSlot:
             alias = Alias(array.buffer)
             array.buffer = alias
             self._view, self._generation = Tensor._wrap(array), arena.generation
-            self._handed_out = weakref.ref(alias)
+            arena.lent[self.index] = weakref.ref(alias)
         return self._view
 
     def set_grad(self, owner: Tensor, value: Tensor | None) -> None:
@@ -188,6 +298,7 @@ class GradientSlot:
         if value is not None and value is self._view and self._generation == arena.generation and (
                 arena.present >> index & 1):
             return
+        self._view = None
         arena.present &= ~(1 << index)
         arena.assigned.pop(index, None)
         if value is not None:
@@ -198,12 +309,11 @@ class GradientSlot:
         arena = self.arena
         if arena.present >> self.index & 1 or self.index in arena.assigned:
             return None
-        if self._handed_out is not None:
-            self._view = None
-            if self._handed_out() is not None:
-                return None
-            self._handed_out = None
-        if owner.dtype is not arena.dtype or owner._array.shape != arena.shapes[self.index]:
+        self._view = None
+        if arena.is_lent(self.index):
+            return None
+        if (owner.dtype is not arena.dtype or owner._array.shape != arena.shapes[self.index]
+                or owner.device is not arena.device):
             return None
         return arena.flat("grad", self.index, arena.dtype)
 
@@ -216,7 +326,10 @@ class GradientSlot:
         held = self.grad(owner)
         if held is not None:
             into = held._array
-            elementwise.run("add", [into, g], into.dtype, out=into)
+            expanded = any(n > 1 and step == 0 for n, step in zip(into.shape, into.strides))
+            total = elementwise.run("add", [into, g], into.dtype, out=None if expanded else into)
+            if expanded:
+                arena.assigned[index] = Tensor._wrap(total)
             return
         target = self.target(owner)
         if target is None:

@@ -11,7 +11,7 @@ from ..autograd import enable_grad, no_grad
 from ..dtypes import float32
 from ..hooks import Hook, Hooks, RemovableHandle, register
 from ..opencl import Device, split_by_limit
-from ..ops import grad_norm
+from ..ops import elementwise, grad_norm
 from ..ops.array import empty
 from ..tensor import Tensor
 from . import checks
@@ -49,6 +49,7 @@ class Optimizer:
 
     source: ClassVar[str] = ""             # the rule's file under cl/, or an absolute path
     counts_steps: ClassVar[bool] = True    # whether "step" is part of the state
+    _stepping = False
 
     def __init__(self, params: Any, defaults: dict[str, Any], max_grad_norm: float | None = None):
         self.defaults = checks.hyperparameters(defaults)
@@ -59,7 +60,7 @@ class Optimizer:
         self._runners: list[Runner] = []
         self._controls: dict[Device, Control] = {}
         self._hooks: dict[str, Hooks] = {}
-        self.state = State(self)
+        self._own_state: dict[Tensor, dict[str, Any]] = {}
         groups = self._listed(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
@@ -97,7 +98,7 @@ class Optimizer:
 
     @staticmethod
     def _each_with_former(groups: list[Any]) -> Iterable[tuple[list[dict[str, Any]], Any]]:
-        former: list[dict[str, Any]] = []
+        former: list[Any] = []
         for group in groups:
             yield former, group
             former.append(group)
@@ -114,6 +115,9 @@ class Optimizer:
         if any(named) and not all(named):
             raise ValueError("either all parameters of an optimizer have names or none")
         names = [x[0] for x in listed] if any(named) else given.get("param_names")
+        for other in former[:1]:
+            if (names is not None) != ("param_names" in other or any(isinstance(x, tuple) for x in other["params"])):
+                raise ValueError("either all parameters of an optimizer have names or none")
         tensors = [x[1] if isinstance(x, tuple) else x for x in listed]
         for x in tensors:
             if not isinstance(x, Tensor):
@@ -157,8 +161,8 @@ class Optimizer:
             TypeError, ValueError: as for the constructor; the optimizer is then unchanged.
         """
         group = self._checked_group(param_group, self.param_groups)
-        self.param_groups.append(group)
         self._place([group])
+        self.param_groups.append(group)
 
     def _place(self, groups: Sequence[dict[str, Any]]) -> list[Runner]:
         """Move the parameters of groups into arenas."""
@@ -182,16 +186,18 @@ class Optimizer:
         return added
 
     def _follow(self, runner: Runner) -> None:
-        """Give parameters that moved to another device or type a place there, with their states."""
+        """Give parameters that cannot stay in their arena, such as those moved to another device, another place."""
         self._settle()
-        slots = runner.misplaced()
-        moved = [(slot, runner.tensors[slot], runner.groups[slot]) for slot in slots]
-        for new in self._place_pairs([(x, group) for _, x, group in moved if x is not None]):
-            for slot, x, group in moved:
-                if x is not None and self._places[id(x)][0] is new:
-                    new.move_state(self._places[id(x)][1], runner, slot, self._rule(group).states)
-        for slot in slots:
+        moved = []
+        for slot in runner.misplaced():
+            x = runner.tensors[slot]
+            assert x is not None
+            moved.append((slot, x, runner.groups[slot]))
             runner.release(slot)
+        self._place_pairs([(x, group) for _, x, group in moved])
+        for slot, x, group in moved:
+            new, place = self._places[id(x)]
+            new.move_state(place, runner, slot, self._rule(group).states)
         if not any(x is not None for x in runner.tensors):
             self._runners.remove(runner)
 
@@ -220,6 +226,9 @@ class Optimizer:
         return loss
 
     def _step(self) -> None:
+        if not self.source:
+            raise NotImplementedError(f"{type(self).__name__} has no rule; define source, rule(group) and "
+                                      "scalars(group, step), or step()")
         for runner in list(self._runners):
             if runner.arena.outside and runner.misplaced():
                 self._follow(runner)
@@ -227,19 +236,22 @@ class Optimizer:
         for runner in self._runners:
             runner.prepare(control)
         if control is not None:
-            parts = [runner.gradients() for runner in self._runners if runner.mask]
-            partial = grad_norm.partial_norms(parts, 2.0)
-            if partial is None:
-                return
-            norm = empty(control.device, (), float32)
-            grad_norm.finish(partial, control.buffer, norm.buffer, 2.0, float(self.max_grad_norm or 0), 1.0)
-            self.grad_norm = Tensor._wrap(norm)
             control.learn(keep=LAG - 1)
-        for runner in self._runners:
-            if runner.mask:
-                runner.run(control)
+        active = [runner for runner in self._runners if runner.mask]
+        for runner in active:
+            runner.pack()
         if control is not None:
-            control.ask([cohort for runner in self._runners for cohort in runner.cohorts])
+            norm = empty(control.device, (), float32)
+            partial = grad_norm.partial_norms([runner.gradients() for runner in active], 2.0)
+            if partial is None:
+                elementwise.assign(norm, 0)
+            else:
+                grad_norm.finish(partial, control.buffer, norm.buffer, 2.0, float(self.max_grad_norm or 0), 1.0)
+            self.grad_norm = Tensor._wrap(norm)
+        for runner in active:
+            runner.run(control)
+        if control is not None:
+            control.ask([cohort for runner in active for cohort in runner.cohorts])
 
     def _control(self) -> Control:
         devices = {runner.arena.device for runner in self._runners}
@@ -276,6 +288,17 @@ class Optimizer:
                     x.grad.zero_()
 
     # State -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """Parameter -> its state; assigning a mapping replaces all states."""
+        return State(self, self._own_state)
+
+    @state.setter
+    def state(self, value: Mapping[Tensor, Any]) -> None:
+        new = dict(value)
+        self.state.clear()
+        self.state.update(new)
 
     def state_dict(self) -> dict[str, Any]:
         """A snapshot of states and groups in PyTorch's layout; it shares no memory with the optimizer.
@@ -347,23 +370,29 @@ class Optimizer:
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
         for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i}")
+            lines += [""] * (i > 0) + [f"Parameter Group {i}"]
             lines += [f"    {key}: {group[key]}" for key in sorted(group) if key not in ("params", "param_names")]
         return "\n".join([*lines, ")"])
 
 
 def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
-    """A step method that calls the optimizer's hooks."""
+    """A step method that calls the optimizer's hooks, unless another step method of its calls it."""
 
     @functools.wraps(step)
     def wrapped(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        for hook in self._called("step_pre"):
-            changed = hook(self, args, kwargs)
-            if changed is not None:
-                args, kwargs = changed
-        result = step(self, *args, **kwargs)
-        for hook in self._called("step_post"):
-            hook(self, args, kwargs)
+        if self._stepping:
+            return step(self, *args, **kwargs)
+        self._stepping = True
+        try:
+            for hook in self._called("step_pre"):
+                changed = hook(self, args, kwargs)
+                if changed is not None:
+                    args, kwargs = changed
+            result = step(self, *args, **kwargs)
+            for hook in self._called("step_post"):
+                hook(self, args, kwargs)
+        finally:
+            self._stepping = False
         return result
 
     return wrapped

@@ -81,6 +81,8 @@ def parse(file: str, name: str) -> Rule:
     if len(states) > 4:
         raise KernelError(f"{file}: rule {name} has {len(states)} states; the kernel takes at most 4")
     decay = _WEIGHT_DECAY.search(plain)
+    if decay and decay[1] not in ("L2", "DECOUPLED"):
+        raise KernelError(f"{file}: WEIGHT_DECAY must be L2 or DECOUPLED, not {decay[1]}")
     return Rule(file, name, tuple(states), tuple(scalars), decay[1] if decay else "", text)
 
 

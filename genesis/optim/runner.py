@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..dtypes import DType
+from ..errors import KernelError
 from ..gradients import GradientArena
 from ..opencl import Buffer, Device
 from ..ops import elementwise
@@ -38,15 +39,18 @@ class Cohort:
         group: their parameter group.
         rule: their rule.
         step: how many updates they have had, counting those that the device may have skipped unknown to the host.
+        advance: what an update adds to ``step``: 1, or 0 where nothing depends on it, so that averages which a rule
+            begins to keep later have their first step then.
         slots: their positions in the arena.
     """
 
-    __slots__ = ("group", "rule", "slots", "step")
+    __slots__ = ("advance", "group", "rule", "slots", "step")
 
-    def __init__(self, group: dict[str, Any], rule: Rule, step: int):
+    def __init__(self, group: dict[str, Any], rule: Rule, step: int, advance: int):
         self.group = group
         self.rule = rule
         self.step = step
+        self.advance = advance
         self.slots: list[int] = []
 
 
@@ -77,7 +81,7 @@ class Control:
             wait()
             skipped = int(answer[0])
             for cohort in cohorts:
-                cohort.step -= skipped - self.known
+                cohort.step -= cohort.advance * (skipped - self.known)
             self.known = skipped
 
 
@@ -103,6 +107,15 @@ class _Launch:
         self.packer = struct.Struct(f"{count}{'d' if wide else 'f'}")
 
 
+class _Turn:
+    """What is updated together: all parameters, unless some share their memory and must go one after the other."""
+
+    def __init__(self, slots: Sequence[int], arena: GradientArena):
+        self.mask = sum(1 << slot for slot in slots)
+        self.slots = None if arena.full(self.mask) else np.array(slots, np.intp)
+        self.launches: list[_Launch] = []
+
+
 class Runner:
     """The parameters of an optimizer that share device, element type and (at first) rule, and their updates.
 
@@ -122,9 +135,14 @@ class Runner:
         self._distinct = list({id(g): g for g in groups}.values())
         self._cohort_of: dict[int, Cohort] = {}
         self._key: Any = None
-        self._launches: list[_Launch] = []
-        self._scalars = optimizer.scalars
-        self._rule_of = optimizer._rule
+        self._turns: list[_Turn] = []
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """Whose parameters they are; not held, so that the optimizer is freed when its user lets go of it."""
+        found = self.arena.owner()
+        assert found is not None
+        return found
 
     # State -----------------------------------------------------------------------------------------------------
 
@@ -142,6 +160,14 @@ class Runner:
         """A state of a parameter, in the arena's memory."""
         return self.arena.flat(name, slot, rules.state_dtype(self.arena.dtype))
 
+    def reset(self) -> None:
+        """Take all parameters back to the state before their first update."""
+        self._dissolve()
+        self.steps = [0] * len(self.steps)
+        for name, buffer in self.arena.arena.buffers.items():
+            if name not in ("param", "grad"):
+                self.arena.device.fill(buffer, 0, buffer.nbytes, np.zeros(1, np.uint8))
+
     def release(self, slot: int) -> None:
         """Forget a parameter."""
         self._dissolve()
@@ -151,7 +177,7 @@ class Runner:
             self.tensors[slot] = None
 
     def misplaced(self) -> list[int]:
-        """Slots of parameters that now live on another device or have another element type."""
+        """Slots of parameters that need a place in another arena, such as those moved to another device."""
         found = []
         for slot in self.arena.outside:
             tensor = self.tensors[slot]
@@ -159,7 +185,7 @@ class Runner:
             if tensor._array.shape != self.arena.shapes[slot]:
                 raise RuntimeError(f"a parameter of shape {self.arena.shapes[slot]} was given data of shape "
                                    f"{tensor._array.shape}; make a new optimizer for it")
-            if tensor.device is not self.arena.device or tensor.dtype is not self.arena.dtype:
+            if self.arena.must_leave(slot, tensor):
                 found.append(slot)
         return found
 
@@ -167,13 +193,15 @@ class Runner:
 
     def prepare(self, control: Control | None) -> None:
         """Find out which parameters have gradients and, when that or the rules changed, plan the launches anew."""
-        self.mask = self.arena.gather(self.tensors)  # type: ignore[arg-type]
-        key = (self.mask, control is not None, *[self._rule_of(g) for g in self._distinct])
+        arena, tensors = self.arena, self.tensors
+        self.mask = arena.gather(tensors)  # type: ignore[arg-type]
+        turns = arena.turns(tensors, self.mask) if arena.outside else {}  # type: ignore[arg-type]
+        optimizer = self.optimizer
+        key = (self.mask, arena.source, turns, control is not None, *[optimizer._rule(g) for g in self._distinct])
         if key != self._key:
-            if control is not None:
-                control.learn()
+            optimizer._settle()
             self._dissolve()
-            self._plan(control)
+            self._plan(control, turns)
             self._key = key
 
     def _dissolve(self) -> None:
@@ -181,37 +209,50 @@ class Runner:
         for cohort in self.cohorts:
             for slot in cohort.slots:
                 self.steps[slot] = cohort.step
-        self.cohorts, self._cohort_of, self._launches, self._key = [], {}, [], None
+        self.cohorts, self._cohort_of, self._turns, self._key = [], {}, [], None
 
-    def _plan(self, control: Control | None) -> None:
+    def _plan(self, control: Control | None, turns: dict[int, int]) -> None:
+        optimizer = self.optimizer
         found: dict[Any, Cohort] = {}
         rest = self.mask
         while rest:
             slot = (rest & -rest).bit_length() - 1
             rest &= rest - 1
-            group, step = self.groups[slot], self.steps[slot]
-            rule = self._rule_of(group)
-            cohort = found.get((id(group), rule.name, step))
+            group, step, turn = self.groups[slot], self.steps[slot], turns.get(slot, 0)
+            rule = optimizer._rule(group)
+            cohort = found.get((turn, id(group), rule.name, step))
             if cohort is None:
-                cohort = found[id(group), rule.name, step] = Cohort(group, rule, step)
+                missing = set(rule.scalars) - set(optimizer.scalars(group, 1))
+                if missing:
+                    raise KernelError(f"{rule.file}: rule {rule.name} takes {', '.join(sorted(missing))}, which "
+                                      f"{type(optimizer).__name__}.scalars() does not give")
+                advance = int(optimizer.counts_steps or bool(rule.states))
+                cohort = found[turn, id(group), rule.name, step] = Cohort(group, rule, step, advance)
             cohort.slots.append(slot)
-            self._cohort_of[slot] = cohort
+        for turn in range(1 + max(turns.values(), default=0)):
+            together = [cohort for key, cohort in found.items() if key[0] == turn]
+            self._turns.append(self._turn(together, control))
         self.cohorts = list(found.values())
+        self._cohort_of = {slot: cohort for cohort in self.cohorts for slot in cohort.slots}
+
+    def _turn(self, cohorts: list[Cohort], control: Control | None) -> _Turn:
+        turn = _Turn([slot for cohort in cohorts for slot in cohort.slots], self.arena)
         candidates = LAG + 1 if control is not None else 0
         device, dtype = self.arena.device, self.arena.dtype
-        for rule in dict.fromkeys(c.rule for c in self.cohorts):
+        for rule in dict.fromkeys(c.rule for c in cohorts):
             room = max(1, rules.row_values(dtype) // (rule.row * max(candidates, 1)))
-            members = [c for c in self.cohorts if c.rule == rule]
+            members = [c for c in cohorts if c.rule == rule]
             for first in range(0, len(members), room):
                 batch = members[first:first + room]
                 rows = self.arena.arena.row_map((slot, row) for row, c in enumerate(batch) for slot in c.slots)
-                self._launches.append(self._launch(rule, device, dtype, rows, batch, control, candidates))
+                turn.launches.append(self._launch(rule, device, dtype, rows, batch, control, candidates))
+        return turn
 
     def _launch(self, rule: Rule, device: Device, dtype: DType, rows: Buffer, cohorts: list[Cohort],
                 control: Control | None, candidates: int) -> _Launch:
         arena = self.arena.arena
         item = rules.state_dtype(dtype).itemsize
-        buffers = [arena.buffer("param", dtype.itemsize), arena.buffer("grad", dtype.itemsize),
+        buffers = [arena.buffer("param", dtype.itemsize), arena.buffer(self.arena.source, dtype.itemsize),
                    *(arena.buffer(name, item) for name in rule.states), rows]
         local = rules.local_size(device, dtype)
         return _Launch(rules.kernel(rule, device, dtype, candidates), buffers, arena.chunks * local, local,
@@ -219,41 +260,56 @@ class Runner:
 
     def gradients(self) -> Gradients:
         """The gradients of this step, for their norm."""
-        return self.arena.gradients(self.mask)
+        return self.arena.gradients(self.mask, self.arena.source)
+
+    def pack(self) -> None:
+        """Work out the scalars of this step; nothing is changed if they are not usable.
+
+        Raises:
+            ValueError: a scalar is too large for the kernel, or a weight decay is asked for of a rule without.
+        """
+        scalars = self.optimizer.scalars
+        for turn in self._turns:
+            for launch in turn.launches:
+                values: list[float] = []
+                for cohort in launch.cohorts:
+                    group, rule, step = cohort.group, cohort.rule, cohort.step + 1
+                    decay = float(group.get("weight_decay", 0.0))
+                    if decay and not rule.weight_decay:
+                        raise ValueError(f"{rule.file} defines no WEIGHT_DECAY (L2 or DECOUPLED), but weight_decay is "
+                                         f"{decay:g}")
+                    if rule.weight_decay == "DECOUPLED":
+                        decay = 1 - float(group["lr"]) * decay
+                    sign = -1.0 if group.get("maximize") else 1.0
+                    for behind in range(max(launch.candidates, 1)):
+                        of_rule = scalars(group, max(step - behind, 1))
+                        values += (decay, sign, *[of_rule[name] for name in rule.scalars])
+                try:
+                    launch.packer.pack_into(launch.rows, 0, *values)
+                except OverflowError:
+                    raise ValueError(f"a hyperparameter is too large for float32, among {values}") from None
 
     def run(self, control: Control | None) -> None:
         """Update every parameter that has a gradient."""
-        scalars = self._scalars
-        for launch in self._launches:
-            values: list[float] = []
-            for cohort in launch.cohorts:
-                cohort.step += 1
-                group, rule = cohort.group, cohort.rule
-                decay = float(group.get("weight_decay", 0.0))
-                if rule.weight_decay == "DECOUPLED":
-                    decay = 1 - float(group["lr"]) * decay
-                sign = -1.0 if group.get("maximize") else 1.0
-                for behind in range(max(launch.candidates, 1)):
-                    of_rule = scalars(group, max(cohort.step - behind, 1))
-                    values += (decay, sign, *[of_rule[name] for name in rule.scalars])
-            try:
-                launch.packer.pack_into(launch.rows, 0, *values)
-            except OverflowError:
-                raise ValueError(f"a hyperparameter is too large for float32, among {values}") from None
-            if launch.row_buffer is None:
-                rows: Any = launch.rows
-            else:
-                rows = launch.row_buffer.handle
-                self.arena.device.write(launch.row_buffer, 0, np.frombuffer(launch.rows, np.uint8))
-            if not launch.global_size[0]:
-                continue
-            if control is not None:
-                launch.kernel(launch.global_size, launch.local_size, *launch.arguments, rows, control.buffer.handle,
-                              control.known)
-            else:
-                launch.kernel(launch.global_size, launch.local_size, *launch.arguments, rows)
-        if self._launches:
-            self.arena.scatter(self.tensors, self.mask)  # type: ignore[arg-type]
+        for turn in self._turns:
+            if self.arena.outside:
+                self.arena.collect(self.tensors, turn.mask)  # type: ignore[arg-type]
+            for launch in turn.launches:
+                if launch.row_buffer is None:
+                    rows: Any = launch.rows
+                else:
+                    rows = launch.row_buffer.handle
+                    self.arena.device.write(launch.row_buffer, 0, np.frombuffer(launch.rows, np.uint8))
+                if not launch.global_size[0]:
+                    continue
+                if control is not None:
+                    launch.kernel(launch.global_size, launch.local_size, *launch.arguments, rows,
+                                  control.buffer.handle, control.known)
+                else:
+                    launch.kernel(launch.global_size, launch.local_size, *launch.arguments, rows)
+            self.arena.scatter(self.tensors, turn.mask, turn.slots)  # type: ignore[arg-type]
+        for cohort in self.cohorts:
+            cohort.step += cohort.advance
 
     def move_state(self, slot: int, other: Runner, other_slot: int, names: Sequence[str]) -> None:
         """Copy step count and states of a parameter from another runner, also across devices."""

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..dtypes import DType
 from ..tensor import Tensor
 from ..tensor import tensor as make_tensor
 from . import checks
+from .rule import state_dtype
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
@@ -104,15 +106,16 @@ def _checked(optimizer: Optimizer, parameter: Tensor, group: dict[str, Any], hel
     result: dict[str, Any] = {}
     step = held.get("step")
     if step is not None:
-        number = float(step.item() if hasattr(step, "item") else step)
-        if number < 0 or number != int(number):
-            raise ValueError(f"a step count must be a whole number, got {number}")
+        number = checks.number("step", step, 0.0)
+        if not number.is_integer():
+            raise ValueError(f"step must be a whole number, got {number}")
         result["step"] = int(number)
     for name in optimizer._rule(group).states:
         value = held.get(name)
         if value is None:
             continue
-        source = value if isinstance(value, Tensor) else make_tensor(_host(value), device=parameter.device)
+        source = value if isinstance(value, Tensor) else make_tensor(
+            _host(value, state_dtype(parameter.dtype)), device=parameter.device)
         if tuple(source.shape) != tuple(parameter.shape):
             raise ValueError(f"{name!r} has shape {tuple(source.shape)} in the state, its parameter "
                              f"{tuple(parameter.shape)}")
@@ -122,6 +125,9 @@ def _checked(optimizer: Optimizer, parameter: Tensor, group: dict[str, Any], hel
     return result
 
 
-def _host(value: Any) -> np.ndarray:
-    array = np.asarray(value.detach() if hasattr(value, "detach") else value)
-    return array.astype(np.float32) if array.dtype == np.float64 else array
+def _host(value: Any, dtype: DType) -> np.ndarray:
+    """A saved state, such as a tensor of PyTorch's, as an array of the type that states have here."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = value.float() if "bfloat16" in str(value.dtype) else value      # NumPy has no bfloat16
+    return np.asarray(value).astype(dtype.numpy, copy=False)

@@ -84,9 +84,9 @@ class ParameterState(MutableMapping[str, Any]):
 class State(MutableMapping[Tensor, Any]):
     """Parameter -> its state. For optimizers without a rule, which keep what they like, plain dictionaries."""
 
-    def __init__(self, optimizer: Optimizer):
+    def __init__(self, optimizer: Optimizer, own: dict[Tensor, dict[str, Any]]):
         self._optimizer = optimizer
-        self._own: dict[Tensor, dict[str, Any]] = {}
+        self._own = own
 
     def _places(self) -> dict[int, tuple[Runner, int]]:
         return self._optimizer._places
@@ -111,6 +111,13 @@ class State(MutableMapping[Tensor, Any]):
             self[parameter].clear()
         else:
             del self._own[parameter]
+
+    def clear(self) -> None:
+        """Back to the state before the first update, for all parameters."""
+        self._optimizer._settle()
+        for runner in self._optimizer._runners:
+            runner.reset()
+        self._own.clear()
 
     def __contains__(self, parameter: object) -> bool:
         place = self._places().get(id(parameter))
