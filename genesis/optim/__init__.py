@@ -3,6 +3,7 @@
 from . import lr_scheduler
 from .adam import Adam
 from .adamw import AdamW
+from .lion import Lion
 from .optimizer import Optimizer
 from .rmsprop import RMSprop
 from .sgd import SGD
