@@ -45,6 +45,7 @@ class Device:
         name, vendor, platform, platform_version, version, driver: as the runtime gives them.
         compute_units: number of compute units.
         memory, max_alloc: bytes in all, and in one buffer at the most.
+        max_items: most work-items of a group along each dimension.
         fp16, fp64, subgroups: whether kernels may use them.
         unified: whether host and device share memory.
         quirks: what genesis knows of the runtime.
@@ -62,6 +63,7 @@ class Device:
         self.compute_units = handle.max_compute_units
         self.memory = handle.global_mem_size
         self.max_alloc = handle.max_mem_alloc_size
+        self.max_items = tuple(handle.max_work_item_sizes)
         extensions = handle.extensions.split()
         self.fp16 = "cl_khr_fp16" in extensions
         self.fp64 = "cl_khr_fp64" in extensions

@@ -77,7 +77,7 @@ def _plan(op: str, out: Array, operands: Sequence[Operand], compute: str) -> Any
     outer = out.size // sizes[0]
     most = min(1024 if device.type == "cpu" else 256, device.handle.max_work_group_size)
     x_local = min(_power_of_two(sizes[0]), most)
-    y_local = min(_power_of_two(outer), max(1, most // x_local)) if x_local < 64 else 1
+    y_local = min(_power_of_two(outer), max(1, most // x_local), device.max_items[1]) if x_local < 64 else 1
     global_size = (-(-sizes[0] // x_local) * x_local, -(-outer // y_local) * y_local)
     return kernel, global_size, (x_local, y_local), outer, packed
 

@@ -60,6 +60,7 @@ class Optimizer:
         self._runners: list[Runner] = []
         self._controls: dict[Device, Control] = {}
         self._hooks: dict[str, Hooks] = {}
+        self._rules: dict[str, rules.Rule] = {}      # its own, so that an optimizer made later reads a changed file
         self._own_state: dict[Tensor, dict[str, Any]] = {}
         groups = self._listed(params)
         if not groups:
@@ -81,7 +82,11 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} has no rule; define scalars(group, step), or step()")
 
     def _rule(self, group: dict[str, Any]) -> rules.Rule:
-        return rules.parse(self.source, self.rule(group))
+        name = self.rule(group)
+        found = self._rules.get(name)
+        if found is None:
+            found = self._rules[name] = rules.parse(self.source, name)
+        return found
 
     # Groups --------------------------------------------------------------------------------------------------------
 

@@ -47,7 +47,6 @@ class Rule(NamedTuple):
 _WEIGHT_DECAY = re.compile(r"^\s*#\s*define\s+WEIGHT_DECAY\s+(\w+)", re.MULTILINE)
 
 
-@functools.cache
 def parse(file: str, name: str) -> Rule:
     """Read the rule ``name`` from a file.
 

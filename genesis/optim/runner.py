@@ -104,7 +104,8 @@ class _Launch:
         self.candidates = candidates
         self.rows = bytearray(rules.ROW_BYTES)
         count = cohorts[0].rule.row * max(candidates, 1) * len(cohorts)
-        self.packer = struct.Struct(f"{count}{'d' if wide else 'f'}")
+        # "=" has the same bytes as no prefix, and refuses values that float32 does not hold.
+        self.packer = struct.Struct(f"={count}{'d' if wide else 'f'}")
 
 
 class _Turn:

@@ -60,10 +60,9 @@ def test_a_binary_that_the_driver_refuses_is_compiled_again(filled, monkeypatch)
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    for _ in range(2):
-        compiled, loaded = map(int, run_python(WORK, GENESIS_CACHE_DIR=tmp_path / "file" / "cache").split())
-        assert compiled > 3
-        assert loaded == 0
+    compiled, loaded = map(int, run_python(WORK, GENESIS_CACHE_DIR=tmp_path / "file" / "cache").split())
+    assert compiled > 3
+    assert loaded == 0
 
 
 def test_two_processes_fill_the_cache_at_once(tmp_path, monkeypatch):
