@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -60,11 +61,11 @@ class Adam(Optimizer):
         return "adam_amsgrad" if group["amsgrad"] else "adam"
 
     def scalars(self, group: dict[str, Any], step: int) -> dict[str, float]:
-        """Bias corrections in float64."""
+        """Decay rates, and the bias corrections folded into the step's length and the scale of v."""
         beta1, beta2 = group["betas"]
-        return {"lr": group["lr"], "beta1": beta1, "beta2": beta2, "one_minus_beta1": 1 - beta1,
-                "one_minus_beta2": 1 - beta2, "eps": group["eps"],
-                "bias_correction1": 1 - beta1 ** step, "bias_correction2": 1 - beta2 ** step}
+        return {"beta1": beta1, "one_minus_beta1": 1 - beta1, "beta2": beta2, "one_minus_beta2": 1 - beta2,
+                "eps": group["eps"], "step_size": group["lr"] / (1 - beta1 ** step),
+                "v_scale": 1 / math.sqrt(1 - beta2 ** step)}
 
     @staticmethod
     def reference(param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> np.ndarray:
