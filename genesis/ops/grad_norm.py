@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -34,6 +35,7 @@ def _kind(p: float) -> int:
     return 0 if p == math.inf else int(p) if p in (1, 2) else 3
 
 
+@functools.cache
 def _defines(device: Device, dtype: DType, p: float) -> tuple[tuple[str, Any], ...]:
     group = 1 if device.type == "cpu" else 256
     wide = dtype is float64
