@@ -25,18 +25,18 @@
 #endif
 
 #if KIND == 0
-#define POWER(x) fabs(x)
+#define POWER(x, p) fabs(x)
 #define JOIN(a, b) ((b) > (a) || (b) != (b) ? (b) : (a))            // a NaN stays
 #define JOIN_WIDE(a, b) select(a, b, (b) > (a) || (b) != (b))
 #else
 #define JOIN(a, b) ((a) + (b))
 #define JOIN_WIDE(a, b) ((a) + (b))
 #if KIND == 1
-#define POWER(x) fabs(x)
+#define POWER(x, p) fabs(x)
 #elif KIND == 2
-#define POWER(x) ((x) * (x))
+#define POWER(x, p) ((x) * (x))
 #else
-#define POWER(x) pow(fabs(x), p)
+#define POWER(x, p) pow(fabs(x), p)
 #endif
 #endif
 #if WIDTH == 1
@@ -60,14 +60,15 @@ kernel void partial_norm(global const STORAGE(GRAD) *grads, long at, long length
         long i = 0;
 #if GROUP == 1
         if (count == CHUNK) {
+            const real wide_p = p;
             real a = 0, b = 0, c = 0, d = 0;          // four sums, so that an addition need not wait for the one before
             for (; i < CHUNK / WIDTH; i += 4) {
                 const real x0 = LOAD(GRAD, g, i), x1 = LOAD(GRAD, g, i + 1);
                 const real x2 = LOAD(GRAD, g, i + 2), x3 = LOAD(GRAD, g, i + 3);
-                a = JOIN_WIDE(a, POWER(x0));
-                b = JOIN_WIDE(b, POWER(x1));
-                c = JOIN_WIDE(c, POWER(x2));
-                d = JOIN_WIDE(d, POWER(x3));
+                a = JOIN_WIDE(a, POWER(x0, wide_p));
+                b = JOIN_WIDE(b, POWER(x1, wide_p));
+                c = JOIN_WIDE(c, POWER(x2, wide_p));
+                d = JOIN_WIDE(d, POWER(x3, wide_p));
             }
             a = JOIN_WIDE(a, b);
             c = JOIN_WIDE(c, d);
@@ -85,7 +86,7 @@ kernel void partial_norm(global const STORAGE(GRAD) *grads, long at, long length
 #endif
         for (i += item; i < count; i += GROUP) {
             const SCALAR x = LOAD1(GRAD, g, i);
-            sum = JOIN(sum, POWER(x));
+            sum = JOIN(sum, POWER(x, p));
         }
     }
 #if GROUP > 1
