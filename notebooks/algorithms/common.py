@@ -180,8 +180,8 @@ def quadratic(condition: float, angle: float = 0.0) -> Surface:
         flat, steep = c * x + s * y, c * y - s * x
         return 0.5 * (flat * flat + condition * (steep * steep))
 
-    start = (-4 * c - s, c - 4 * s)
-    return Surface(formula, start, (0.0, 0.0), (min(start[0], 0) - 0.8, 1.6, min(start[1], 0) - 2, max(start[1], 0) + 1))
+    x, y = -4 * c - s, c - 4 * s
+    return Surface(formula, (x, y), (0.0, 0.0), (x - 0.6, 1.6, min(y, 0) - 2, max(y, 0) + 1))
 
 
 # The valley's floor is flat and bent, its walls are steep: curvatures at the minimum are about 0.4 and 1000.
