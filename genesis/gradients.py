@@ -269,7 +269,7 @@ def _forget_states(buffers: dict[str, Buffer]) -> Callable[[Any], None]:
 class GradientSlot:
     """One parameter's place in a :class:`GradientArena`; see :class:`genesis.tensor.Slot` for the methods."""
 
-    __slots__ = ("_generation", "_view", "arena", "index")
+    __slots__ = ("__weakref__", "_generation", "_view", "arena", "index")
 
     def __init__(self, arena: GradientArena, index: int):
         self.arena = arena
@@ -289,20 +289,25 @@ class GradientSlot:
             alias = Alias(array.buffer)
             array.buffer = alias
             self._view, self._generation = Tensor._wrap(array), arena.generation
+            self._view._slot = _ViewSlot(self)
             arena.lent[self.index] = weakref.ref(alias)
         return self._view
 
     def set_grad(self, owner: Tensor, value: Tensor | None) -> None:
         """Forget the gradient, or take over a tensor as it."""
         arena, index = self.arena, self.index
-        if value is not None and value is self._view and self._generation == arena.generation and (
-                arena.present >> index & 1):
+        if value is not None and self.holds(value):
             return
         self._view = None
         arena.present &= ~(1 << index)
         arena.assigned.pop(index, None)
         if value is not None:
             arena.assigned[index] = value
+
+    def holds(self, value: Tensor) -> bool:
+        """Whether a tensor is the gradient in the slot's memory."""
+        arena = self.arena
+        return value is self._view and self._generation == arena.generation and bool(arena.present >> self.index & 1)
 
     def target(self, owner: Tensor) -> Array | None:
         """The slot's memory, when it holds no gradient and nobody still looks at the last one."""
@@ -342,6 +347,41 @@ class GradientSlot:
     def moved(self, owner: Tensor) -> None:
         """The parameter looks at other memory now."""
         self.arena.outside.add(self.index)
+
+
+class _ViewSlot:
+    """What a gradient in a slot has for a slot itself: notices when it gets other data (``p.grad.data = x``)."""
+
+    __slots__ = ("_slot",)
+
+    def __init__(self, slot: GradientSlot):
+        self._slot = weakref.ref(slot)
+
+    def moved(self, owner: Tensor) -> None:
+        """The gradient is now like one that was assigned."""
+        slot = self._slot()
+        if slot is not None and slot.holds(owner):
+            slot.arena.present &= ~(1 << slot.index)
+            slot.arena.assigned[slot.index] = owner
+            slot._view = None
+        owner._slot = None
+
+    def grad(self, owner: Tensor) -> Tensor | None:
+        """The gradient's own gradient, kept as any tensor's."""
+        return owner._grad
+
+    def set_grad(self, owner: Tensor, value: Tensor | None) -> None:
+        """Replace it."""
+        owner._grad = value
+
+    def target(self, owner: Tensor) -> None:
+        """Nowhere."""
+
+    def accumulate(self, owner: Tensor, g: Array, written: bool) -> None:
+        """Add to it."""
+        owner._slot = None
+        owner._accumulate_grad(g, written)
+        owner._slot = self
 
 
 def _references(tensor: Any) -> tuple[int, int]:

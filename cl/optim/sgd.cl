@@ -9,12 +9,12 @@ void sgd(real *param, real grad, float lr)
 
 void sgd_momentum(real *param, real grad, real *momentum_buffer, float lr, float momentum, float dampening)
 {
-    *momentum_buffer = momentum * *momentum_buffer + (1 - dampening) * grad;       // v_t
+    *momentum_buffer = momentum * *momentum_buffer + (1 - dampening) * grad;       // b_t
     *param -= lr * *momentum_buffer;
 }
 
 void sgd_nesterov(real *param, real grad, real *momentum_buffer, float lr, float momentum, float dampening)
 {
-    *momentum_buffer = momentum * *momentum_buffer + (1 - dampening) * grad;       // v_t
-    *param -= lr * (grad + momentum * *momentum_buffer);                           // look ahead along v_t
+    *momentum_buffer = momentum * *momentum_buffer + (1 - dampening) * grad;       // b_t
+    *param -= lr * (grad + momentum * *momentum_buffer);                           // look ahead along b_t
 }

@@ -36,9 +36,9 @@ def _kind(p: float) -> int:
 
 
 @functools.cache
-def _defines(device: Device, dtype: DType, p: float) -> tuple[tuple[str, Any], ...]:
+def _defines(device: Device, dtype: DType, p: float, real: DType) -> tuple[tuple[str, Any], ...]:
     group = 1 if device.type == "cpu" else 256
-    wide = dtype is float64
+    wide = real is float64
     # PoCL 3.1 gives wrong powers of double8, for p that has no case of its own.
     width = 1 if group > 1 or (wide and _kind(p) == 3) else 8 if wide else 16
     defines: tuple[tuple[str, Any], ...] = (
@@ -46,26 +46,26 @@ def _defines(device: Device, dtype: DType, p: float) -> tuple[tuple[str, Any], .
     return (*defines, ("REAL64", 1)) if wide else defines
 
 
-def _letter(dtype: DType) -> str:
-    """The scalar type that gradients of a type are computed in, as kernels' signatures name it."""
-    return "d" if dtype is float64 else "f"
+def _letter(real: DType) -> str:
+    """The scalar type that is computed in, as kernels' signatures name it."""
+    return "d" if real is float64 else "f"
 
 
 def partial_norms(parts: Sequence[Gradients], p: float) -> Array | None:
-    """One sum of powers (or maximum) for each chunk of all parts; None when there are no elements.
+    """One sum of powers (or maximum) for each chunk of all parts, in float64 if any part is; None without elements.
 
-    All parts lie on one device; parts of float64 and of other types cannot be mixed.
+    All parts lie on one device.
     """
     parts = [part for part in parts if part.array.size]
     if not parts:
         return None
     device = parts[0].array.device
-    real = float64 if parts[0].array.dtype is float64 else float32
+    real = float64 if any(part.array.dtype is float64 for part in parts) else float32
     partial = empty(device, (sum(part.chunks for part in parts),), real)
     at = 0
     for part in parts:
         g = part.array
-        defines = _defines(device, g.dtype, p)
+        defines = _defines(device, g.dtype, p, real)
         group = dict(defines)["GROUP"]
         kernel = device.programs.kernel("optim/grad_norm.cl", "partial_norm", f"PllPiPl{_letter(real)}", defines)
         rows = g.buffer if part.rows is None else part.rows
@@ -87,7 +87,7 @@ def finish(partial: Array, control: Buffer, norm: Buffer | Alias, p: float, max_
         inverse_scale: what the gradients are multiplied by first: one over the loss scale.
     """
     device = partial.device
-    defines = _defines(device, partial.dtype, p)
+    defines = _defines(device, partial.dtype, p, partial.dtype)
     group = dict(defines)["GROUP"]
     while partial.size > 4 * CHUNK:
         kernel = device.programs.kernel("optim/grad_norm.cl", "join_norms", "PlP", defines)
@@ -113,7 +113,7 @@ def scale(parts: Sequence[Gradients], factor: float, bound: float = math.inf) ->
         g = part.array
         if g.size:
             kernel = g.device.programs.kernel("optim/grad_norm.cl", "scale", f"PllPi{_letter(g.dtype) * 2}",
-                                              _defines(g.device, g.dtype, 2))
+                                              _defines(g.device, g.dtype, 2, g.dtype))
             rows = g.buffer if part.rows is None else part.rows
             local = 256
             kernel((-(-g.size // local) * local,), (local,), g.buffer.handle, g.offset, g.size, rows.handle,

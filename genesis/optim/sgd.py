@@ -13,11 +13,11 @@ from .optimizer import Optimizer
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum.
 
-    With gradient g, velocity v, momentum μ, dampening d and learning rate α::
+    With gradient g, momentum buffer b, momentum μ, dampening d and learning rate α::
 
-        v ← g                       in the first step
-        v ← μ v + (1 - d) g         later
-        θ ← θ - α v                 or, with Nesterov momentum, θ ← θ - α (g + μ v)
+        b ← g                       in the first step
+        b ← μ b + (1 - d) g         later
+        θ ← θ - α b                 or, with Nesterov momentum, θ ← θ - α (g + μ b)
 
     Without momentum, ``θ ← θ - α g``, and nothing is stored.
 
@@ -79,8 +79,8 @@ class SGD(Optimizer):
         """One step in float64 NumPy: the new parameter; ``state`` is updated."""
         momentum = group["momentum"]
         if momentum:
-            v = state.get("momentum_buffer")
-            v = grad if v is None else momentum * v + (1 - group["dampening"]) * grad
-            state["momentum_buffer"] = v
-            grad = grad + momentum * v if group["nesterov"] else v
+            b = state.get("momentum_buffer")
+            b = grad if b is None else momentum * b + (1 - group["dampening"]) * grad
+            state["momentum_buffer"] = b
+            grad = grad + momentum * b if group["nesterov"] else b
         return param - group["lr"] * grad

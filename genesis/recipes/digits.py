@@ -32,6 +32,7 @@ USUAL: dict[str, dict[str, Any]] = {
     "sgd": {"lr": 0.1, "momentum": 0.9},
     "adam": {"lr": 0.01},
     "adamw": {"lr": 0.01},
+    "lion": {"lr": 0.005},
     "rmsprop": {"lr": 0.004},
 }
 

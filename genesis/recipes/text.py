@@ -36,7 +36,7 @@ USUAL: dict[str, dict[str, Any]] = {
     "sgd": {"lr": 0.2, "momentum": 0.9, "max_grad_norm": 1.0},
     "adam": {"lr": 0.005, "betas": (0.9, 0.95)},
     "adamw": {"lr": 0.005, "betas": (0.9, 0.95)},
-    "rmsprop": {"lr": 0.001},
+    "rmsprop": {"lr": 0.003},
 }
 
 
@@ -197,7 +197,7 @@ def train(optimizer: str = "adamw", lr: float | None = None, epochs: int = EPOCH
                         held_out = measure(model, text, GLANCE)
                         run.curves.add(step=step, train_bits=training, validation_bits=held_out)
                         run.save(model, updater, scheduler)
-                        progress.note(f"step {step}/{steps}", f"bits per character {training:.3f}, "
+                        progress.note(f"step {step}/{steps}", f"bits {training:.3f}, "
                                                               f"held out {held_out:.3f}")
                         start = time.perf_counter()
                 spent += time.perf_counter() - start

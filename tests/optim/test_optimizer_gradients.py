@@ -243,6 +243,46 @@ def test_changes_in_place_of_a_gradient_are_used():
     assert q.item() == 0.0
 
 
+def test_new_data_of_a_gradient_are_used():
+    p, q = leaf([0.0, 0.0]), leaf([0.0])
+    optimizer = sgd(p, q)
+    flow((p, [1.0, 2.0]), (q, [3.0]))
+    p.grad.data = p.grad.data * 10
+    held = p.grad
+    optimizer.step()
+    assert values(p).tolist() == [-10.0, -20.0]
+    assert p.grad is held
+    flow((p, [1.0, 1.0]))
+    assert values(held).tolist() == [11.0, 21.0]
+    optimizer.zero_grad(set_to_none=False)
+    assert values(p.grad).tolist() == [0.0, 0.0]
+    optimizer.zero_grad()
+    held.data = genesis.zeros(2)
+    flow((p, [1.0, 2.0]))
+    old = p.grad
+    optimizer.zero_grad()
+    old.data = genesis.full((2,), 9.0)       # of a gradient that is no longer the parameter's
+    assert p.grad is None
+    flow((p, [1.0, 2.0]))
+    optimizer.step()
+    assert values(p).tolist() == [-11.0, -22.0]
+
+
+def test_a_gradient_may_have_a_gradient():
+    p = leaf([1.0, 2.0])
+    optimizer = sgd(p)
+    flow((p, [3.0, 4.0]))
+    g = p.grad.requires_grad_()
+    for _ in range(2):
+        (g * g).sum().backward()
+    assert values(g.grad).tolist() == [12.0, 16.0]
+    g.grad = None
+    assert g.grad is None
+    g.requires_grad_(False)
+    optimizer.step()
+    assert values(p).tolist() == [-2.0, -2.0]
+
+
 def test_a_deleted_gradient_is_none_and_the_parameter_skipped():
     p, q = leaf([1.0]), leaf([1.0])
     optimizer = genesis.optim.Adam([p, q], lr=0.1)

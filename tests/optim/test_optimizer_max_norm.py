@@ -140,6 +140,25 @@ def test_float64_parameters_are_clipped_and_skipped():
     np.testing.assert_allclose(values(p), [-0.6, -0.8], rtol=1e-6)
 
 
+@pytest.mark.skipif(not genesis.device().fp64, reason="the device has no float64")
+@pytest.mark.parametrize("wide_first", [True, False])
+def test_parameters_of_float64_and_other_types_are_clipped_together(wide_first):
+    dtypes = [genesis.float64, genesis.float32, genesis.bfloat16]
+    params = [leaf(np.zeros(n), dtype) for n in (5, 3000) for dtype in (dtypes if wide_first else dtypes[::-1])]
+    optimizer = genesis.optim.SGD(params, lr=1.0, max_grad_norm=1.0)
+    for p in params:
+        give(p, np.full(p.shape, 2.0))
+    optimizer.step()
+    norm = 2 * math.sqrt(3 * 3005)
+    assert abs(optimizer.grad_norm.item() - norm) < 2 * EPS * norm
+    for p in params:
+        np.testing.assert_allclose(values(p), -2 / norm, rtol=2.0 ** -8)
+    give(params[0], [math.nan] * 5)
+    optimizer.step()
+    for p in params:
+        np.testing.assert_allclose(values(p), -2 / norm, rtol=2.0 ** -8)
+
+
 def test_the_norm_of_very_many_equal_gradients_is_exact():
     # A sum in order would add small numbers to a large one thousands of times, with the same rounding each time.
     n = 6_000_000
