@@ -195,7 +195,8 @@ class Tensor(TensorMath):
         slot = self._slot
         before = self._array
         self._array = array
-        if slot is not None and (array.buffer is not before.buffer or array.offset != before.offset):
+        if slot is not None and (array.buffer is not before.buffer or array.offset != before.offset
+                                 or array.strides != before.strides or array.shape != before.shape):
             slot.moved(self)
 
     @property

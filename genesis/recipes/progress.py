@@ -30,8 +30,9 @@ class Progress:
                 return
             # A file or a pipe keeps every state of the bar, so it gets few.
             pause = 0.1 if sys.stderr.isatty() else 1.0
-            width = shutil.get_terminal_size().columns - 1      # 79 where there is no terminal, or it has no size
-            self._bar = tqdm(total=total, desc=label, mininterval=pause, ncols=width, bar_format=_FORMAT)
+            size = shutil.get_terminal_size()      # 80 by 24 where there is no terminal, or it has no size
+            self._bar = tqdm(total=total, desc=label, mininterval=pause, ncols=size.columns - 1, nrows=size.lines,
+                             bar_format=_FORMAT)
 
     def advance(self) -> None:
         """Count one step."""
