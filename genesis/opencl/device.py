@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import functools
 import os
 import platform
@@ -32,6 +34,11 @@ class _Once(functools.cached_property):
         with instance._lock:
             return instance.__dict__[self.attrname] if self.attrname in instance.__dict__ else super().__get__(
                 instance, owner)
+
+
+def _finish(queue: cl.CommandQueue) -> None:
+    with contextlib.suppress(cl.Error):      # the process ends; whoever waited for a result has seen the error
+        queue.finish()
 
 
 class Device:
@@ -90,7 +97,9 @@ class Device:
     @_Once
     def queue(self) -> cl.CommandQueue:
         """The in-order queue on which everything runs."""
-        return self._adopted or cl.CommandQueue(self.context, self.handle)
+        queue = self._adopted or cl.CommandQueue(self.context, self.handle)
+        atexit.register(_finish, queue)      # a runtime unloaded while kernels wait can crash the process
+        return queue
 
     @_Once
     def pool(self) -> Pool:
