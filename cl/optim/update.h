@@ -4,7 +4,8 @@
 // a chunk. A work-group handles one chunk, a work-item WIDTH elements of it. `row_of_chunk` says which row of scalars
 // belongs to a chunk; -1: its parameter is not updated. A row holds
 //
-//   [0] weight decay: the coefficient (L2), or the factor 1 - lr * weight_decay (DECOUPLED)
+//   [0] weight decay: the coefficient (L2), or lr times it (DECOUPLED; 1 - lr * weight_decay, rounded to float, would
+//       decay by up to several percent too much or too little)
 //   [1] 1, or -1 to maximize
 //   [2] ... the rule's scalars, in the order of its signature
 //
@@ -77,7 +78,7 @@ kernel void update(
     if (row[0] != 0)
         grad += row[0] * param;
 #elif WEIGHT_DECAY == DECOUPLED
-    param *= row[0];
+    param -= row[0] * param;
 #endif
 
 #if STATES > 0

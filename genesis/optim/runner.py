@@ -280,7 +280,7 @@ class Runner:
                         raise ValueError(f"{rule.file} defines no WEIGHT_DECAY (L2 or DECOUPLED), but weight_decay is "
                                          f"{decay:g}")
                     if rule.weight_decay == "DECOUPLED":
-                        decay = 1 - float(group["lr"]) * decay
+                        decay *= float(group["lr"])
                     sign = -1.0 if group.get("maximize") else 1.0
                     for behind in range(max(launch.candidates, 1)):
                         of_rule = scalars(group, max(step - behind, 1))

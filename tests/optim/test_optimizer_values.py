@@ -1,8 +1,8 @@
 """Values: every optimizer against its float64 reference and against PyTorch.
 
 Errors are measured in units of eps * (largest |parameter| + length of all its steps), see ``Reference.error``. Over the
-120 steps of these tests up to 18 of these units were measured, most of them from AdamW's factor 1 - lr * weight_decay,
-whose rounding, as in PyTorch, is the same in every step; 9 elsewhere.
+100 steps of these tests up to 13 of these units were measured, the same on Intel's runtime, PoCL and rusticl: Lion 13,
+AdamW 12, Adam 10, SGD 7, RMSprop 6; in float64, with its eps, 10.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ import genesis
 from genesis.optim import OPTIMIZERS
 
 STEPS = 100
-BOUND = 30           # in units of float32 rounding
+BOUND = 20           # in units of float32 rounding
 
 
 def tensors(shapes, seed=0, dtype=None):
@@ -273,6 +273,21 @@ def test_extreme_gradients_give_what_the_reference_gives(name):
     # Squares below 1.2e-38 are 0 in float32, so tiny gradients may be divided by eps alone; the step stays bounded.
     assert not far[np.abs(gradients) >= 1e-12].any()
     assert np.isfinite(values(p)).all()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_small_decoupled_weight_decay_is_not_lost_in_rounding(name):
+    # lr * weight_decay = 5e-7 is eight roundings of the factor 1 - lr * weight_decay, in float32.
+    start = np.random.default_rng(0).uniform(1, 2, 5000)
+    p = leaf(start)
+    optimizer = OPTIMIZERS[name]([p], lr=5e-5, weight_decay=0.01)
+    if optimizer._rule(optimizer.param_groups[0]).weight_decay != "DECOUPLED":
+        return
+    give(p, np.zeros(5000))
+    for _ in range(200):
+        optimizer.step()
+    lost = 1 - (values(p) / stored(start, genesis.float32)).mean()
+    assert abs(lost / (200 * 5e-7) - 1) < 0.01
 
 
 def test_momentum_switched_on_later_starts_with_the_gradient():
