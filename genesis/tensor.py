@@ -232,6 +232,8 @@ class Tensor(TensorMath):
         elif self._grad is None:
             self._grad = Tensor._wrap(elementwise.copy(g, self.dtype))
         else:
+            if any(n > 1 and s == 0 for n, s in zip(self._grad._array.shape, self._grad._array.strides)):
+                self._grad = Tensor._wrap(elementwise.copy(self._grad._array))      # expanded: elements share memory
             into = self._grad._array
             elementwise.run("add", [into, g], into.dtype, out=into)
 

@@ -561,3 +561,10 @@ def test_deep_copies():
     assert x.grad.tolist() == [2, 2]
     with pytest.raises(RuntimeError, match="leaves"):
         copy.deepcopy(x * 2)
+
+
+def test_adding_to_an_expanded_gradient_treats_its_elements_apart():
+    p = genesis.zeros(3, requires_grad=True)
+    p.grad = genesis.ones(1).expand(3)
+    p.backward(genesis.tensor([1.0, 2.0, 3.0]))
+    assert p.grad.tolist() == [2.0, 3.0, 4.0]

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..autograd import apply
 from ..ops.loss import CrossEntropy
+from ..ops.matmul import Linear
 from ..ops.random import Dropout
 from ..random import default_generator
 from ..tensor import Tensor
@@ -26,8 +27,10 @@ def check_reduction(reduction: str) -> None:
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``: (..., in) with weight (out, in) gives (..., out)."""
-    result = input @ weight.t()
-    return result if bias is None else result + bias
+    if input.ndim < 2 or weight.ndim != 2 or not input.is_floating_point():      # a vector, or an error to be told
+        result = input @ weight.t()
+        return result if bias is None else result + bias
+    return apply(Linear, input, weight, bias)
 
 
 def relu(input: Tensor) -> Tensor:

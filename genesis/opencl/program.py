@@ -59,8 +59,8 @@ def read(path: str | Path) -> str:
         seen.add(file)
         try:
             text = file.read_text(encoding="utf-8")
-        except OSError as error:
-            raise KernelError(f"cannot read the kernel source {file}: {error.strerror}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise KernelError(f"cannot read the kernel source {file}: {getattr(error, 'strerror', error)}") from error
 
         def include(match: re.Match[str]) -> str:
             line = text.count("\n", 0, match.start()) + 2

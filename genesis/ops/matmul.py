@@ -120,6 +120,47 @@ class MatMul(Operation):
         return ga, gb
 
 
+class Linear(Operation):
+    """``x @ weight.T + bias``: x (..., in), weight (out, in), bias (out,) or None.
+
+    One operation instead of three, so that the weight's gradient, in the weight's own layout, goes straight into its
+    slot.
+    """
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, weight: Array, bias: Array | None) -> Array:
+        """Multiply and add."""
+        ctx.save(x, weight)
+        ctx.bias = None if bias is None else (bias.shape, bias.dtype)
+        y = product(x, transposed(weight))
+        if bias is None:
+            return y
+        dtype = dtypes.promote(y.dtype, bias.dtype)
+        return run("add", [y, bias], dtype, out=y if dtype is y.dtype else None)
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None, Array | None]:
+        """``g @ weight``, ``g.T @ x`` over all rows, and the sum of g's rows."""
+        x, weight = ctx.saved
+        gx = cast(product(g, weight), x.dtype) if ctx.needs[0] else None
+        gw = gb = None
+        if ctx.needs[1]:
+            left, right, target = transposed(_rows_of(g)), _rows_of(x), ctx.targets[1]
+            direct = target is not None and dtypes.promote(left.dtype, right.dtype) is target.dtype
+            gw = cast(product(left, right, out=target if direct else None), weight.dtype)
+        if ctx.needs[2]:
+            shape, dtype = ctx.bias
+            gb = cast(sum_to(g, shape), dtype)
+        return gx, gw, gb
+
+
+def _rows_of(x: Array) -> Array:
+    """All leading dimensions merged into one: a matrix."""
+    count, columns = math.prod(x.shape[:-1]), x.shape[-1]
+    view = x.reshape_view((count, columns))
+    return view if view is not None else contiguous(x).view((count, columns), (columns, 1), 0)
+
+
 def _into(ctx: Context, i: int, left: Array, right: Array, like: Array) -> Array:
     """The product, written into the input's own gradient memory where shapes and types allow it."""
     if like.ndim == 2 and max(left.ndim, right.ndim) > 2 and i == 1:

@@ -9,6 +9,7 @@ from helpers import check_gradients, close, f32, leaf, normal
 
 import genesis
 from genesis import nn
+from genesis.gradients import GradientSlot
 from genesis.nn import functional as F
 
 
@@ -196,3 +197,23 @@ def test_starting_values_may_be_drawn_into_parameters():
     nn.init.ones_(layer.weight)
     with pytest.raises(RuntimeError, match="changed in place"):
         y.backward()
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (2, 3, 7)])
+def test_linear_writes_the_gradient_of_its_weight_into_the_optimizers_memory(shape, monkeypatch):
+    layer = genesis.nn.Linear(7, 4)
+    optimizer = genesis.optim.SGD(layer.parameters(), lr=0.1)
+    seen = {}
+    accumulate = GradientSlot.accumulate
+
+    def spy(slot, owner, g, written):
+        seen[tuple(owner.shape)] = written
+        accumulate(slot, owner, g, written)
+
+    monkeypatch.setattr(GradientSlot, "accumulate", spy)
+    x = genesis.randn(*shape)
+    (layer(x) * 2).sum().backward()
+    assert seen[4, 7]
+    expected = np.broadcast_to(2 * x.numpy().reshape(-1, 7).sum(0), (4, 7))
+    np.testing.assert_allclose(layer.weight.grad.numpy(), expected, rtol=1e-5, atol=1e-5)
+    optimizer.step()
