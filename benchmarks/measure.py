@@ -53,7 +53,7 @@ class Rounds:
     """Measurements of several peers, taken in turns.
 
     Where the system puts a peer's memory changes its speed by a tenth or more, for as long as it keeps that memory. So
-    call :meth:`run` several times, with peers that were built anew, in another order.
+    call `run` several times, with peers that were built anew, in another order.
 
     Attributes:
         seconds: name -> seconds, one value a round.

@@ -1,6 +1,6 @@
 """genesis: train neural networks on any device with an OpenCL driver.
 
-The interface follows PyTorch's. Every optimizer in :mod:`genesis.optim` is a short kernel in ``cl/optim``.
+The interface follows PyTorch's. Every optimizer in `genesis.optim` is a short kernel in ``cl/optim``.
 
 Example:
     >>> model = genesis.nn.Linear(3, 1)

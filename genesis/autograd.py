@@ -135,7 +135,7 @@ class no_grad(_Switch):
 
 
 class inference_mode(no_grad):
-    """The same as :class:`no_grad`; PyTorch's name for code that never needs gradients. With False, records instead."""
+    """The same as `no_grad`; PyTorch's name for code that never needs gradients. With False, records instead."""
 
     def __new__(cls, mode: Callable[..., Any] | bool = True) -> Any:
         """A switch; or the function decorated, when used without parentheses."""
@@ -145,7 +145,7 @@ class inference_mode(no_grad):
 
 
 class enable_grad(_Switch):
-    """Record inside, also within :class:`no_grad`."""
+    """Record inside, also within `no_grad`."""
 
     _to = True
 

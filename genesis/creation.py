@@ -115,7 +115,7 @@ def from_pyopencl(array: Any, *, requires_grad: bool = False) -> Tensor:
 
     Raises:
         TypeError: not such an array, or of an element type that genesis does not have.
-        ValueError: the array's context is not genesis'; call :func:`genesis.opencl.use` with your queue first.
+        ValueError: the array's context is not genesis'; call `genesis.opencl.use` with your queue first.
     """
     buffer, offset, shape, strides, dtype = adopt(array)
     return Tensor._wrap(Array(buffer, dtypes.from_numpy(dtype), shape, strides, offset)).requires_grad_(requires_grad)

@@ -70,7 +70,7 @@ def from_numpy(dtype: Any) -> DType:
 
 
 def as_dtype(dtype: Any) -> DType:
-    """``dtype`` as a :class:`DType`; Python's and NumPy's types are accepted as PyTorch accepts them."""
+    """``dtype`` as a `DType`; Python's and NumPy's types are accepted as PyTorch accepts them."""
     if isinstance(dtype, DType):
         return dtype
     if dtype is float:

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from .autograd import apply
+from .methods import FAMILIES, TensorMethods
 from .ops.array import normalize_axis
-from .ops.elementwise import Where
+from .ops.binary import Where
 from .ops.views import Cat
 from .tensor import Tensor
-from .tensor_math import TensorMath
 
 
 def _of_method(name: str) -> Callable[..., Any]:
-    method = getattr(TensorMath, name)
+    method = getattr(TensorMethods, name)
 
     def function(input: Tensor, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(input, Tensor):
@@ -28,11 +28,7 @@ def _of_method(name: str) -> Callable[..., Any]:
     return function
 
 
-OF_METHODS = (
-    "abs add all amax amin any argmax argmin bmm ceil clamp cos div eq exp expm1 flatten floor ge gt isfinite isinf "
-    "isnan le log log1p log_softmax logical_not logsumexp lt masked_fill matmul max maximum mean min minimum mm mul ne "
-    "neg norm permute pow relu reshape round rsqrt sigmoid sign sin softmax sqrt square squeeze std sub sum t tanh "
-    "transpose unsqueeze var").split()
+OF_METHODS = sorted(name for family in FAMILIES for name in family.FUNCTIONS.split())
 globals().update({name: _of_method(name) for name in OF_METHODS})
 
 
@@ -72,7 +68,7 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-
 
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have the same shape and the same elements."""
-    return input.shape == other.shape and bool((input == other).all())
+    return input.shape == other.shape and bool(input.eq(other).all())
 
 
 def is_tensor(obj: Any) -> bool:

@@ -1,6 +1,6 @@
 """Where the parameters of an optimizer live: flat storage, in which backward leaves gradients for the update to read.
 
-A parameter in an arena is a view of flat memory and has a :class:`GradientSlot`; the first gradient that backward
+A parameter in an arena is a view of flat memory and has a `GradientSlot`; the first gradient that backward
 computes for it is written into the slot, further ones are added there. What does not fit is handled beside it: a
 gradient assigned by hand keeps its own memory and is copied into the slot before the update; a parameter whose memory
 is shared with something else, or belongs to another arena, stays where it is and is copied in and out.
@@ -267,7 +267,7 @@ def _forget_states(buffers: dict[str, Buffer]) -> Callable[[Any], None]:
 
 
 class GradientSlot:
-    """One parameter's place in a :class:`GradientArena`; see :class:`genesis.tensor.Slot` for the methods."""
+    """One parameter's place in a `GradientArena`; see `genesis.tensor.Slot` for the methods."""
 
     __slots__ = ("__weakref__", "_generation", "_view", "arena", "index")
 

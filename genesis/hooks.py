@@ -14,7 +14,7 @@ _keys = itertools.count()
 
 
 class RemovableHandle:
-    """What registering a hook returns: :meth:`remove` unregisters it, as does leaving a ``with`` block."""
+    """What registering a hook returns: `remove` unregisters it, as does leaving a ``with`` block."""
 
     def __init__(self, hooks: Hooks, key: int):
         self._hooks = hooks

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import dtypes
 from .autograd import apply, same_device
-from .ops import elementwise
+from .ops import binary, elementwise
 from .ops.array import Array, Shape, broadcast_shapes, upload
 from .ops.index import IndexSelect, check_range, put
 from .ops.views import Permute, Reshape, Selection, Slice, select_view
@@ -126,7 +126,7 @@ def _combine(x: Tensor, lists: list[tuple[int, Any]]) -> tuple[Tensor, int, Arra
         sizes = x._array.shape[axis:axis + _width(x, item)]
         array, n = _index_array(x, item, sizes), math.prod(sizes)
         axis += len(sizes)
-        array = elementwise.run("where", [elementwise.compare("lt", array, 0),
+        array = elementwise.run("where", [binary.compare("lt", array, 0),
                                           elementwise.run("add", [array, n], dtypes.int64), array], dtypes.int64)
         if index is not None:
             try:

@@ -58,7 +58,7 @@ class Generator:
         return np.random.Generator(np.random.Philox(key=np.array([seed, stream], dtype=np.uint64)))
 
     def get_state(self) -> dict[str, int]:
-        """The state, to be given to :meth:`set_state`."""
+        """The state, to be given to `set_state`."""
         return {"seed": self._seed, "counter": self._counter}
 
     def set_state(self, state: dict[str, int]) -> None:
@@ -98,5 +98,5 @@ def get_rng_state() -> dict[str, int]:
 
 
 def set_rng_state(state: dict[str, int]) -> None:
-    """Return the default generator to a state from :func:`get_rng_state`."""
+    """Return the default generator to a state from `get_rng_state`."""
     default_generator.set_state(state)

@@ -14,13 +14,13 @@ from .autograd import Node, apply
 from .dtypes import DType, Scalar, as_dtype
 from .hooks import Hooks, RemovableHandle, register
 from .indexing import get_item, set_item
+from .methods import TensorMethods
 from .opencl import Device, default_device
 from .opencl import device as find_device
 from .opencl.foreign import lend
 from .ops import elementwise
 from .ops.array import Array, contiguous_strides, download, upload
-from .ops.elementwise import Cast, Copy
-from .tensor_math import TensorMath
+from .ops.pointwise import Cast, Copy
 
 
 class Slot(Protocol):
@@ -36,14 +36,14 @@ class Slot(Protocol):
         """Memory that backward may write the first gradient into; None when it has to be added."""
 
     def accumulate(self, owner: Tensor, g: Array, written: bool) -> None:
-        """Add a gradient; ``written`` says that it is in :meth:`target`'s memory already."""
+        """Add a gradient; ``written`` says that it is in `target`'s memory already."""
 
     def moved(self, owner: Tensor) -> None:
         """The tensor's data now lies elsewhere."""
 
 
 class Size(tuple[int, ...]):
-    """The shape of a tensor: a tuple with :meth:`numel`."""
+    """The shape of a tensor: a tuple with `numel`."""
 
     def numel(self) -> int:
         """The number of elements."""
@@ -53,10 +53,10 @@ class Size(tuple[int, ...]):
         return f"genesis.Size({list(self)})"
 
 
-class Tensor(TensorMath):
+class Tensor(TensorMethods):
     """An n-dimensional array of elements of one type on an OpenCL device, which can record its history.
 
-    Make one with :func:`genesis.tensor`, :func:`genesis.zeros` and their kin. Operations follow PyTorch's names and
+    Make one with `genesis.tensor`, `genesis.zeros` and their kin. Operations follow PyTorch's names and
     rules. They are enqueued and run later; reading a value (``item``, ``numpy``, printing) waits for the device.
 
     Attributes:
@@ -238,7 +238,7 @@ class Tensor(TensorMath):
             elementwise.run("add", [into, g], into.dtype, out=into)
 
     def backward(self, gradient: Tensor | None = None, retain_graph: bool = False) -> None:
-        """Compute the gradients of everything this tensor was made from; see :func:`genesis.autograd.backward`."""
+        """Compute the gradients of everything this tensor was made from; see `genesis.autograd.backward`."""
         autograd.backward(self, gradient, retain_graph)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
@@ -354,7 +354,7 @@ class Tensor(TensorMath):
         return self.to(dtypes.bool_)
 
     def cpu(self) -> Tensor:
-        """On the CPU device; use :meth:`numpy` to get the values on the host."""
+        """On the CPU device; use `numpy` to get the values on the host."""
         return self.to(device="cpu")
 
     def item(self) -> Any:

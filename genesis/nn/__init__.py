@@ -1,8 +1,11 @@
 """Layers, losses and what they are made of."""
 
 from . import functional, init, utils
+from .activation import ReLU, Sigmoid, Tanh
 from .container import Flatten, Identity, ModuleList, Sequential
-from .layers import CrossEntropyLoss, Dropout, L1Loss, Linear, MSELoss, ReLU, Sigmoid, Tanh
+from .dropout import Dropout
+from .linear import Linear
+from .loss import CrossEntropyLoss, L1Loss, MSELoss
 from .module import Module
 from .parameter import Parameter
 

@@ -17,7 +17,7 @@ T = TypeVar("T", bound="Module")
 
 
 class IncompatibleKeys(NamedTuple):
-    """What :meth:`Module.load_state_dict` did not find, and what it had no use for."""
+    """What `Module.load_state_dict` did not find, and what it had no use for."""
 
     missing_keys: list[str]
     unexpected_keys: list[str]

@@ -11,7 +11,7 @@ class Parameter(Tensor):
     """A leaf tensor that requires a gradient; assigned to a module, it appears among its parameters.
 
     Args:
-        data: a tensor (whose memory is shared) or anything that :func:`genesis.tensor` takes.
+        data: a tensor (whose memory is shared) or anything that `genesis.tensor` takes.
         requires_grad: False for a frozen parameter.
     """
 

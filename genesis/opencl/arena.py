@@ -24,7 +24,7 @@ class Arena:
         sizes: number of elements of each tensor; may be 0.
 
     Attributes:
-        starts: each tensor's first element; a multiple of :data:`CHUNK`.
+        starts: each tensor's first element; a multiple of `CHUNK`.
         chunks: the number of chunks in all.
     """
 

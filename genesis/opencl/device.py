@@ -44,7 +44,7 @@ def _finish(queue: cl.CommandQueue) -> None:
 class Device:
     """An OpenCL device with its in-order queue, its memory pool and its compiled programs.
 
-    Get one from :func:`genesis.device` or :func:`genesis.devices`; do not make one.
+    Get one from `genesis.device` or `genesis.devices`; do not make one.
 
     Attributes:
         type: ``"gpu"``, ``"cpu"`` or ``"accelerator"``.
@@ -126,7 +126,7 @@ class Device:
             cl.enqueue_copy(self.queue, data, buffer.handle, src_offset=offset, is_blocking=True)
 
     def read_later(self, buffer: Buffer, offset: int, data: np.ndarray) -> Callable[[], None]:
-        """As :meth:`read` without waiting; returns a function that waits until ``data`` is filled."""
+        """As `read` without waiting; returns a function that waits until ``data`` is filled."""
         event = cl.enqueue_copy(self.queue, data, buffer.handle, src_offset=offset, is_blocking=False)
         self.queue.flush()
         wait: Callable[[], None] = event.wait
@@ -209,7 +209,7 @@ _default: Device | None = None
 
 
 def default_device() -> Device:
-    """The device that new tensors go to: ``GENESIS_DEVICE`` when set, else the first of :func:`devices`.
+    """The device that new tensors go to: ``GENESIS_DEVICE`` when set, else the first of `devices`.
 
     Raises:
         NoDeviceError: no device was found; the message says how to install one on this system.
@@ -245,7 +245,7 @@ def device(which: Device | str | int | None = None) -> Device:
     """Find a device.
 
     Args:
-        which: ``"gpu"``, ``"cpu"``, ``"gpu:1"`` (the second of its type), a position in :func:`devices`, any part of
+        which: ``"gpu"``, ``"cpu"``, ``"gpu:1"`` (the second of its type), a position in `devices`, any part of
             the name of a platform or device (``"intel"``, ``"rusticl"``), or None for the default.
 
     Raises:

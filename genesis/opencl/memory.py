@@ -76,7 +76,7 @@ class Pool:
     Attributes:
         allocated: bytes in buffers that are in use.
         cached: bytes kept for later.
-        peak: the most that ``allocated`` has been since :meth:`reset_peak`.
+        peak: the most that ``allocated`` has been since `reset_peak`.
     """
 
     def __init__(self, device: Device):

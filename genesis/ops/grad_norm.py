@@ -80,7 +80,7 @@ def finish(partial: Array, control: Buffer, norm: Buffer | Alias, p: float, max_
     """Join partial sums on the device: write the norm, the clip coefficient and whether to skip.
 
     Args:
-        partial: what :func:`partial_norms` gave.
+        partial: what `partial_norms` gave.
         control: three floats: factor of the gradients, 1 to skip the step, steps skipped so far (counted up).
         norm: one float.
         max_norm: limit of the norm; infinite for none.

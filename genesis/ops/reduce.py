@@ -50,7 +50,7 @@ def reduce(op: str, x: Array, axes: tuple[int, ...] | None = None, keepdim: bool
         op: ``"sum"``, ``"sumsq"`` (sum of squares), ``"prod"``, ``"amax"`` or ``"amin"``.
         axes: dimensions counted from the front, in rising order; None for all.
         keepdim: keep the reduced dimensions with size 1.
-        dtype: element type of the result, by default that of :func:`result_dtype`.
+        dtype: element type of the result, by default that of `result_dtype`.
         out: contiguous array to write into.
     """
     axes = tuple(range(x.ndim)) if axes is None else axes

@@ -26,11 +26,11 @@ class Adam(Optimizer):
         lr: learning rate α, at least 0.
         betas: (β₁, β₂), each from 0 to below 1.
         eps: ε, at least 0; keeps the denominator from 0.
-        weight_decay: λ, at least 0; adds ``λ θ`` to the gradient *before* the averages (L2). :class:`AdamW` shrinks
+        weight_decay: λ, at least 0; adds ``λ θ`` to the gradient *before* the averages (L2). `AdamW` shrinks
             the parameter instead, which is mostly better.
         amsgrad: use AMSGrad.
         maximize: go up the gradient.
-        max_grad_norm: clip the norm of all gradients to this as part of the step; see :class:`Optimizer`.
+        max_grad_norm: clip the norm of all gradients to this as part of the step; see `Optimizer`.
 
     Raises:
         ValueError: a value out of range.

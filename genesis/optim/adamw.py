@@ -10,7 +10,7 @@ from .adam import Adam
 class AdamW(Adam):
     """AdamW: Adam with decoupled weight decay, applied to the parameter itself.
 
-    With learning rate α and weight decay λ, ``θ ← θ - α λ θ``, then Adam's step. In :class:`Adam` the decay goes
+    With learning rate α and weight decay λ, ``θ ← θ - α λ θ``, then Adam's step. In `Adam` the decay goes
     through the averages and is divided by √v with the rest of the gradient, so that parameters with large gradients
     decay less; here all decay alike.
 
@@ -22,7 +22,7 @@ class AdamW(Adam):
         weight_decay: λ, at least 0.
         amsgrad: use AMSGrad.
         maximize: go up the gradient.
-        max_grad_norm: clip the norm of all gradients to this as part of the step; see :class:`Optimizer`.
+        max_grad_norm: clip the norm of all gradients to this as part of the step; see `Optimizer`.
 
     Raises:
         ValueError: a value out of range.

@@ -25,9 +25,9 @@ class Lion(Optimizer):
         params: tensors, ``(name, tensor)`` pairs or dicts that define groups.
         lr: learning rate α, at least 0.
         betas: (β₁, β₂), each from 0 to below 1.
-        weight_decay: λ, at least 0; decoupled, as in :class:`AdamW`.
+        weight_decay: λ, at least 0; decoupled, as in `AdamW`.
         maximize: go up the gradient.
-        max_grad_norm: clip the norm of all gradients to this as part of the step; see :class:`Optimizer`.
+        max_grad_norm: clip the norm of all gradients to this as part of the step; see `Optimizer`.
 
     Raises:
         ValueError: a value out of range.

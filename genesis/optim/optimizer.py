@@ -321,7 +321,7 @@ class Optimizer:
         return result
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over groups and states from :meth:`state_dict`, ours or PyTorch's.
+        """Take over groups and states from `state_dict`, ours or PyTorch's.
 
         Args:
             state_dict: its tensors may be genesis tensors, NumPy arrays or anything with ``__array__``.
@@ -357,11 +357,11 @@ class Optimizer:
         return self._register("step_post", hook)
 
     def register_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(optimizer)`` before :meth:`state_dict`."""
+        """Call ``hook(optimizer)`` before `state_dict`."""
         return self._register("state_dict_pre", hook, prepend)
 
     def register_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(optimizer, state_dict)`` after :meth:`state_dict`; it may return another dict."""
+        """Call ``hook(optimizer, state_dict)`` after `state_dict`; it may return another dict."""
         return self._register("state_dict_post", hook, prepend)
 
     def register_load_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:

@@ -29,7 +29,7 @@ class RMSprop(Optimizer):
         momentum: μ, at least 0.
         centered: divide by the standard deviation.
         maximize: go up the gradient.
-        max_grad_norm: clip the norm of all gradients to this as part of the step; see :class:`Optimizer`.
+        max_grad_norm: clip the norm of all gradients to this as part of the step; see `Optimizer`.
 
     Raises:
         ValueError: a value out of range.

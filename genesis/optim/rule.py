@@ -107,7 +107,7 @@ def kernel(rule: Rule, device: Device, param: DType, candidates: int = 0) -> Ker
     """The compiled update kernel of a rule.
 
     Args:
-        rule: from :func:`parse`.
+        rule: from `parse`.
         device: where it runs.
         param: element type of parameters and gradients.
         candidates: rows that a chunk chooses from by the number of skipped steps; 0 for a kernel without control.

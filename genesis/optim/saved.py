@@ -27,7 +27,7 @@ def _snapshot(value: Any) -> Any:
 
 
 def make_state_dict(optimizer: Optimizer) -> dict[str, Any]:
-    """A snapshot of an optimizer; see :meth:`Optimizer.state_dict`."""
+    """A snapshot of an optimizer; see `Optimizer.state_dict`."""
     groups = []
     state: dict[int, dict[str, Any]] = {}
     index = 0
@@ -43,7 +43,7 @@ def make_state_dict(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def load_state_dict(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
-    """Load a snapshot, all or nothing; see :meth:`Optimizer.load_state_dict`."""
+    """Load a snapshot, all or nothing; see `Optimizer.load_state_dict`."""
     try:
         saved_groups, saved_state = state_dict["param_groups"], state_dict["state"]
     except (KeyError, TypeError):

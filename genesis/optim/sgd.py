@@ -29,7 +29,7 @@ class SGD(Optimizer):
         weight_decay: λ, at least 0; adds ``λ θ`` to the gradient.
         nesterov: use Nesterov momentum; needs momentum and no dampening.
         maximize: go up the gradient.
-        max_grad_norm: clip the norm of all gradients to this as part of the step; see :class:`Optimizer`.
+        max_grad_norm: clip the norm of all gradients to this as part of the step; see `Optimizer`.
 
     Raises:
         ValueError: a value out of range, or Nesterov momentum without momentum or with dampening.

@@ -1,5 +1,5 @@
 """Complete training jobs, small enough to read: what ``genesis train`` runs, and examples to start from.
 
-Each is a module with a ``train`` function that returns a result: :mod:`genesis.recipes.digits` and
-:mod:`genesis.recipes.text`.
+Each is a module with a ``train`` function that returns a result: `genesis.recipes.digits` and
+`genesis.recipes.text`.
 """

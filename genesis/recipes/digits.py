@@ -91,12 +91,12 @@ def train(optimizer: str = "adam", lr: float | None = None, epochs: int = EPOCHS
     """Train the network and measure it on the held-out images.
 
     Args:
-        optimizer: a name in :data:`genesis.optim.OPTIMIZERS`.
+        optimizer: a name in `genesis.optim.OPTIMIZERS`.
         lr: the learning rate to begin with; None for one that suits the optimizer.
         epochs: how often to go through the training images.
         batch_size: images a step.
         seed: of everything random. The same seed on the same device gives the same network, bit for bit.
-        device: where to train, as :func:`genesis.device` takes it; it becomes the default device.
+        device: where to train, as `genesis.device` takes it; it becomes the default device.
         out: folder for ``checkpoint.safetensors`` (written after every epoch), ``curves.csv`` and ``curves.png``.
         quiet: print nothing.
 

@@ -14,7 +14,7 @@ class Progress:
     """Shows the progress of a job on standard error while its ``with`` block runs.
 
     Args:
-        total: how often :meth:`advance` will be called.
+        total: how often `advance` will be called.
         label: what stands before the bar.
         quiet: True shows nothing.
     """

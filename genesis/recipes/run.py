@@ -26,7 +26,7 @@ def check_count(**values: Any) -> None:
 
 def make_optimizer(name: str, params: Iterable[genesis.Tensor], lr: float | None,
                    usual: dict[str, dict[str, Any]]) -> Optimizer:
-    """The optimizer of a name in :data:`genesis.optim.OPTIMIZERS`.
+    """The optimizer of a name in `genesis.optim.OPTIMIZERS`.
 
     Args:
         name: such as ``"adamw"``.
@@ -53,7 +53,7 @@ class Run:
     Args:
         config: the recipe's settings, ``seed`` among them; they go into the checkpoint.
         along: what the curves run along, ``"epoch"``.
-        device: as :func:`genesis.device` takes it; becomes the default device. None: the default device.
+        device: as `genesis.device` takes it; becomes the default device. None: the default device.
         out: the folder for the files.
         quiet: say nothing.
 

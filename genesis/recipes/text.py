@@ -144,12 +144,12 @@ def train(optimizer: str = "adamw", lr: float | None = None, epochs: int = EPOCH
     """Train the model, measure it on text that it has not seen, and let it write.
 
     Args:
-        optimizer: a name in :data:`genesis.optim.OPTIMIZERS`.
+        optimizer: a name in `genesis.optim.OPTIMIZERS`.
         lr: the highest learning rate; None for one that suits the optimizer.
         epochs: how often to go through the text.
         batch_size: blocks of 64 characters a step.
         seed: of everything random. The same seed on the same device gives the same model, bit for bit.
-        device: where to train, as :func:`genesis.device` takes it; it becomes the default device.
+        device: where to train, as `genesis.device` takes it; it becomes the default device.
         out: folder for ``checkpoint.safetensors`` (written at every measurement), ``curves.csv`` and ``curves.png``.
         quiet: print nothing.
         characters: how much text to use, the tenth for validation included.

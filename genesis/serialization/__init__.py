@@ -64,7 +64,7 @@ def save(obj: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
 
 
 def load(path: str | os.PathLike[str] | BinaryIO, device: Any = None) -> Any:
-    """Load what :func:`save` wrote, a safetensors file of any origin, or a ``.pt``/``.pth`` file of PyTorch.
+    """Load what `save` wrote, a safetensors file of any origin, or a ``.pt``/``.pth`` file of PyTorch.
 
     PyTorch need not be installed, and its files are not run as it would run them: of the instructions in a file only
     those are carried out that make tensors and plain containers. A file that asks for more is refused.

@@ -29,7 +29,7 @@ CODE_OF: dict[str, str] = {
 
 
 def numpy_dtype(name: str) -> np.dtype:
-    """The NumPy dtype of a name among the keys of :data:`CODE_OF`."""
+    """The NumPy dtype of a name among the keys of `CODE_OF`."""
     return np.dtype(getattr(ml_dtypes, name, None) or name)
 
 

@@ -79,7 +79,7 @@ def plan(entries: Iterable[Entry], metadata: Mapping[str, str]) -> tuple[bytes, 
 
 
 def write(file: BinaryIO, header: bytes, ordered: Iterable[Entry]) -> None:
-    """Write what :func:`plan` returned, holding the elements of one tensor at a time."""
+    """Write what `plan` returned, holding the elements of one tensor at a time."""
     file.write(header)
     for entry in ordered:
         array = entry.fetch()

@@ -55,7 +55,7 @@ def to_host(obj: object) -> np.ndarray | None:
 
 
 def from_host(array: np.ndarray, device: Any = None, requires_grad: bool = False) -> Any:
-    """A tensor of the elements of ``array``, which :func:`check_dtype` has let pass."""
+    """A tensor of the elements of ``array``, which `check_dtype` has let pass."""
     genesis: Any = importlib.import_module("genesis")
     wider = _WIDER.get(array.dtype.name)
     if wider is not None:

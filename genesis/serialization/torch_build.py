@@ -21,7 +21,7 @@ _SPARE_BYTES, _SPARE_FACTOR = 64 * 2**20, 4
 
 
 def build(root: Any, fetch: Callable[[str], np.ndarray], file_size: int, device: Any) -> Any:
-    """``root`` with a tensor in the place of every :class:`TorchTensor`.
+    """``root`` with a tensor in the place of every `TorchTensor`.
 
     Args:
         root: what the pickle described; its lists and dicts are changed in place.

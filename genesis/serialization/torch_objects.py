@@ -1,6 +1,6 @@
 """What a pickle of PyTorch may be made of, and how it becomes tensors of ours.
 
-A pickle is run once. What stands for a tensor in it becomes a :class:`TorchTensor`, a note of where its elements lie;
+A pickle is run once. What stands for a tensor in it becomes a `TorchTensor`, a note of where its elements lie;
 when every note has been checked against the file, the elements are read and the notes give way to tensors.
 """
 

@@ -2,7 +2,7 @@
 
 Python's own unpickler calls whatever a file names, and its hooks leave gaps: BUILD updates the attributes of any
 object, REDUCE calls any object that came to lie on the stack. This one has no gap to leave, because it has no
-operation that imports a name, sets an attribute, or calls anything but a :class:`Constructor` from the caller's list.
+operation that imports a name, sets an attribute, or calls anything but a `Constructor` from the caller's list.
 It has no recursion either; it takes time and memory in proportion to the length of the pickle.
 """
 
@@ -46,7 +46,7 @@ class Machine:
 
     Args:
         data: bytes that hold the pickle.
-        position: where in ``data`` it starts. After :meth:`run` the attribute is where it ended.
+        position: where in ``data`` it starts. After `run` the attribute is where it ended.
         lookup: gives what a global stands for, or raises ``CheckpointError``.
         persistent: gives what a persistent id stands for, or raises ``CheckpointError``.
         what: names ``data`` in error messages.

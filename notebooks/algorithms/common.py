@@ -127,7 +127,7 @@ def descend(make: Maker, loss: Callable[[genesis.Tensor], genesis.Tensor], start
 
     Args:
         make: the optimizer's maker.
-        loss: takes the tensor; the sum of what it returns is differentiated. A :class:`Surface` is such a function.
+        loss: takes the tensor; the sum of what it returns is differentiated. A `Surface` is such a function.
         start: the tensor's values before the first step.
         steps: how many steps to take.
 
@@ -164,11 +164,11 @@ class Surface:
     corner: str = "lower right"
 
     def __call__(self, theta: Any) -> Any:
-        """The function's value at (2, ...) or, for a path of :func:`descend`, at the columns of (steps, 2)."""
+        """The function's value at (2, ...) or, for a path of `descend`, at the columns of (steps, 2)."""
         return self.formula(theta[0], theta[1])
 
     def along(self, path: np.ndarray) -> np.ndarray:
-        """The values along a path of :func:`descend`, in float64."""
+        """The values along a path of `descend`, in float64."""
         return self.formula(*path.astype(np.float64).T)
 
 
@@ -196,7 +196,7 @@ def draw_paths(axes: Axes, surface: Surface, paths: Mapping[str, np.ndarray], ti
     Args:
         axes: where to draw.
         surface: what the optimizers went down.
-        paths: label -> path of :func:`descend`.
+        paths: label -> path of `descend`.
         title: of the picture.
         markers: put a small dot on every step.
     """
@@ -283,7 +283,7 @@ def train(make: Maker, epochs: int = 8, seed: int = 0, images: int = 1437, batch
 
 
 def train_all(makers: Mapping[str, Maker], seeds: Sequence[int] = (0, 1, 2), **settings: Any) -> dict[str, list[Run]]:
-    """Train with several optimizers from several seeds: label -> a run for each seed; see :func:`train`."""
+    """Train with several optimizers from several seeds: label -> a run for each seed; see `train`."""
     return {label: [train(make, seed=seed, **settings) for seed in seeds] for label, make in makers.items()}
 
 
@@ -324,7 +324,7 @@ def draw_sweep(axes: Axes, sweep: Mapping[str, Mapping[float, float]], ceiling: 
         axes: where to draw.
         sweep: label -> (value of the hyperparameter -> result).
         ceiling: the highest result that matters.
-        colours: one for each label, such as :func:`shades`; the default are those of :func:`line`.
+        colours: one for each label, such as `shades`; the default are those of `line`.
         labels: ``title``, ``xlabel``, ``ylabel``.
     """
     for place, (label, results) in enumerate(sweep.items()):

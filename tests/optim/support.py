@@ -37,7 +37,7 @@ def defaults(name):
 
 
 def combinations(name):
-    """Every allowed combination of an optimizer's arguments from :data:`VALUES`."""
+    """Every allowed combination of an optimizer's arguments from `VALUES`."""
     own = defaults(name)
     for values in itertools.product(*(VALUES.get(k, [v]) for k, v in own.items())):
         case = dict(zip(own, values))

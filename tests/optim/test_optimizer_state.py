@@ -392,7 +392,7 @@ def test_a_bfloat16_state_of_torch_loads():
 
 
 def broken_states(good):
-    """Names and broken copies of a state dict of Adam for :func:`made`."""
+    """Names and broken copies of a state dict of Adam for `made`."""
     def changed(change):
         state = copy.deepcopy(good)
         change(state)

@@ -122,12 +122,12 @@ def get_total_norm(tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0,
 
 
 def clip_grads_with_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: float | Tensor) -> None:
-    """Scale gradients as :func:`clip_grad_norm_` does, by a norm computed before.
+    """Scale gradients as `clip_grad_norm_` does, by a norm computed before.
 
     Args:
         parameters: a tensor or an iterable of tensors.
         max_norm: the limit, at least 0.
-        total_norm: the norm, from :func:`get_total_norm`.
+        total_norm: the norm, from `get_total_norm`.
     """
     factor = _coefficient(max_norm, float(total_norm))
     if not factor >= 1:

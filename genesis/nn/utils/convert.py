@@ -14,7 +14,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Copy a vector's parts into parameters, in the order of :func:`parameters_to_vector`.
+    """Copy a vector's parts into parameters, in the order of `parameters_to_vector`.
 
     Raises:
         TypeError: ``vec`` is not a tensor.

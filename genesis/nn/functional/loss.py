@@ -1,15 +1,12 @@
-"""Layers' computations as functions."""
+"""Losses."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..autograd import apply
-from ..ops.loss import CrossEntropy
-from ..ops.matmul import Linear
-from ..ops.random import Dropout
-from ..random import default_generator
-from ..tensor import Tensor
+from ...autograd import apply
+from ...ops.loss import CrossEntropy
+from ...tensor import Tensor
 
 _REDUCTIONS = ("mean", "sum", "none")
 
@@ -23,48 +20,6 @@ def check_reduction(reduction: str) -> None:
     """``ValueError`` unless the name is one of ``mean``, ``sum`` and ``none``."""
     if reduction not in _REDUCTIONS:
         raise ValueError(f"reduction must be one of {_REDUCTIONS}, not {reduction!r}")
-
-
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``input @ weight.T + bias``: (..., in) with weight (out, in) gives (..., out)."""
-    if input.ndim < 2 or weight.ndim != 2 or not input.is_floating_point():      # a vector, or an error to be told
-        result = input @ weight.t()
-        return result if bias is None else result + bias
-    return apply(Linear, input, weight, bias)
-
-
-def relu(input: Tensor) -> Tensor:
-    """``max(input, 0)``."""
-    return input.relu()
-
-
-def tanh(input: Tensor) -> Tensor:
-    """Hyperbolic tangent."""
-    return input.tanh()
-
-
-def sigmoid(input: Tensor) -> Tensor:
-    """``1 / (1 + exp(-input))``."""
-    return input.sigmoid()
-
-
-def softmax(input: Tensor, dim: int) -> Tensor:
-    """Exponentials divided by their sum over a dimension."""
-    return input.softmax(dim)
-
-
-def log_softmax(input: Tensor, dim: int) -> Tensor:
-    """Logarithm of the softmax."""
-    return input.log_softmax(dim)
-
-
-def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
-    """Elements set to 0 with probability ``p`` and the rest scaled by ``1 / (1 - p)`` (Srivastava et al. 2014)."""
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout probability must be between 0 and 1, not {p}")
-    if not training or p == 0:
-        return input
-    return apply(Dropout, input, p=float(p), key=default_generator.stream())
 
 
 def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,

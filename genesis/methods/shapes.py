@@ -1,0 +1,97 @@
+"""The same elements in other shapes and orders."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..autograd import apply
+from ..ops import views
+from ..ops.array import Array, normalize_axis
+from .support import Dims, Methods, axes_of
+
+
+class Shapes(Methods):
+    """The same elements in other shapes and orders."""
+
+    __slots__ = ()
+    FUNCTIONS = "flatten permute reshape squeeze t transpose unsqueeze"
+
+    def reshape(self, *shape: Any) -> Any:
+        """The elements in another shape; one size may be -1."""
+        return apply(views.Reshape, self, shape=_new_shape(self._array, shape))
+
+    def view(self, *shape: Any) -> Any:
+        """As `reshape`, but an error where the layout would need a copy."""
+        wanted = _new_shape(self._array, shape)
+        if self._array.reshape_view(wanted) is None:
+            raise RuntimeError(f"a tensor of shape {self._array.shape} and strides {self._array.strides} has no view "
+                               f"of shape {wanted}; use reshape()")
+        return apply(views.Reshape, self, shape=wanted)
+
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Any:
+        """Dimensions from ``start_dim`` to ``end_dim`` merged into one."""
+        first, last = normalize_axis(start_dim, self.ndim), normalize_axis(end_dim, self.ndim)
+        shape = self._array.shape
+        return self.reshape(*shape[:first], math.prod(shape[first:last + 1]), *shape[last + 1:])
+
+    def transpose(self, dim0: int, dim1: int) -> Any:
+        """Two dimensions swapped."""
+        axes = list(range(self.ndim))
+        a, b = normalize_axis(dim0, self.ndim), normalize_axis(dim1, self.ndim)
+        if axes:
+            axes[a], axes[b] = axes[b], axes[a]
+        return apply(views.Permute, self, axes=tuple(axes))
+
+    def permute(self, *dims: Any) -> Any:
+        """The dimensions in another order."""
+        listed = dims[0] if len(dims) == 1 and not isinstance(dims[0], int) else dims
+        axes = tuple(normalize_axis(d, self.ndim) for d in listed)
+        if sorted(axes) != list(range(self.ndim)):
+            raise RuntimeError(f"permute needs each of the {self.ndim} dimensions once, got {tuple(listed)}")
+        return apply(views.Permute, self, axes=axes)
+
+    def t(self) -> Any:
+        """The transpose of a matrix."""
+        if self.ndim > 2:
+            raise RuntimeError(f"t() needs at most two dimensions, not {self.ndim}")
+        return self if self.ndim < 2 else self.transpose(0, 1)
+
+    @property
+    def T(self) -> Any:
+        """The dimensions in reverse order."""
+        return self.permute(*reversed(range(self.ndim))) if self.ndim else self
+
+    @property
+    def mT(self) -> Any:
+        """The last two dimensions swapped."""
+        return self.transpose(-2, -1)
+
+    def expand(self, *sizes: Any) -> Any:
+        """Dimensions of size 1 repeated without copying; -1 keeps a size."""
+        wanted = tuple(sizes[0]) if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
+        added = len(wanted) - self.ndim
+        shape = tuple(self._array.shape[i - added] if n == -1 and i >= added else n for i, n in enumerate(wanted))
+        return apply(views.Expand, self, shape=shape)
+
+    def squeeze(self, dim: Dims = None) -> Any:
+        """Dimensions of size 1 removed, all or those named."""
+        named = range(self.ndim) if dim is None else axes_of(dim, self.ndim) or ()
+        shape = tuple(n for a, n in enumerate(self._array.shape) if n != 1 or a not in named)
+        return self.reshape(shape)
+
+    def unsqueeze(self, dim: int) -> Any:
+        """A new dimension of size 1."""
+        axis = normalize_axis(dim, self.ndim + 1)
+        return self.reshape((*self._array.shape[:axis], 1, *self._array.shape[axis:]))
+
+
+def _new_shape(x: Array, given: tuple[Any, ...]) -> tuple[int, ...]:
+    wanted = [int(n) for n in (given[0] if len(given) == 1 and not isinstance(given[0], int) else given)]
+    if wanted.count(-1) == 1:
+        known = math.prod(n for n in wanted if n != -1)
+        if known and x.size % known == 0:
+            wanted[wanted.index(-1)] = x.size // known
+    if math.prod(wanted) != x.size or any(n < 0 for n in wanted):
+        raise RuntimeError(f"a tensor of shape {x.shape} ({x.size} elements) does not fit shape {tuple(wanted)}")
+    return tuple(wanted)

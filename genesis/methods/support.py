@@ -1,0 +1,83 @@
+"""What the methods of tensors share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import dtypes
+from ..ops.array import Array, normalize_axis
+
+Dims = int | Sequence[int] | None
+
+
+class Methods:
+    """Base of the mixins that `genesis.Tensor` is made of.
+
+    ``FUNCTIONS`` names the methods that are functions at the top level of genesis too.
+    """
+
+    __slots__ = ()
+    FUNCTIONS = ""
+    _array: Array
+    if TYPE_CHECKING:
+        dtype = property(lambda self: dtypes.float32)
+        ndim = property(lambda self: 0)
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __mul__(self, other: Any) -> Any: ...
+        def __pow__(self, other: Any) -> Any: ...
+
+
+def operand(x: Any, like: Any) -> Any:
+    """A tensor or a number, from anything that can stand beside a tensor in an expression."""
+    if hasattr(x, "_array"):
+        return x
+    if isinstance(x, bool | int | float):
+        return x
+    if isinstance(x, np.generic):
+        return x.item()
+    if isinstance(x, np.ndarray):
+        from ..tensor import tensor
+
+        return tensor(x, device=like.device)
+    return NotImplemented
+
+
+def raw(x: Any) -> Any:
+    """The array of a tensor; a number as it is."""
+    return x._array if hasattr(x, "_array") else x
+
+
+def plain(array: Array) -> Any:
+    """A tensor without history on an array."""
+    from ..tensor import Tensor
+
+    return Tensor._wrap(array)
+
+
+def axes_of(dim: Dims, ndim: int) -> tuple[int, ...] | None:
+    """Dimensions counted from the front, in rising order; None for all of them."""
+    if dim is None:
+        return None
+    listed = (dim,) if isinstance(dim, int) else tuple(dim)
+    if not listed:
+        return None
+    axes = tuple(sorted(normalize_axis(d, ndim) for d in listed))
+    if len(set(axes)) != len(axes):
+        raise RuntimeError(f"a dimension is named twice in {dim}")
+    return axes if ndim else None
+
+
+def in_float32(method: Any) -> Any:
+    """A method of several steps that 16-bit tensors take in float32, rounding once."""
+    @functools.wraps(method)
+    def wide(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.dtype.itemsize != 2:
+            return method(self, *args, **kwargs)
+        return method(self.float(), *args, **kwargs).to(self.dtype)
+
+    return wide
