@@ -11,8 +11,10 @@ import pytest
 from helpers import check_against_torch, close, f32, leaf, normal
 
 import genesis
-from genesis import autograd
+from genesis import autograd, dtypes
 from genesis.nn import functional as F
+from genesis.ops import elementwise
+from genesis.ops.operation import Operation
 
 OPERATIONS = {
     "add": lambda a, b: a + b,
@@ -568,3 +570,64 @@ def test_adding_to_an_expanded_gradient_treats_its_elements_apart():
     p.grad = genesis.ones(1).expand(3)
     p.backward(genesis.tensor([1.0, 2.0, 3.0]))
     assert p.grad.tolist() == [2.0, 3.0, 4.0]
+
+
+class Halves(Operation):
+    """The two halves of a vector and the place of its last element; what backward got is kept for the test."""
+
+    got = ()
+
+    @classmethod
+    def forward(cls, ctx, x):
+        ctx.save(x)
+        n = x.shape[0] // 2
+        return (elementwise.copy(x.view((n,), x.strides)), elementwise.copy(x.view((n,), x.strides, x.offset + n)),
+                elementwise.full(x.device, (), 2 * n - 1, dtypes.int64))
+
+    @classmethod
+    def backward(cls, ctx, *gradients):
+        cls.got = tuple(g is not None for g in gradients)
+        n = ctx.saved[0].shape[0] // 2
+        out = elementwise.full(ctx.saved[0].device, (2 * n,), 0, ctx.saved[0].dtype)
+        for i, g in enumerate(gradients[:2]):
+            if g is not None:
+                elementwise.assign(out.view((n,), out.strides, i * n), g)
+        return out
+
+
+def test_operations_with_several_results():
+    x = leaf([1.0, 2.0, 3.0, 4.0])
+    y = x * 2
+    a, b, top = autograd.apply(Halves, y)
+    assert [a.tolist(), b.tolist(), top.item()] == [[2, 4], [6, 8], 3]
+    assert a.requires_grad
+    assert not a.is_leaf
+    assert not top.requires_grad
+    (a * b + a).sum().backward()
+    assert Halves.got == (True, True, False)
+    assert x.grad.tolist() == [14, 18, 4, 8]
+    x.grad = None
+    _, b, _ = autograd.apply(Halves, x)
+    seen = []
+    b.register_hook(lambda g: seen.append(g.tolist()))
+    b.retain_grad()
+    (b * 3).sum().backward()
+    assert Halves.got == (False, True, False)
+    assert x.grad.tolist() == [0, 0, 3, 3]
+    assert seen == [[3, 3]]
+    assert b.grad.tolist() == [3, 3]
+    a, b, _ = autograd.apply(Halves, x)
+    gx, gb = autograd.grad((a * 2 + b * b).sum(), [x, b])
+    assert gx.tolist() == [2, 2, 6, 8]
+    assert gb.tolist() == [6, 8]
+    assert not any(t.requires_grad for t in autograd.apply(Halves, x.detach()))
+
+
+def test_operations_with_several_results_need_retain_graph_to_run_twice():
+    x = leaf([1.0, 2.0])
+    a, b, _ = autograd.apply(Halves, x)
+    a.sum().backward(retain_graph=True)
+    b.sum().backward()
+    assert x.grad.tolist() == [1, 1]
+    with pytest.raises(RuntimeError, match="retain_graph"):
+        a.sum().backward()

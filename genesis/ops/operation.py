@@ -52,14 +52,18 @@ class Operation:
 
     ``forward(ctx, *inputs, **options)`` gets arrays and plain numbers. ``backward(ctx, g)`` gets the gradient of the
     result and returns one gradient an input (None for those that need none), or a bare one for a single input.
+
+    An operation with several results returns a tuple of arrays from ``forward``, also when it has only one, and its
+    ``backward(ctx, *gradients)`` gets one gradient a result: None for those that the loss does not depend on, and for
+    those that are not floating point.
     """
 
     @classmethod
-    def forward(cls, ctx: Context, *inputs: Any, **options: Any) -> Array:
-        """Compute the result."""
+    def forward(cls, ctx: Context, *inputs: Any, **options: Any) -> Any:
+        """Compute the result, or a tuple of results."""
         raise NotImplementedError
 
     @classmethod
-    def backward(cls, ctx: Context, g: Array) -> Any:
+    def backward(cls, ctx: Context, *gradients: Any) -> Any:
         """Compute the inputs' gradients."""
         raise NotImplementedError

@@ -1,185 +1,26 @@
-"""Automatic differentiation: the graph of operations, backward, and the modes that switch recording off."""
+"""Backward: gradients on their way through the graph."""
 
 from __future__ import annotations
 
-import functools
 import heapq
-import inspect
-import itertools
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .hooks import Hooks
-from .ops import elementwise
-from .ops.array import Array
-from .ops.operation import Context, Operation
+from ..hooks import Hooks
+from ..ops import elementwise
+from ..ops.array import Array
+from .graph import Node, Output
+from .modes import no_grad
 
 if TYPE_CHECKING:
-    from .tensor import Tensor
-
-
-class _Mode(threading.local):
-    recording = True
-
-
-_mode = _Mode()
-_sequence = itertools.count()
-
-
-class Node:
-    """An operation that was recorded: its context, and where the gradients of its inputs go.
-
-    Attributes:
-        sequence: rising number; an operation always comes after those that made its inputs.
-        inputs: for each input the node that made it, the leaf tensor it is, or None.
-    """
-
-    __slots__ = ("context", "hooks", "inputs", "operation", "sequence")
-
-    def __init__(self, operation: type[Operation], context: Context | None, inputs: tuple[Any, ...]):
-        self.operation = operation
-        self.context = context
-        self.inputs = inputs
-        self.sequence = next(_sequence)
-        self.hooks: Hooks | None = None
-
-    def __repr__(self) -> str:
-        return f"<{self.operation.__name__}Backward>"
-
-
-def same_device(*inputs: Any) -> None:
-    """``RuntimeError`` unless all tensors among the inputs live on one device."""
-    devices = {x._array.buffer.device for x in inputs if hasattr(x, "_array")}
-    if len(devices) > 1:
-        raise RuntimeError("tensors on different devices: " + " and ".join(map(repr, devices)) + "; move one with to()")
-
-
-def apply(operation: type[Operation], *inputs: Any, **options: Any) -> Tensor:
-    """Run an operation on tensors and numbers, and record it when a gradient may be asked for."""
-    from .tensor import Tensor
-
-    if len(inputs) > 1:
-        same_device(*inputs)
-    recording = _mode.recording
-    needs = tuple([recording and isinstance(x, Tensor) and x.requires_grad for x in inputs])
-    context = Context(needs)
-    result = operation.forward(context, *[x._array if isinstance(x, Tensor) else x for x in inputs], **options)
-    if True not in needs or not result.dtype.is_floating_point:
-        return Tensor._wrap(result)
-    sources = tuple([(x._node or x) if need else None for x, need in zip(inputs, needs)])
-    return Tensor._wrap(result, Node(operation, context, sources))
-
-
-def _inside(switch: Callable[[], Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with its body run in ``with switch():``; of a generator, each of its steps."""
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with switch():
-            return function(*args, **kwargs)
-
-    @functools.wraps(function)
-    def steps(*args: Any, **kwargs: Any) -> Any:
-        generator = function(*args, **kwargs)
-        advance, value = generator.send, None
-        while True:
-            try:
-                with switch():
-                    result = advance(value)
-            except StopIteration as end:
-                return end.value
-            try:
-                advance, value = generator.send, (yield result)
-            except GeneratorExit:
-                with switch():
-                    generator.close()
-                raise
-            except BaseException as error:
-                advance, value = generator.throw, error
-
-    return steps if inspect.isgeneratorfunction(function) else call
-
-
-class _Switch:
-    """Sets the recording mode inside a ``with`` block or a decorated function."""
-
-    _to = False
-    _before: list[bool]
-
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
-        """A switch; or the function decorated, when used without parentheses."""
-        switch = super().__new__(cls)
-        switch._before = []
-        return switch if function is None else switch(function)
-
-    def __enter__(self) -> None:
-        self._before.append(_mode.recording)
-        _mode.recording = self._to
-
-    def __exit__(self, *exc: object) -> None:
-        _mode.recording = self._before.pop()
-
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        return _inside(type(self), function)
-
-
-class no_grad(_Switch):
-    """Record nothing inside: ``with genesis.no_grad():`` or as a decorator.
-
-    Example:
-        >>> x = genesis.ones(2, requires_grad=True)
-        >>> with genesis.no_grad():
-        ...     (x * 2).requires_grad
-        False
-    """
-
-
-class inference_mode(no_grad):
-    """The same as `no_grad`; PyTorch's name for code that never needs gradients. With False, records instead."""
-
-    def __new__(cls, mode: Callable[..., Any] | bool = True) -> Any:
-        """A switch; or the function decorated, when used without parentheses."""
-        if isinstance(mode, bool):
-            return _Switch.__new__(cls if mode else enable_grad)
-        return _Switch.__new__(cls, mode)
-
-
-class enable_grad(_Switch):
-    """Record inside, also within `no_grad`."""
-
-    _to = True
-
-
-class set_grad_enabled:
-    """Switch recording on or off, at once; used in ``with`` or as a decorator, only until the block or call ends."""
-
-    def __init__(self, mode: bool):
-        self._before = _mode.recording
-        self._mode = bool(mode)
-        _mode.recording = self._mode
-
-    def __enter__(self) -> None:
-        _mode.recording = self._mode
-
-    def __exit__(self, *exc: object) -> None:
-        _mode.recording = self._before
-
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function with this mode while it runs."""
-        _mode.recording = self._before
-        return _inside(lambda: set_grad_enabled(self._mode), function)
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations are being recorded."""
-    return _mode.recording
+    from ..tensor import Tensor
 
 
 class _Pass:
     """One run of backward: gradients on their way to nodes, newest node first."""
 
     def __init__(self, wanted: dict[int, int] | None, retain_graph: bool):
-        self.pending: dict[Node, Array] = {}
+        self.pending: dict[Node, Any] = {}     # an array; of a node with several results, a list with one a result
         self.queue: list[tuple[int, Node]] = []
         self.owned: set[Node] = set()         # nodes whose pending gradient is a sum of our own, safe to add to
         self.wanted = wanted
@@ -215,6 +56,9 @@ class _Pass:
                 g = _call_hooks(node.hooks, g)
             if self.wanted is not None and id(node) in self.wanted:
                 self.results[id(node)] = g
+            if isinstance(node, Output):
+                self._collect(node, g)
+                continue
             context = node.context
             if context is None:
                 raise RuntimeError(
@@ -222,7 +66,7 @@ class _Pass:
                     "retain_graph=True the first time if it is to run twice")
             if self.wanted is None:
                 context.targets = _targets(node)
-            grads = node.operation.backward(context, g)
+            grads = node.operation.backward(context, g) if node.outputs == 1 else node.operation.backward(context, *g)
             targets, context.targets = context.targets, ()
             if not isinstance(grads, tuple):
                 grads = (grads,)
@@ -233,6 +77,19 @@ class _Pass:
                 if source is not None and gradient is not None:
                     written = bool(targets) and gradient is targets[i]
                     self.send(source, gradient, written)
+        self._deliver()
+
+    def _collect(self, output: Output, g: Array) -> None:
+        """Put the gradient of one result beside those of the operation's other results."""
+        node = output.inputs[0]
+        parts = self.pending.get(node)
+        if parts is None:
+            parts = self.pending[node] = [None] * node.outputs
+            heapq.heappush(self.queue, (-node.sequence, node))
+        parts[output.index] = g
+
+    def _deliver(self) -> None:
+        """Hand over the gradients of leaves that had to wait for all their parts."""
         for leaf, g in self.leaves.values():
             if leaf._hooks:
                 g = _call_hooks(leaf._hooks, g)
@@ -260,7 +117,7 @@ def _targets(node: Node) -> tuple[Array | None, ...]:
 
 
 def _call_hooks(hooks: Hooks, g: Array) -> Array:
-    from .tensor import Tensor
+    from ..tensor import Tensor
 
     for hook in list(hooks.values()):
         with no_grad():
@@ -294,7 +151,7 @@ def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retai
     Raises:
         RuntimeError: a tensor requires no gradient, or the graph was freed by an earlier call.
     """
-    from .tensor import Tensor
+    from ..tensor import Tensor
 
     if isinstance(tensors, Tensor):
         tensors, grad_tensors = [tensors], [grad_tensors]
@@ -314,7 +171,7 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], 
     Raises:
         RuntimeError: an input was not used and ``allow_unused`` is False.
     """
-    from .tensor import Tensor
+    from ..tensor import Tensor
 
     outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
