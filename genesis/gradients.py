@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -255,6 +255,21 @@ class GradientArena:
         for gradient in [*self.assigned.values(), *(tensors[i].grad for i in self.polled)]:
             if gradient is not None:
                 gradient.zero_()
+
+
+def pieces(parameters: Iterable[Tensor]) -> tuple[list[Gradients], list[Tensor]]:
+    """The gradients of tensors that lie in arenas, in as few pieces as possible, and those elsewhere; each once."""
+    masks: dict[GradientArena, int] = {}
+    others: dict[int, Tensor] = {}
+    for x in parameters:
+        slot = x._slot
+        if isinstance(slot, GradientSlot) and slot.arena.present >> slot.index & 1:
+            masks[slot.arena] = masks.get(slot.arena, 0) | 1 << slot.index
+        else:
+            g = x.grad
+            if g is not None:
+                others[id(g)] = g
+    return [arena.gradients(mask) for arena, mask in masks.items()], list(others.values())
 
 
 def _forget_states(buffers: dict[str, Buffer]) -> Callable[[Any], None]:

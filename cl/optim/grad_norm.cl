@@ -124,8 +124,13 @@ kernel void join_norms(global const SCALAR *partial, long count, global SCALAR *
 }
 
 // One work-group. control: [0] factor of the gradients, [1] 1 to skip the step, [2] steps skipped so far.
+// loss_scale: [0] the scale that the gradients carry, [2] set to 1 when they are not all finite (loss_scale.cl has the
+// rest). `scaling` says where the gradients stand:
+//   0  there is no loss scale; loss_scale and checked are any buffer
+//   1  they are still scaled
+//   2  they were divided by the scale before, and checked[1] says whether to skip
 kernel void finish_norm(global const SCALAR *partial, long count, global float *control, global float *norm,
-                        SCALAR p, float max_norm, float inverse_scale)
+                        SCALAR p, float max_norm, global float *loss_scale, global const float *checked, int scaling)
 {
     SCALAR sum = join_values(partial, get_local_id(0), count);
 #if GROUP > 1
@@ -133,6 +138,7 @@ kernel void finish_norm(global const SCALAR *partial, long count, global float *
     sum = reduce_group(sum, scratch);
 #endif
     if (get_local_id(0) > 0) return;
+    const float inverse_scale = scaling == 1 ? 1.0f / loss_scale[0] : 1.0f;
 #if KIND == 2
     const float total = sqrt(sum) * inverse_scale;
 #elif KIND > 2
@@ -140,11 +146,13 @@ kernel void finish_norm(global const SCALAR *partial, long count, global float *
 #else
     const float total = sum * inverse_scale;
 #endif
-    const int skip = !isfinite(total);
+    const int skip = !isfinite(total) || (scaling == 2 && checked[1] != 0);
     norm[0] = total;
     control[0] = inverse_scale * fmin(1.0f, max_norm / (total + 1e-6f));
     control[1] = skip;
     control[2] += skip;
+    if (scaling == 1 && skip)
+        loss_scale[2] = 1;
 }
 
 // grads[at + i] *= factor, and limited to [-bound, bound]. Global size: elements, rounded up.

@@ -12,6 +12,7 @@ import numpy as np
 from ..dtypes import DType, float32, float64
 from ..opencl import CHUNK, Alias, Buffer, Device
 from .array import Array, empty
+from .loss_scale import LossScale
 
 
 class Gradients(NamedTuple):
@@ -75,28 +76,36 @@ def partial_norms(parts: Sequence[Gradients], p: float) -> Array | None:
     return partial
 
 
-def finish(partial: Array, control: Buffer, norm: Buffer | Alias, p: float, max_norm: float,
-           inverse_scale: float) -> None:
+def finish(partial: Array | None, control: Buffer, norm: Buffer | Alias, p: float, max_norm: float,
+           loss_scale: LossScale | None = None) -> None:
     """Join partial sums on the device: write the norm, the clip coefficient and whether to skip.
 
     Args:
-        partial: what `partial_norms` gave.
+        partial: what `partial_norms` gave; None counts as a norm of 0.
         control: three floats: factor of the gradients, 1 to skip the step, steps skipped so far (counted up).
-        norm: one float.
+        norm: one float: the norm of the gradients without their loss scale.
         max_norm: limit of the norm; infinite for none.
-        inverse_scale: what the gradients are multiplied by first: one over the loss scale.
+        loss_scale: the scale that the gradients carry, or that they were freed of before.
     """
-    device = partial.device
-    defines = _defines(device, partial.dtype, p, partial.dtype)
+    device = control.device
+    real = float32 if partial is None else partial.dtype
+    defines = _defines(device, real, p, real)
     group = dict(defines)["GROUP"]
-    while partial.size > 4 * CHUNK:
+    while partial is not None and partial.size > 4 * CHUNK:
         kernel = device.programs.kernel("optim/grad_norm.cl", "join_norms", "PlP", defines)
         joined = empty(device, (-(-partial.size // CHUNK),), partial.dtype)
         kernel((joined.size * group,), (group,), partial.buffer.handle, partial.size, joined.buffer.handle)
         partial = joined
-    kernel = device.programs.kernel("optim/grad_norm.cl", "finish_norm", f"PlPP{_letter(partial.dtype)}ff", defines)
-    kernel((group,), (group,), partial.buffer.handle, partial.size, control.handle, norm.handle,
-           0.0 if p == math.inf else p, max_norm, inverse_scale)
+    handle, size = (control.handle, 0) if partial is None else (partial.buffer.handle, partial.size)
+    scale = checked = control.handle
+    scaling = 0
+    if loss_scale is not None:
+        scale, scaling = loss_scale.buffer.handle, 1
+        if loss_scale.checked is not None:
+            checked, scaling = loss_scale.checked.handle, 2
+    kernel = device.programs.kernel("optim/grad_norm.cl", "finish_norm", f"PlPP{_letter(real)}fPPi", defines)
+    kernel((group,), (group,), handle, size, control.handle, norm.handle, 0.0 if p == math.inf else p, max_norm,
+           scale, checked, scaling)
 
 
 def join_on_host(partials: Sequence[np.ndarray], p: float) -> float:

@@ -8,16 +8,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..autograd import enable_grad, no_grad
-from ..dtypes import float32
 from ..hooks import Hook, Hooks, RemovableHandle, register
 from ..opencl import Device, split_by_limit
-from ..ops import elementwise, grad_norm
-from ..ops.array import empty
+from ..ops.loss_scale import LossScale
 from ..tensor import Tensor
 from . import checks
 from . import rule as rules
 from .checks import required
-from .runner import LAG, Control, Runner
+from .control import LAG, Control
+from .runner import Runner
 from .saved import load_state_dict, make_state_dict
 from .state import State
 
@@ -50,6 +49,7 @@ class Optimizer:
     source: ClassVar[str] = ""             # the rule's file under cl/, or an absolute path
     counts_steps: ClassVar[bool] = True    # whether "step" is part of the state
     _stepping = False
+    _loss_scale: LossScale | None = None   # set by a GradScaler for the time of a step
 
     def __init__(self, params: Any, defaults: dict[str, Any], max_grad_norm: float | None = None):
         self.defaults = checks.hyperparameters(defaults)
@@ -237,7 +237,8 @@ class Optimizer:
         for runner in list(self._runners):
             if runner.arena.outside and runner.misplaced():
                 self._follow(runner)
-        control = self._control() if self.max_grad_norm is not None else None
+        scale = self._loss_scale
+        control = self._control() if self.max_grad_norm is not None or scale is not None else None
         for runner in self._runners:
             runner.prepare(control)
         if control is not None:
@@ -246,13 +247,11 @@ class Optimizer:
         for runner in active:
             runner.pack()
         if control is not None:
-            norm = empty(control.device, (), float32)
-            partial = grad_norm.partial_norms([runner.gradients() for runner in active], 2.0)
-            if partial is None:
-                elementwise.assign(norm, 0)
-            else:
-                grad_norm.finish(partial, control.buffer, norm.buffer, 2.0, float(self.max_grad_norm or 0), 1.0)
-            self.grad_norm = Tensor._wrap(norm)
+            if scale is not None:
+                scale.used = bool(active)
+            norm = control.decide([runner.gradients() for runner in active], self.max_grad_norm, scale)
+            if self.max_grad_norm is not None:
+                self.grad_norm = norm
         for runner in active:
             runner.run(control)
         if control is not None:
@@ -260,9 +259,11 @@ class Optimizer:
 
     def _control(self) -> Control:
         devices = {runner.arena.device for runner in self._runners}
+        if self._loss_scale is not None:
+            devices.add(self._loss_scale.buffer.device)
         if len(devices) > 1:
-            raise ValueError("max_grad_norm needs all parameters on one device; they are on "
-                             + ", ".join(sorted(str(d) for d in devices)))
+            raise ValueError("max_grad_norm and loss scaling need all parameters, and the loss, on one device; they are"
+                             " on " + ", ".join(sorted(str(d) for d in devices)))
         device = devices.pop()
         found = self._controls.get(device)
         if found is None:

@@ -7,8 +7,7 @@ same parameters get gradients, the cohorts stay as they are, and the host's work
 from __future__ import annotations
 
 import struct
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,15 +21,11 @@ from ..ops.array import Array
 from ..ops.grad_norm import Gradients
 from ..tensor import Tensor
 from . import rule as rules
+from .control import LAG, Control
 from .rule import Rule
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
-
-# The device decides to skip a step; the host learns of it this many steps later, when the answer is long there. Until
-# then the kernel itself chooses among the scalars of this step and of the LAG before it.
-LAG = 3
-
 
 class Cohort:
     """Parameters that share a row of scalars.
@@ -52,37 +47,6 @@ class Cohort:
         self.step = step
         self.advance = advance
         self.slots: list[int] = []
-
-
-class Control:
-    """The device's decisions about a step: the gradients' factor, whether to skip, how many steps were skipped.
-
-    Attributes:
-        buffer: three floats, as ``finish_norm`` in ``cl/optim/grad_norm.cl`` describes them.
-        known: skipped steps that the host has taken into account.
-    """
-
-    def __init__(self, device: Device):
-        self.device = device
-        self.buffer = device.empty(16)
-        device.write(self.buffer, 0, np.array([1, 0, 0, 0], np.float32))
-        self.known = 0
-        self._asked: deque[tuple[Callable[[], None], np.ndarray, list[Cohort]]] = deque()
-
-    def ask(self, cohorts: list[Cohort]) -> None:
-        """Ask for the number of skipped steps after a step that updated ``cohorts``."""
-        answer = np.zeros(1, np.float32)
-        self._asked.append((self.device.read_later(self.buffer, 8, answer), answer, cohorts))
-
-    def learn(self, keep: int = 0) -> None:
-        """Take answers into account, all but the ``keep`` newest: cohorts that were skipped count one step less."""
-        while len(self._asked) > keep:
-            wait, answer, cohorts = self._asked.popleft()
-            wait()
-            skipped = int(answer[0])
-            for cohort in cohorts:
-                cohort.step -= cohort.advance * (skipped - self.known)
-            self.known = skipped
 
 
 class _Launch:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ...gradients import GradientArena, GradientSlot
+from ...gradients import pieces
 from ...ops import elementwise, grad_norm
 from ...ops.array import download
 from ...ops.grad_norm import Gradients
@@ -15,21 +15,6 @@ from ...tensor import Tensor
 
 def _listed(parameters: Any) -> list[Tensor]:
     return [parameters] if isinstance(parameters, Tensor) else list(parameters)
-
-
-def _parts(parameters: Sequence[Tensor]) -> tuple[list[Gradients], list[Tensor]]:
-    """The gradients in arenas, in as few pieces as possible, and those elsewhere; each once."""
-    masks: dict[GradientArena, int] = {}
-    others: dict[int, Tensor] = {}
-    for x in parameters:
-        slot = x._slot
-        if isinstance(slot, GradientSlot) and slot.arena.present >> slot.index & 1:
-            masks[slot.arena] = masks.get(slot.arena, 0) | 1 << slot.index
-        else:
-            g = x.grad
-            if g is not None:
-                others[id(g)] = g
-    return [arena.gradients(mask) for arena, mask in masks.items()], list(others.values())
 
 
 def _norm(parts: Sequence[Gradients], others: Sequence[Tensor], norm_type: float) -> float:
@@ -45,7 +30,7 @@ def _norm(parts: Sequence[Gradients], others: Sequence[Tensor], norm_type: float
 
 
 def _scale(parameters: Sequence[Tensor], factor: float, bound: float = math.inf) -> None:
-    parts, others = _parts(parameters)
+    parts, others = pieces(parameters)
     if math.isnan(factor):      # one by one: the zeros between the gradients in an arena must stay zeros
         parts, others = [], list({id(x.grad): x.grad for x in parameters if x.grad is not None}.values())
     dense = [g for g in others if g.is_contiguous()]
@@ -96,7 +81,7 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm
         tensor([0.6, 0.8])
     """
     parameters = _listed(parameters)
-    total = _norm(*_parts(parameters), norm_type)
+    total = _norm(*pieces(parameters), norm_type)
     if error_if_nonfinite and not math.isfinite(total):
         raise RuntimeError(f"the total norm of order {norm_type} is {total}, so the gradients cannot be clipped; "
                            "error_if_nonfinite=False scales them all the same")

@@ -1,0 +1,77 @@
+"""Control: what the device decides about a step, and how the host learns of it."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..dtypes import float32
+from ..opencl import Device
+from ..ops import grad_norm
+from ..ops.array import empty
+from ..ops.grad_norm import Gradients
+from ..ops.loss_scale import LossScale
+from ..tensor import Tensor
+
+if TYPE_CHECKING:
+    from .runner import Cohort
+
+# The device decides to skip a step; the host learns of it this many steps later, when the answer is long there. Until
+# then the kernel itself chooses among the scalars of this step and of the LAG before it.
+LAG = 3
+
+
+class Control:
+    """The device's decisions about a step: the gradients' factor, whether to skip, how many steps were skipped.
+
+    Attributes:
+        buffer: three floats, as ``finish_norm`` in ``cl/optim/grad_norm.cl`` describes them.
+        known: skipped steps that the host has taken into account.
+    """
+
+    def __init__(self, device: Device):
+        self.device = device
+        self.buffer = device.empty(16)
+        device.write(self.buffer, 0, np.array([1, 0, 0, 0], np.float32))
+        self.known = 0
+        self._asked: deque[tuple[Callable[[], None], np.ndarray, list[Cohort]]] = deque()
+
+    def decide(self, parts: Sequence[Gradients], max_norm: float | None, loss_scale: LossScale | None) -> Tensor:
+        """Decide about a step on the device.
+
+        Args:
+            parts: all gradients of the step.
+            max_norm: limit of their norm; None for none.
+            loss_scale: the scale that they carry, or that they were freed of before.
+
+        Returns:
+            The norm without the scale, 0-d: of order 2 with a limit, else the largest absolute value, which can only
+            be infinite where a gradient is; 0 where the gradients were checked before.
+        """
+        # Without a limit the norm only serves to find what is not finite, and a sum of squares may overflow.
+        p = math.inf if max_norm is None else 2.0
+        known = max_norm is None and loss_scale is not None and loss_scale.checked is not None
+        partial = None if known else grad_norm.partial_norms(parts, p)
+        norm = empty(self.device, (), float32)
+        limit = math.inf if max_norm is None else float(max_norm)
+        grad_norm.finish(partial, self.buffer, norm.buffer, p, limit, loss_scale)
+        return Tensor._wrap(norm)
+
+    def ask(self, cohorts: list[Cohort]) -> None:
+        """Ask for the number of skipped steps after a step that updated ``cohorts``."""
+        answer = np.zeros(1, np.float32)
+        self._asked.append((self.device.read_later(self.buffer, 8, answer), answer, cohorts))
+
+    def learn(self, keep: int = 0) -> None:
+        """Take answers into account, all but the ``keep`` newest: cohorts that were skipped count one step less."""
+        while len(self._asked) > keep:
+            wait, answer, cohorts = self._asked.popleft()
+            wait()
+            skipped = int(answer[0])
+            for cohort in cohorts:
+                cohort.step -= cohort.advance * (skipped - self.known)
+            self.known = skipped
