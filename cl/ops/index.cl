@@ -1,46 +1,170 @@
-// Gathering and scattering rows of an array seen as (outer, n, inner), row by row without gaps, at int64 indices.
-// Negative indices count from the end; the host has checked the range or asked for the check below.
+// Gathering and scattering elements of an array seen as (outer, n, inner), row by row without gaps, at int64 indices.
+// Negative indices count from the end; the host has checked the range.
+//
+// Where several values meet in one place they are joined in rising order of their position, so results repeat bit for
+// bit. Two ways lead there (genesis/ops/index.py chooses):
+//   scatter_columns   one work-item a column goes through the indices: no two work-items share a place
+//   segment_blocks, segment_join   work on indices that cl/ops/sort.cl has sorted
+//
+// Defined by the host:
+//   ELEMENT   any C type of the element's size, where elements are copied as they are
+//   IN, OUT   storage types of values and result;  ACC  the C type that they are joined in
+//   JOIN      add, prod, amax, amin or put (the last value wins)
+//   LAST      inner is 1, and the positions run along the first dimension of the global size
 #include "types.h"
 
 #ifndef ELEMENT
-#define ELEMENT float    // any C type of the element's size: rows are copied as they are
+#define ELEMENT float
 #endif
-#ifndef TYPE
-#define TYPE float32
+#ifndef IN
+#define IN float32
+#endif
+#ifndef OUT
+#define OUT float32
+#endif
+#ifndef ACC
+#define ACC float
+#endif
+#ifndef JOIN
+#define JOIN add
 #endif
 
-// out[o, k, i] = x[o, index[k], i]. Global size (inner, k, outer).
+#define JOIN_add(a, x)  ((a) + (x))
+#define JOIN_prod(a, x) ((a) * (x))
+#define JOIN_amax(a, x) ((x) > (a) || (x) != (x) ? (x) : (a))
+#define JOIN_amin(a, x) ((x) < (a) || (x) != (x) ? (x) : (a))
+#define JOIN_put(a, x)  (x)
+#define JOINED PASTE(JOIN_, JOIN)
+#define WRAPPED(at, n) ((at) < 0 ? (at) + (n) : (at))
+
+// out[o, k, i] = x[o, index[k], i]. Global size (inner, k, outer), or (k, outer) with LAST.
 kernel void select_rows(global const ELEMENT *x, long x_at, global const long *index, long index_at,
-                        global ELEMENT *out, long n, long inner)
+                        global ELEMENT *out, long n, long inner, long count)
 {
-    const long i = get_global_id(0), k = get_global_id(1), o = get_global_id(2), count = get_global_size(1);
+#ifdef LAST
+    const long i = 0, k = get_global_id(0), o = get_global_id(1);
+    if (k >= count) return;
+#else
+    const long i = get_global_id(0), k = get_global_id(1), o = get_global_id(2);
+    if (i >= inner) return;
+#endif
     const long at = index[index_at + k];
-    out[(o * count + k) * inner + i] = x[x_at + (o * n + (at < 0 ? at + n : at)) * inner + i];
+    out[(o * count + k) * inner + i] = x[x_at + (o * n + WRAPPED(at, n)) * inner + i];
 }
 
-// out[o, index[k], i] = x[o, k, i], later k winning: each work-item owns one (o, i) and goes through k in order.
-// Does the k from first to last - 1. Global size (inner, outer).
-kernel void put_rows(global const ELEMENT *x, long x_at, global const long *index, long index_at,
-                     global ELEMENT *out, long out_at, long n, long inner, long count, long first, long last)
+// out[o, k, i] = x[o, index[o, k, i], i]. Global size (inner, k, outer), or (k, outer) with LAST.
+kernel void gather(global const ELEMENT *x, long x_at, global const long *index, long index_at,
+                   global ELEMENT *out, long n, long inner, long count)
 {
+#ifdef LAST
+    const long i = 0, k = get_global_id(0), o = get_global_id(1);
+    if (k >= count) return;
+#else
+    const long i = get_global_id(0), k = get_global_id(1), o = get_global_id(2);
+    if (i >= inner) return;
+#endif
+    const long from = (o * count + k) * inner + i, at = index[index_at + from];
+    out[from] = x[x_at + (o * n + WRAPPED(at, n)) * inner + i];
+}
+
+// out[o, index[..k..], i] = join of itself and value[o, k, i], for k from first to last - 1 in order. The index and the
+// value have a stride for each of (outer, k, inner), which may be 0. One work-item a column (o, i).
+// Global size (inner, outer), or (outer) with LAST.
+kernel void scatter_columns(global const STORAGE(IN) *value, long value_at, long value_outer, long value_step,
+                            long value_inner, global const long *index, long index_at, long index_outer,
+                            long index_step, long index_inner, global STORAGE(OUT) *out, long out_at, long n,
+                            long inner, long outer, long first, long last)
+{
+#ifdef LAST
+    const long i = 0, o = get_global_id(0);
+    if (o >= outer) return;
+#else
     const long i = get_global_id(0), o = get_global_id(1);
+    if (i >= inner) return;
+#endif
+    value += value_at + o * value_outer + i * value_inner;
+    index += index_at + o * index_outer + i * index_inner;
+    out += out_at + o * n * inner + i;
     for (long k = first; k < last; k++) {
-        const long at = index[index_at + k];
-        out[out_at + (o * n + (at < 0 ? at + n : at)) * inner + i] = x[x_at + (o * count + k) * inner + i];
+        const long at = index[k * index_step], to = WRAPPED(at, n) * inner;
+        const ACC x = (ACC)LOAD1(IN, value, k * value_step);
+        const ACC a = (ACC)LOAD1(OUT, out, to);
+        STORE1(OUT, out, to, JOINED(a, x));
     }
 }
 
-// out[o, r, i] = sum of g[o, k, i] over the k whose index is r, in rising k: no atomics, so the same sum every time.
-// Does the k from first to last - 1, on top of what is there when first > 0. Global size (inner, n, outer).
-kernel void add_rows(global const STORAGE(TYPE) *g, long g_at, global const long *index, long index_at,
-                     global STORAGE(TYPE) *out, long n, long inner, long count, long first, long last)
+// Places in the array seen as flat: (o * n + index[o, k, i]) * inner + i. Global size: outer * count * inner.
+kernel void places(global const long *index, long index_at, global long *out, long n, long inner, long count, long all)
 {
-    const long i = get_global_id(0), r = get_global_id(1), o = get_global_id(2), to = (o * n + r) * inner + i;
-    SCALAR sum = first > 0 ? (SCALAR)LOAD1(TYPE, out, to) : 0;
-    for (long k = first; k < last; k++) {
-        const long at = index[index_at + k];
-        if (at == r || at + n == r)
-            sum += (SCALAR)LOAD1(TYPE, g, g_at + (o * count + k) * inner + i);
+    const long at = get_global_id(0);
+    if (at >= all) return;
+    const long x = index[index_at + at];
+    out[at] = (at / (count * inner) * n + WRAPPED(x, n)) * inner + at % inner;
+}
+
+// Sorted places `key` in blocks of `block`, each with the position in `order` of its value. Places that lie wholly in a
+// block are finished here; what a block has of a place that reaches over its start or its end goes to `partial`, seen
+// as (outer, blocks, 2, inner). Global size (inner, blocks, outer).
+kernel void segment_blocks(global const STORAGE(IN) *value, long value_at, long value_outer, long value_step,
+                           long value_inner, global const long *key, global const long *order,
+                           global STORAGE(OUT) *out, long out_at, global ACC *partial,
+                           long n, long inner, long count, long block)
+{
+    const long i = get_global_id(0), b = get_global_id(1), o = get_global_id(2);
+    if (i >= inner) return;
+    const long first = b * block, last = min(first + block, count);
+    value += value_at + o * value_outer + i * value_inner;
+    out += out_at + o * n * inner + i;
+    partial += (o * get_global_size(1) + b) * 2 * inner + i;
+    long now = key[first];
+    int reaches_back = first > 0 && key[first - 1] == now;
+    ACC a = (ACC)LOAD1(IN, value, order[first] * value_step);
+    for (long k = first + 1; k < last; k++) {
+        const ACC x = (ACC)LOAD1(IN, value, order[k] * value_step);
+        if (key[k] == now) {
+            a = JOINED(a, x);
+            continue;
+        }
+        if (reaches_back) {
+            partial[0] = a;
+        } else {
+            const ACC held = (ACC)LOAD1(OUT, out, now * inner);
+            STORE1(OUT, out, now * inner, JOINED(held, a));
+        }
+        reaches_back = 0;
+        now = key[k];
+        a = x;
     }
-    STORE1(TYPE, out, to, sum);
+    if (reaches_back) {
+        partial[0] = a;
+    } else if (last < count && key[last] == now) {
+        partial[inner] = a;
+    } else {
+        const ACC held = (ACC)LOAD1(OUT, out, now * inner);
+        STORE1(OUT, out, now * inner, JOINED(held, a));
+    }
+}
+
+// Finishes the places that begin in one block and end in a later one. Global size (inner, blocks, outer).
+kernel void segment_join(global const long *key, global STORAGE(OUT) *out, long out_at, global const ACC *partial,
+                         long n, long inner, long count, long block)
+{
+    const long i = get_global_id(0), o = get_global_id(2), blocks = get_global_size(1);
+    if (i >= inner) return;
+    long b = get_global_id(1);
+    const long first = b * block;
+    long last = min(first + block, count);
+    const long now = key[last - 1];
+    if (last == count || key[last] != now || (first > 0 && key[first - 1] == now)) return;
+    partial += o * blocks * 2 * inner + i;
+    ACC a = partial[(2 * b + 1) * inner];
+    while (last < count && key[last] == now) {
+        b++;
+        last = min(last + block, count);
+        const ACC x = partial[2 * b * inner];
+        a = JOINED(a, x);
+    }
+    const long to = out_at + (o * n + now) * inner + i;
+    const ACC held = (ACC)LOAD1(OUT, out, to);
+    STORE1(OUT, out, to, JOINED(held, a));
 }

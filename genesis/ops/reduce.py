@@ -2,92 +2,145 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
-import numpy as np
-
 from .. import dtypes
 from ..dtypes import DType
-from .array import Array, Shape, contiguous_strides, download, empty, upload
+from .array import Array, Shape, contiguous_strides, empty
 from .elementwise import assign, cast, contiguous, copy, run
 from .operation import Context, Operation
 
 _BLOCK = 4096         # elements a work-item adds up at the most before a second launch joins the blocks
+_TILE = 256           # columns of a tile on CPUs
 
-_LIMITS = {"float": ("-INFINITY", "INFINITY"), "double": ("-(double)INFINITY", "(double)INFINITY"),
+LIMITS = {"float": ("-INFINITY", "INFINITY"), "double": ("-(double)INFINITY", "(double)INFINITY"),
            "long": ("LONG_MIN", "LONG_MAX"), "int": ("INT_MIN", "INT_MAX")}
+
+
+_SUMS = ("sum", "sumsq", "sumabs", "count")
+_EXTREMA = ("amax", "amin", "absmax", "absmin")
+_JOINS = {"sumsq": "sum", "sumabs": "sum", "count": "sum", "absmax": "amax", "absmin": "amin", "any": "amax",
+          "all": "amin"}      # what joins the results of blocks
 
 
 def result_dtype(op: str, dtype: DType) -> DType:
     """The element type that reducing a type gives: sums and products of integers are int64."""
-    if op in ("sum", "sumsq", "prod") and not dtype.is_floating_point:
+    if op in ("any", "all"):
+        return dtypes.bool_
+    if op == "count" or (op in (*_SUMS, "prod") and not dtype.is_floating_point):
         return dtypes.int64
     return dtype
 
 
-def _accumulator(op: str, dtype: DType) -> str:
+def accumulator(op: str, dtype: DType) -> str:
+    """The C type that elements of a type are reduced in."""
+    if op in ("any", "all"):
+        return "int"
+    if op == "count":
+        return "long"
     if dtype.is_floating_point:
         return dtype.compute
-    return "long" if op in ("sum", "sumsq", "prod") else "int" if dtype.compute == "uchar" else dtype.compute
+    return "long" if op in (*_SUMS, "prod") else "int" if dtype.compute == "uchar" else dtype.compute
 
 
 def as_three(x: Array, axes: tuple[int, ...]) -> tuple[Array, int, int, int]:
     """A contiguous array that reads as (outer, n, inner) with ``axes`` merged into the middle; and those sizes."""
-    kept = [a for a in range(x.ndim) if a not in axes]
     n = math.prod(x.shape[a] for a in axes)
+    if not x.is_contiguous():
+        # The dimensions in the order of memory, if those that are kept stay in the order that they have.
+        order = sorted(range(x.ndim), key=lambda a: -x.strides[a])
+        kept = [a for a in order if a not in axes]
+        first = order.index(axes[0]) if axes else 0
+        if kept == sorted(kept) and set(order[first:first + len(axes)]) == set(axes):
+            turned = x.permute(tuple(order))
+            if turned.is_contiguous():
+                x, axes = turned, tuple(range(first, first + len(axes)))
     if x.is_contiguous() and list(axes) == list(range(axes[0], axes[0] + len(axes))):
         return x, math.prod(x.shape[:axes[0]]), n, math.prod(x.shape[axes[-1] + 1:])
-    x = contiguous(x.permute((*kept, *axes)))
+    x = contiguous(x.permute((*(a for a in range(x.ndim) if a not in axes), *axes)))
     return x, x.size // max(n, 1), n, 1
 
 
+def reduced_shape(x: Array, axes: tuple[int, ...] | None, keepdim: bool) -> Shape:
+    """The shape without the reduced dimensions, or with 1 in their place; None stands for all of them."""
+    if axes is None:
+        return (1,) * x.ndim if keepdim else ()
+    return tuple(1 if a in axes else n for a, n in enumerate(x.shape) if keepdim or a not in axes)
+
+
 def reduce(op: str, x: Array, axes: tuple[int, ...] | None = None, keepdim: bool = False,
-           dtype: DType | None = None, out: Array | None = None) -> Array:
+           dtype: DType | None = None, out: Array | None = None, divisor: float = 1.0) -> Array:
     """Reduce dimensions.
 
     Args:
-        op: ``"sum"``, ``"sumsq"`` (sum of squares), ``"prod"``, ``"amax"`` or ``"amin"``.
+        op: ``"sum"``, ``"sumsq"`` (sum of squares), ``"sumabs"``, ``"prod"``, ``"amax"``, ``"amin"``, ``"absmax"``,
+            ``"absmin"`` (of absolute values), ``"count"`` (of elements that are not 0), ``"any"`` or ``"all"``. Those
+            with absolute values are for floating-point arrays.
         axes: dimensions counted from the front, in rising order; None for all.
         keepdim: keep the reduced dimensions with size 1.
         dtype: element type of the result, by default that of `result_dtype`.
-        out: contiguous array to write into.
+        out: contiguous array of the result's size to write into and return; its own element type counts.
+        divisor: what to divide a floating-point result by.
+
+    Raises:
+        IndexError: an extremum of no elements.
     """
+    shape = reduced_shape(x, axes, keepdim)
     axes = tuple(range(x.ndim)) if axes is None else axes
-    shape = tuple(1 if a in axes else n for a, n in enumerate(x.shape) if keepdim or a not in axes)
-    dtype = dtype or result_dtype(op, x.dtype)
-    if not axes or x.size == 0:
+    dtype = out.dtype if out is not None else dtype or result_dtype(op, x.dtype)
+    if x.size == 0:
         out = empty(x.device, shape, dtype) if out is None else out
-        if not axes:
-            return run("mul", [x, x], dtype, out=out) if op == "sumsq" else assign(out, x)
-        if op in ("amax", "amin") and out.size:
-            raise _no_value(op, x)
-        return assign(out, 1 if op == "prod" else 0)
-    x, outer, n, inner = as_three(x, axes)
-    device = x.device
-    busy = device.compute_units * device.quirks.parallel
-    columns = inner > 1
-    per_item = max(256, min(_BLOCK, -(-x.size // busy)))
-    block = n if n <= per_item or (outer * inner >= busy and n <= _BLOCK) else per_item
+        if op in _EXTREMA and out.size:
+            raise no_value(op, x)
+        return assign(out, math.nan if divisor == 0 else 1 if op in ("prod", "all") else 0)
+    if not axes:
+        x, outer, n, inner = contiguous(x), x.size, 1, 1
+    else:
+        x, outer, n, inner = as_three(x, axes)
     while True:
+        block = _block(x, outer, n, inner)
         blocks = -(-n // block)
         last = blocks == 1
-        target = out if last and out is not None else empty(
-            device, shape if last else (outer, blocks, inner), dtype if last else _partial(op, dtype, x.dtype))
-        _launch(op, x, target, outer, n, inner, block, blocks, columns)
+        if not last:
+            target = empty(x.device, (outer, blocks, inner), _partial(op, dtype, x.dtype))
+        else:
+            target = empty(x.device, shape, dtype) if out is None else out
+        _launch(op, x, target, outer, n, inner, block, blocks, divisor if last else 1.0)
         if last:
             return target
         x, n = target, blocks
-        block = n if n <= 2 * _BLOCK else _BLOCK
-        op = "sum" if op == "sumsq" else op
+        op = _JOINS.get(op, op)
 
 
-def _no_value(op: str, x: Array) -> IndexError:
+def _block(x: Array, outer: int, n: int, inner: int) -> int:
+    """How many elements of the dimension a work-item takes."""
+    device = x.device
+    busy = device.compute_units * device.quirks.parallel
+    if _tiled(x, inner):
+        items = outer * -(-inner // _TILE)
+        if items >= busy or n < 64:
+            return n if n <= _BLOCK else _BLOCK
+        return min(_BLOCK, max(32, -(-n * items // (2 * busy))))
+    per_item = max(256, min(_BLOCK, -(-x.size // busy)))
+    return n if n <= per_item or (outer * inner >= busy and n <= _BLOCK) else per_item
+
+
+def _tiled(x: Array, inner: int) -> bool:
+    """Whether a CPU's kernel for tiles of columns takes the reduction."""
+    return inner >= 16 and x.dtype.compute == "float" and x.device.type == "cpu"
+
+
+def no_value(op: str, x: Array) -> IndexError:
+    """The error of an extremum over no elements."""
     return IndexError(f"{op} of an empty dimension has no value; the shape is {x.shape}")
 
 
 def _partial(op: str, out: DType, x: DType) -> DType:
     """Element type of the blocks' results: never narrower than what they are added up in."""
+    if op in ("any", "all", "count"):
+        return result_dtype(op, x)
     if out.compute == "double" or x.compute == "double":
         return dtypes.float64
     if x.is_floating_point:
@@ -95,52 +148,39 @@ def _partial(op: str, out: DType, x: DType) -> DType:
     return result_dtype(op, x)
 
 
-def _launch(op: str, x: Array, out: Array, outer: int, n: int, inner: int, block: int, blocks: int,
-            columns: bool) -> None:
-    acc = _accumulator(op, x.dtype)
-    if x.dtype.is_floating_point and out.dtype.compute == "double":
+@functools.cache
+def _defines(op: str, x: DType, out: DType) -> tuple[tuple[str, Any], ...]:
+    acc = accumulator(op, x)
+    if x.is_floating_point and out.compute == "double" and acc == "float":
         acc = "double"
-    low, high = _LIMITS[acc]
-    width = 16 if acc == "float" and not columns else 1
+    low, high = LIMITS[acc]
+    width = 16 if acc == "float" and (op not in ("any", "all", "count")) else 1
     defines: tuple[tuple[str, Any], ...] = (
-        ("OP", op), ("IN", x.dtype.name), ("OUT", out.dtype.name), ("ACC", acc), ("LOWEST", low), ("HIGHEST", high),
-        ("WIDTH", width))
-    if "double" in (acc, out.dtype.compute):
+        ("OP", op), ("IN", x.name), ("OUT", out.name), ("ACC", acc), ("LOWEST", low), ("HIGHEST", high),
+        ("WIDTH", width), ("LANES", _TILE // 16))
+    if "double" in (acc, out.compute, x.compute):
         defines += (("REAL64", 1),)
-    if width > 1 and op in ("amax", "amin"):
-        defines += (("SELECT", "isgreater" if op == "amax" else "isless"),)
+    if width > 1 and op in _EXTREMA:
+        defines += (("SELECT", "isgreater" if op in ("amax", "absmax") else "isless"),)
+    return defines
+
+
+def _launch(op: str, x: Array, out: Array, outer: int, n: int, inner: int, block: int, blocks: int,
+            divisor: float) -> None:
+    defines = _defines(op, x.dtype, out.dtype)
     programs = x.device.programs
-    if columns:
-        kernel = programs.kernel("ops/reduce.cl", "reduce_columns", "PlPlll", defines)
-        local = min(64, 1 << (inner - 1).bit_length())
-        kernel((-(-inner // local) * local, blocks, outer), (local, 1, 1),
-               x.buffer.handle, x.offset, out.buffer.handle, n, inner, block)
+    number = "d" if ("REAL64", 1) in defines else "f"
+    args = (x.buffer.handle, x.offset, out.buffer.handle, out.offset)
+    if inner == 1:
+        kernel = programs.kernel("ops/reduce.cl", "reduce_rows", "PlPlll" + number, defines)
+        kernel((blocks, outer), None, *args, n, block, divisor)
+    elif _tiled(x, inner) and ("WIDTH", 16) in defines:
+        kernel = programs.kernel("ops/reduce.cl", "reduce_tiles", "PlPllll" + number, defines)
+        kernel((-(-inner // _TILE), blocks, outer), (1, 1, 1), *args, n, inner, block, divisor)
     else:
-        kernel = programs.kernel("ops/reduce.cl", "reduce_rows", "PlPll", defines)
-        kernel((blocks, outer), None, x.buffer.handle, x.offset, out.buffer.handle, n, block)
-
-
-def argument(op: str, x: Array, axis: int | None, keepdim: bool) -> Array:
-    """Positions of the largest (``"argmax"``) or smallest elements along a dimension, or in the flattened array."""
-    axes = tuple(range(x.ndim)) if axis is None else (axis,)
-    shape = tuple(1 if a in axes else n for a, n in enumerate(x.shape) if keepdim or a not in axes)
-    out = empty(x.device, shape, dtypes.int64)
-    if x.size == 0 and out.size:
-        raise _no_value(op, x)
-    if not axes or not out.size:
-        return assign(out, 0)
-    x, outer, n, inner = as_three(x, axes)
-    if 0 < x.device.quirks.max_loop < n:      # more steps than a work-item of this device can be trusted with
-        values = download(x).reshape(outer, n, inner).astype(np.float64 if x.dtype.is_floating_point else np.int64)
-        return upload(x.device, getattr(np, op)(values, axis=1).astype(np.int64).reshape(shape))
-    acc = _accumulator(op, x.dtype)
-    defines: tuple[tuple[str, Any], ...] = (
-        ("IN", x.dtype.name), ("ACC", acc), ("COMPARE", ">" if op == "argmax" else "<"))
-    if acc == "double":
-        defines += (("REAL64", 1),)
-    kernel = x.device.programs.kernel("ops/reduce.cl", "argument", "PlPll", defines)
-    kernel((inner, outer), None, x.buffer.handle, x.offset, out.buffer.handle, n, inner)
-    return out
+        kernel = programs.kernel("ops/reduce.cl", "reduce_columns", "PlPllll" + number, defines)
+        local = min(64, 1 << (inner - 1).bit_length())
+        kernel((-(-inner // local) * local, blocks, outer), (local, 1, 1), *args, n, inner, block, divisor)
 
 
 class _Reduce(Operation):
@@ -189,12 +229,10 @@ class Mean(_Reduce):
     @classmethod
     def forward(cls, ctx: Context, x: Array, *, axes: tuple[int, ...] | None, keepdim: bool,
                 dtype: DType | None = None) -> Array:
-        """Sum, then divide by the number of elements."""
-        total = super().forward(ctx, x, axes=axes, keepdim=keepdim, dtype=dtypes.float32
-                                if x.dtype in (dtypes.float16, dtypes.bfloat16) else dtype)
-        count = x.size / max(total.size, 1) if total.size else 1
-        ctx.count = count
-        return run("div", [total, float(count)], x.dtype)
+        """Sum, divided by the number of elements before it is rounded."""
+        ctx.shape, ctx.dtype, ctx.axes = x.shape, x.dtype, axes
+        ctx.count = math.prod(x.shape if axes is None else [x.shape[a] for a in axes])
+        return reduce("sum", x, axes, keepdim, dtype or x.dtype, divisor=float(ctx.count))
 
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> Array:

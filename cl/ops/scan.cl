@@ -1,0 +1,107 @@
+// Running sums and products along one dimension of an array seen as (outer, n, inner), row by row without gaps.
+//
+// A work-item goes through a block of `block` elements of one column. Long columns take three steps: `fold` joins each
+// block to one element of (outer, blocks, inner), these are scanned in turn, and `scan` starts each block from the
+// result of the one before. The order is fixed by the shapes alone, so results repeat bit for bit.
+//
+// Defined by the host (genesis/ops/scan.py):
+//   OP        sum or prod
+//   IN, OUT   storage types;  ACC  the C type of the running result
+//   REVERSE   from the last element to the first
+#include "types.h"
+
+#ifndef OP
+#define OP sum
+#endif
+#ifndef IN
+#define IN float32
+#endif
+#ifndef OUT
+#define OUT float32
+#endif
+#ifndef ACC
+#define ACC float
+#endif
+
+#define START_sum 0
+#define START_prod 1
+#define STEP_sum(a, x)  ((a) + (x))
+#define STEP_prod(a, x) ((a) * (x))
+#define START PASTE(START_, OP)
+#define STEP  PASTE(STEP_, OP)
+#ifdef REVERSE
+#define AT(i) (n - 1 - (i))
+#else
+#define AT(i) (i)
+#endif
+
+// Global size (inner, blocks, outer), or (blocks, outer) with LAST, for inner = 1.
+#ifdef LAST
+#define COLUMN const long column = 0, b = get_global_id(0), blocks = get_global_size(0), o = get_global_id(1)
+#else
+#define COLUMN const long column = get_global_id(0), b = get_global_id(1), blocks = get_global_size(1), \
+                          o = get_global_id(2)
+#endif
+
+kernel void fold(global const STORAGE(IN) *x, long x_at, global STORAGE(OUT) *out, long n, long inner, long block)
+{
+    COLUMN;
+    if (column >= inner) return;
+    const long first = b * block, last = min(first + block, n);
+    x += x_at + o * n * inner + column;
+    ACC a = START;
+    for (long i = first; i < last; i++) {
+        const ACC e = (ACC)LOAD1(IN, x, AT(i) * inner);
+        a = STEP(a, e);
+    }
+    STORE1(OUT, out, (o * blocks + b) * inner + column, a);
+}
+
+// `before` is the scan of the blocks' results, (outer, blocks, inner), in the type ACC.
+kernel void scan(global const STORAGE(IN) *x, long x_at, global const ACC *before, global STORAGE(OUT) *out,
+                 long n, long inner, long block)
+{
+    COLUMN;
+    if (column >= inner) return;
+    const long first = b * block, last = min(first + block, n);
+    x += x_at + o * n * inner + column;
+    out += o * n * inner + column;
+    ACC a = START;
+    if (b > 0) a = before[(o * blocks + b - 1) * inner + column];
+    for (long i = first; i < last; i++) {
+        const ACC e = (ACC)LOAD1(IN, x, AT(i) * inner);
+        a = STEP(a, e);
+        STORE1(OUT, out, AT(i) * inner, a);
+    }
+}
+
+// The gradient of a running product y of x, with g the gradient of y. Up to the first 0 it is the sum of g * y over
+// what follows, divided by x; at the first 0 the products go on with it left out; after it nothing changes anything.
+// One work-item a column. Global size (inner, 1, outer), or (1, outer) with LAST.
+kernel void prod_backward(global const STORAGE(IN) *g, long g_at, global const STORAGE(IN) *x, long x_at,
+                          global const STORAGE(IN) *y, global STORAGE(IN) *out, long n, long inner)
+{
+    COLUMN;
+    if (column >= inner) return;
+    const long from = o * n * inner + column;
+    long zero = 0;
+    while (zero < n && LOAD1(IN, x, x_at + from + zero * inner) != 0)
+        zero++;
+    for (long i = zero + 1; i < n; i++)
+        STORE1(IN, out, from + i * inner, (ACC)0);
+    ACC a = 0;
+    if (zero < n) {
+        ACC y_before = 1;
+        if (zero > 0) y_before = (ACC)LOAD1(IN, y, from + (zero - 1) * inner);
+        for (long i = zero; i < n; i++) {
+            if (i > zero) y_before *= (ACC)LOAD1(IN, x, x_at + from + i * inner);
+            a += y_before * (ACC)LOAD1(IN, g, g_at + from + i * inner);
+        }
+        STORE1(IN, out, from + zero * inner, a);
+    }
+    a = 0;
+    for (long i = zero - 1; i >= 0; i--) {
+        a += (ACC)LOAD1(IN, g, g_at + from + i * inner) * (ACC)LOAD1(IN, y, from + i * inner);
+        STORE1(IN, out, from + i * inner, a / (ACC)LOAD1(IN, x, x_at + from + i * inner));
+    }
+}

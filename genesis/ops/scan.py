@@ -1,0 +1,181 @@
+"""Running sums and products: the host half of ``cl/ops/scan.cl``."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+from .. import dtypes
+from ..dtypes import DType
+from .array import Array, empty
+from .elementwise import assign, cast, contiguous, run
+from .operation import Context, Operation
+from .reduce import result_dtype
+
+_BLOCK = 1024         # fewest elements of a column that a work-item takes when columns are cut
+
+
+def grid(inner: int, count: int, outer: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Global and local size over (inner, count, outer), or (count, outer) when inner is 1, which kernels call LAST.
+
+    The first size is rounded up to whole work-groups: kernels check it.
+    """
+    wide = (count, outer) if inner == 1 else (inner, count, outer)
+    local = min(64, 1 << (wide[0] - 1).bit_length())
+    return (-(-wide[0] // local) * local, *wide[1:]), (local, *(1 for _ in wide[1:]))
+
+
+def _accumulator(x: Array, out: DType) -> DType:
+    """What a column is added up in: on CPUs with float64 that, which costs nothing there, as in PyTorch."""
+    if not out.is_floating_point:
+        return dtypes.int64
+    double = out is dtypes.float64 or (x.device.fp64 and x.device.type == "cpu")
+    return dtypes.float64 if double else dtypes.float32
+
+
+@functools.cache
+def _defines(op: str, x: DType, out: DType, acc: DType, reverse: bool, last: bool) -> tuple[tuple[str, Any], ...]:
+    defines: tuple[tuple[str, Any], ...] = (("OP", op), ("IN", x.name), ("OUT", out.name), ("ACC", acc.compute))
+    for name, wanted in (("REVERSE", reverse), ("LAST", last), ("REAL64", acc is dtypes.float64)):
+        if wanted:
+            defines += ((name, 1),)
+    return defines
+
+
+def running(op: str, x: Array, axis: int, dtype: DType | None = None, reverse: bool = False) -> Array:
+    """The running sum (``"sum"``) or product (``"prod"``) along a dimension.
+
+    Args:
+        op: ``"sum"`` or ``"prod"``.
+        x: array; integers give int64.
+        axis: dimension.
+        dtype: element type of the result.
+        reverse: run from the last element to the first.
+    """
+    dtype = dtype or result_dtype(op, x.dtype)
+    if x.ndim == 0 or x.size == 0:
+        return assign(empty(x.device, x.shape, dtype), x)
+    x = contiguous(x)
+    shape = x.shape
+    outer, n, inner = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1:])
+    out = empty(x.device, shape, dtype)
+    _run(op, x, out, outer, n, inner, _accumulator(x, dtype), reverse)
+    return out
+
+
+def _run(op: str, x: Array, out: Array, outer: int, n: int, inner: int, acc: DType, reverse: bool) -> None:
+    device = x.device
+    busy = 2 * device.compute_units * device.quirks.parallel
+    most = min(1 << 20, device.quirks.max_loop or 1 << 20)
+    block = n
+    if (outer * inner < busy and n >= 2 * _BLOCK) or n > most:
+        block = min(most, max(_BLOCK, -(-n * outer * inner // busy)))
+    blocks = -(-n // block)
+    last = inner == 1
+    before = out
+    sizes, local = grid(inner, blocks, outer)
+    if last:      # the number of blocks is read from the global size
+        sizes, local = (blocks, outer), (1, 1)
+    if blocks > 1:
+        folded = empty(device, (outer, blocks, inner), acc)
+        kernel = device.programs.kernel("ops/scan.cl", "fold", "PlPlll",
+                                        _defines(op, x.dtype, acc, acc, reverse, last))
+        kernel(sizes, local, x.buffer.handle, x.offset, folded.buffer.handle, n, inner, block)
+        before = empty(device, folded.shape, acc)
+        _run(op, folded, before, outer, blocks, inner, acc, False)
+    kernel = device.programs.kernel("ops/scan.cl", "scan", "PlPPlll",
+                                    _defines(op, x.dtype, out.dtype, acc, reverse, last))
+    kernel(sizes, local, x.buffer.handle, x.offset, before.buffer.handle, out.buffer.handle, n, inner, block)
+
+
+class CumSum(Operation):
+    """Running sum along a dimension."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, *, axis: int, dtype: DType | None = None) -> Array:
+        """Add up."""
+        ctx.axis, ctx.dtype = axis, x.dtype
+        return running("sum", x, axis, dtype)
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Array:
+        """Each element's gradient is the sum of those after it: the running sum from the end."""
+        return cast(running("sum", g, ctx.axis, reverse=True), ctx.dtype)
+
+
+class CumProd(Operation):
+    """Running product along a dimension."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, *, axis: int, dtype: DType | None = None) -> Array:
+        """Multiply."""
+        y = running("prod", x, axis, dtype)
+        ctx.axis = axis
+        ctx.save(x, y)
+        return y
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Array:
+        """Exact also where elements are 0."""
+        x, y = ctx.saved
+        if x.ndim == 0 or x.size == 0:
+            return cast(g, x.dtype)
+        return cast(prod_backward(contiguous(g), contiguous(cast(x, g.dtype)), y, ctx.axis), x.dtype)
+
+
+def prod_backward(g: Array, x: Array, y: Array, axis: int) -> Array:
+    """The gradient of a running product ``y`` of ``x``, all contiguous and of one type."""
+    if 0 < x.device.quirks.max_loop < 4 * x.shape[axis]:
+        raise RuntimeError(f"{x.device.name} ends loops early and cannot be trusted with the gradient of a product of "
+                           f"{x.shape[axis]} elements")
+    out = empty(x.device, x.shape, x.dtype)
+    outer, n, inner = math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1:])
+    double = dtypes.float64 if x.dtype is dtypes.float64 else dtypes.float32
+    sizes, local = ((1, outer), (1, 1)) if inner == 1 else grid(inner, 1, outer)
+    kernel = x.device.programs.kernel("ops/scan.cl", "prod_backward", "PlPlPPll",
+                                      _defines("prod", x.dtype, x.dtype, double, False, inner == 1))
+    kernel(sizes, local, g.buffer.handle, g.offset, x.buffer.handle, x.offset, y.buffer.handle, out.buffer.handle,
+           n, inner)
+    return out
+
+
+class Prod(Operation):
+    """Product along one dimension."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, *, axis: int, keepdim: bool, dtype: DType | None = None) -> Array:
+        """Multiply."""
+        from .reduce import reduce
+
+        ctx.axis = axis
+        ctx.save(x)
+        return reduce("prod", x, (axis,) if x.ndim else (), keepdim, dtype)
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Array:
+        """The product of the others: running products from both sides, so that elements may be 0."""
+        (x,) = ctx.saved
+        if x.ndim == 0 or x.size == 0:
+            return cast(g.expand(x.shape), x.dtype) if x.ndim == 0 else empty(x.device, x.shape, x.dtype)
+        axis, n = ctx.axis, x.shape[ctx.axis]
+        x = cast(x, g.dtype)
+        shape = (*x.shape[:axis], 1, *x.shape[axis + 1:])
+        before, after = _shifted(x, axis, False), _shifted(x, axis, True)
+        others = run("mul", [before, after], g.dtype) if n > 1 else assign(empty(x.device, x.shape, g.dtype), 1)
+        view = contiguous(g).reshape_view(shape)
+        assert view is not None
+        return cast(run("mul", [others, view.expand(x.shape)], g.dtype), ctx.saved[0].dtype)
+
+
+def _shifted(x: Array, axis: int, reverse: bool) -> Array:
+    """The product of the elements before each one (after it, with ``reverse``)."""
+    y = running("prod", x, axis, reverse=reverse)
+    out = empty(x.device, x.shape, x.dtype)
+    n, step = x.shape[axis], out.strides[axis]
+    edge = out.offset + (step * (n - 1) if reverse else 0)
+    assign(out.view((*x.shape[:axis], 1, *x.shape[axis + 1:]), out.strides, edge), 1)
+    inner = (*x.shape[:axis], n - 1, *x.shape[axis + 1:])
+    to, source = (0, step) if reverse else (step, 0)
+    assign(out.view(inner, out.strides, out.offset + to), y.view(inner, y.strides, y.offset + source))
+    return out
