@@ -10,7 +10,7 @@ import numpy as np
 from .autograd import apply
 from .methods import FAMILIES, TensorMethods
 from .ops.array import normalize_axis
-from .ops.binary import Where
+from .ops.ternary import Where
 from .ops.views import Cat
 from .tensor import Tensor
 

@@ -1,11 +1,9 @@
-"""Operations on corresponding elements of two or three operands, with their gradients; comparisons."""
+"""Operations on corresponding elements of two operands, with their gradients; comparisons."""
 
 from __future__ import annotations
 
-import math
-
 from .. import dtypes
-from ..dtypes import DType, Scalar
+from ..dtypes import DType
 from .array import Array
 from .elementwise import Operand, cast, dtype_of, full, run, sum_to
 from .operation import Context, Operation
@@ -108,11 +106,26 @@ class Div(Binary):
     def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
         """``g / b`` and ``-g * a / b**2``."""
         a, b = ctx.saved
-        ga = run("div", [g, b], g.dtype)
-        gb = None
-        if ctx.needs[1]:
-            gb = run("neg", [run("div", [run("mul", [ga, a], g.dtype), b], g.dtype)], g.dtype)
-        return cls.fit(ctx, 0, ga) if ctx.needs[0] else None, cls.fit(ctx, 1, gb)
+        return (cls.fit(ctx, 0, run("div", [g, b], g.dtype)) if ctx.needs[0] else None,
+                cls.fit(ctx, 1, run("div_backward", [g, a, b], g.dtype)) if ctx.needs[1] else None)
+
+
+class FloorDivide(Binary):
+    """``a / b`` rounded down; its gradient is 0."""
+
+    op = "floor_divide"
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
+        """Zeros."""
+        zero = full(g.device, (), 0.0, g.dtype).expand(g.shape)
+        return tuple(cls.fit(ctx, i, zero) if ctx.needs[i] else None for i in (0, 1))  # type: ignore[return-value]
+
+
+class TruncDivide(FloorDivide):
+    """``a / b`` rounded towards 0; its gradient is 0."""
+
+    op = "trunc_divide"
 
 
 class Remainder(Binary):
@@ -128,16 +141,35 @@ class Remainder(Binary):
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
         """``g`` and ``-g * floor(a / b)``."""
-        gb = None
-        if ctx.needs[1]:
-            gb = run("neg", [run("mul", [g, run("floor_divide", [*ctx.saved], g.dtype)], g.dtype)], g.dtype)
+        gb = run(f"{cls.op}_backward", [g, *ctx.saved], g.dtype) if ctx.needs[1] else None
         return cls.fit(ctx, 0, g) if ctx.needs[0] else None, cls.fit(ctx, 1, gb)
+
+
+class Fmod(Remainder):
+    """The remainder with the sign of ``a``."""
+
+    op = "fmod"
+
+
+# Powers that have a quicker form.
+_POWERS = {1: "identity", 2: "square", 3: "cube", 0.5: "sqrt", -0.5: "rsqrt", -1: "reciprocal"}
 
 
 class Pow(Binary):
     """``a ** b``."""
 
     op = "pow"
+
+    @classmethod
+    def forward(cls, ctx: Context, a: Operand, b: Operand) -> Array:
+        """Choose the quick form where there is one."""
+        if isinstance(a, Array) and not isinstance(b, Array) and b in _POWERS:
+            dtype = cls.result_dtype(a, b)
+            if dtype.is_floating_point or b > 0:
+                ctx.shapes, ctx.dtypes = [a.shape, None], [a.dtype, None]
+                ctx.save(a, b)
+                return run(_POWERS[b], [a], dtype)
+        return super().forward(ctx, a, b)
 
     @classmethod
     def result_dtype(cls, a: Operand, b: Operand) -> DType:
@@ -154,21 +186,33 @@ class Pow(Binary):
 
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
-        """``g * b * a**(b-1)`` and ``g * a**b * log(a)``, 0 where a is 0."""
+        """``g * b * a**(b-1)`` and ``g * a**b * log(a)``, 0 where a is 0 and b is not negative."""
         a, b = ctx.saved
-        ga = run("pow_backward", [g, a, b], g.dtype) if ctx.needs[0] else None
-        gb = None
+        ga = gb = None
+        if ctx.needs[0]:
+            square = not isinstance(b, Array) and b == 2
+            ga = run("square_backward", [g, a], g.dtype) if square else run("pow_backward", [g, a, b], g.dtype)
         if ctx.needs[1]:
-            dtype = g.dtype
-            base = a if isinstance(a, Array) else full(g.device, (), a, dtype)
-            y = run("pow", [base, b], dtype)
-            log = run("log", [base], dtype)
-            zero = run("eq", [base, 0.0], dtypes.bool_, compute=dtype.compute)
-            gb = run("where", [zero, 0.0, run("mul", [run("mul", [g, y], dtype), log], dtype)], dtype)
+            gb = run("pow_backward_exponent", [g, a, b], g.dtype)
         return cls.fit(ctx, 0, ga), cls.fit(ctx, 1, gb)
 
 
-class _Extremum(Binary):
+class _Saving(Binary):
+    """An operation whose backward needs both operands: ``rules`` has a macro of (g, first, second) for each.
+
+    The second macro gets the operands in the order that ``swapped`` says.
+    """
+
+    rules = ("", "")
+    swapped = True
+    floating = False
+
+    @classmethod
+    def result_dtype(cls, a: Operand, b: Operand) -> DType:
+        """As for other operations, or floating point."""
+        dtype = dtype_of(a, b)
+        return dtypes.float32 if cls.floating and not dtype.is_floating_point else dtype
+
     @classmethod
     def remember(cls, ctx: Context, a: Operand, b: Operand) -> None:
         """Both operands."""
@@ -176,70 +220,112 @@ class _Extremum(Binary):
 
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
-        """The gradient goes to the operand that was chosen, half to each where they are equal."""
+        """Apply the rules."""
         a, b = ctx.saved
-        tie = run("mul", [run("eq", [a, b], dtypes.float32, compute=g.dtype.compute), -0.5], g.dtype)
-        share = run("addcmul", [g, g, tie], g.dtype)      # g, or g / 2 where both are equal
-        y = run(cls.op, [a, b], g.dtype)
-        return (cls.fit(ctx, 0, run("extremum_backward", [share, a, y], g.dtype)) if ctx.needs[0] else None,
-                cls.fit(ctx, 1, run("extremum_backward", [share, b, y], g.dtype)) if ctx.needs[1] else None)
+        second = (b, a) if cls.swapped else (a, b)
+        return (cls.fit(ctx, 0, run(cls.rules[0], [g, a, b], g.dtype)) if ctx.needs[0] else None,
+                cls.fit(ctx, 1, run(cls.rules[1], [g, *second], g.dtype)) if ctx.needs[1] else None)
 
 
-class Maximum(_Extremum):
-    """The larger of both; NaN if either is."""
+class Maximum(_Saving):
+    """The larger of both; NaN if either is. Where both are equal, each gets half of the gradient."""
 
     op = "maximum"
+    rules = ("larger_backward", "larger_backward")
 
 
-class Minimum(_Extremum):
-    """The smaller of both; NaN if either is."""
+class Minimum(_Saving):
+    """The smaller of both; NaN if either is. Where both are equal, each gets half of the gradient."""
 
     op = "minimum"
+    rules = ("smaller_backward", "smaller_backward")
 
 
-class Where(Operation):
-    """``a`` where the condition holds, ``b`` elsewhere."""
+class Fmax(_Saving):
+    """The larger of both; the other where one is NaN. The gradient goes to the one that was taken."""
 
-    @classmethod
-    def forward(cls, ctx: Context, condition: Array, a: Operand, b: Operand) -> Array:
-        """Choose."""
-        ctx.save(condition)
-        ctx.shapes = [x.shape if isinstance(x, Array) else None for x in (a, b)]
-        ctx.dtypes = [x.dtype if isinstance(x, Array) else None for x in (a, b)]
-        return run("where", [condition, a, b], dtype_of(a, b))
+    op = "fmax"
+    test = "fmax_first"
 
     @classmethod
-    def backward(cls, ctx: Context, g: Array) -> tuple[None, Array | None, Array | None]:
-        """The gradient goes to the chosen side."""
-        (condition,) = ctx.saved
-        return (None,
-                Binary.fit(ctx, 0, run("where", [condition, g, 0.0], g.dtype)) if ctx.needs[1] else None,
-                Binary.fit(ctx, 1, run("where", [condition, 0.0, g], g.dtype)) if ctx.needs[2] else None)
+    def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
+        """The gradient goes to one of them, ``a`` where both are equal."""
+        a, b = ctx.saved
+        first = run(cls.test, [a, b], dtypes.bool_, compute=g.dtype.compute)
+        return (cls.fit(ctx, 0, run("where", [first, g, 0.0], g.dtype)) if ctx.needs[0] else None,
+                cls.fit(ctx, 1, run("where", [first, 0.0, g], g.dtype)) if ctx.needs[1] else None)
 
 
-class Clamp(Operation):
-    """Elements limited to ``low`` and ``high``; either may be infinite."""
+class Fmin(Fmax):
+    """The smaller of both; the other where one is NaN. The gradient goes to the one that was taken."""
+
+    op = "fmin"
+    test = "fmin_first"
+
+
+class Hypot(_Saving):
+    """``sqrt(a**2 + b**2)`` without overflow."""
+
+    op = "hypot"
+    floating = True
 
     @classmethod
-    def forward(cls, ctx: Context, x: Array, *, low: Scalar, high: Scalar) -> Array:
-        """Limit; integers with a floating-point bound become float32."""
-        dtype = dtype_of(x, *(bound for bound in (low, high) if not math.isinf(bound)))
-        if not dtype.is_floating_point:
-            most = (1 << 63) - 1 if dtype.compute == "long" else (1 << 31) - 1
-            low, high = (int(max(-most - 1, min(bound, most))) for bound in (low, high))
-        y = run("clamp", [x, low, high], dtype)
-        ctx.save(x, y)
+    def forward(cls, ctx: Context, a: Operand, b: Operand) -> Array:
+        """Keep the result too."""
+        y = super().forward(ctx, a, b)
+        ctx.save(a, b, y)
         return y
 
     @classmethod
-    def backward(cls, ctx: Context, g: Array) -> Array:
-        """The gradient passes where nothing was cut."""
-        return run("extremum_backward", [g, *ctx.saved], g.dtype)
+    def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
+        """``g * a / y`` and ``g * b / y``."""
+        a, b, y = ctx.saved
+        return (cls.fit(ctx, 0, run("hypot_backward", [g, a, y], g.dtype)) if ctx.needs[0] else None,
+                cls.fit(ctx, 1, run("hypot_backward", [g, b, y], g.dtype)) if ctx.needs[1] else None)
+
+
+class Atan2(_Saving):
+    """The angle of the point (b, a)."""
+
+    op = "atan2"
+    rules = ("atan2_backward", "atan2_backward_x")
+    swapped = False
+    floating = True
+
+
+class Xlogy(_Saving):
+    """``a * log(b)``, 0 where a is 0."""
+
+    op = "xlogy"
+    rules = ("xlogy_backward", "xlogy_backward_log")
+    swapped = False
+    floating = True
+
+
+class Logaddexp(_Saving):
+    """``log(exp(a) + exp(b))`` without overflow."""
+
+    op = "logaddexp"
+    rules = ("logaddexp_backward", "logaddexp_backward")
+    floating = True
+
+
+class Copysign(_Saving):
+    """The size of ``a`` with the sign of ``b``."""
+
+    op = "copysign"
+    rules = ("copysign_backward", "zero_backward")
+    floating = True
 
 
 def compare(op: str, a: Operand, b: Operand) -> Array:
     """``eq ne lt le gt ge`` of two operands, as booleans."""
-    compute = dtype_of(a, b).compute
-    if compute in ("int", "uchar") and any(isinstance(x, int) and not -(1 << 31) <= x < 1 << 31 for x in (a, b)):
-        compute = "long"
-    return run(op, [a, b], dtypes.bool_, compute=compute)
+    return run(op, [a, b], dtypes.bool_, compute=truth_compute(a, b))
+
+
+def truth_compute(*operands: Operand) -> str:
+    """The C type in which operands that give a truth value are compared."""
+    compute = dtype_of(*operands).compute
+    if compute in ("int", "uchar") and any(isinstance(x, int) and not -(1 << 31) <= x < 1 << 31 for x in operands):
+        return "long"
+    return compute

@@ -19,7 +19,9 @@ Operand = Array | Scalar
 
 _BITS = {"int": 32, "long": 64}
 _MAX_PLANS = 20_000
-_plans: dict[Any, tuple[Kernel, tuple[int, int], tuple[int, int], int, bytes]] = {}
+Plan = tuple[Kernel, tuple[int, int], tuple[int, int], int, bytes]
+
+_plans: dict[Any, Plan] = {}
 
 
 def _merge(shape: Shape, strides: list[Shape]) -> tuple[list[int], list[list[int]]]:
@@ -44,8 +46,7 @@ def _power_of_two(n: int) -> int:
     return 1 << (n - 1).bit_length()
 
 
-def _plan(op: str, out: Array, operands: Sequence[Operand], compute: str) -> Any:
-    names = "ABC"
+def _plan(op: str, out: Array, operands: Sequence[Operand], compute: str) -> Plan:
     arrays = [x for x in operands if isinstance(x, Array)]
     sizes, steps = _merge(out.shape, [out.strides, *(x.expand(out.shape).strides for x in arrays)])
     dims = len(sizes)
@@ -57,17 +58,17 @@ def _plan(op: str, out: Array, operands: Sequence[Operand], compute: str) -> Any
     signature = "Pl"
     layout = sizes + steps[0]
     rest = iter(steps[1:])
-    for name, x in zip(names, operands):
+    for name, x in zip("ABCDE", operands):
         if isinstance(x, Array):
             step = next(rest)
-            defines += [(name, x.dtype.name), (f"{name}_STEP", _step(name.lower(), step[0]))]
+            defines += [(name, x.dtype.name), (f"{name}_KIND", "array"),
+                        (f"{name}_STEP", _step(name.lower(), step[0]))]
             layout = layout + step
             signature += "Pl"
         else:
-            defines.append((f"SCALAR_{name}", 1))
+            defines += [(f"{name}_KIND", "scalar"), (name, "none"), (f"{name}_STEP", 0)]
             layout = layout + [0] * dims
             signature += {"float": "f", "double": "d", "int": "i", "long": "l"}[compute]
-    layout = layout + [0] * (dims * (5 - len(layout) // dims))
     packed = struct.pack(f"{len(layout)}q", *layout)
     device = out.device
     kernel = device.programs.kernel("ops/elementwise.cl", "elementwise", f"{signature}l({len(packed)})",
@@ -90,7 +91,7 @@ def run(op: str, operands: Sequence[Operand], dtype: DType, out: Array | None = 
 
     Args:
         op: name of an ``OP_`` macro.
-        operands: one to three, at least one of them an array unless ``out`` is given.
+        operands: one to five, at least one of them an array unless ``out`` is given.
         dtype: element type of the result.
         out: where to write instead of a new array; may be one of the operands.
         compute: C type to work in; by default the one that ``dtype`` computes in.

@@ -2,78 +2,195 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from .. import dtypes
-from ..dtypes import DType
+from ..dtypes import DType, Scalar
 from .array import Array
-from .elementwise import cast, copy, run
+from .elementwise import cast, copy, dtype_of, full, run, sum_to
 from .operation import Context, Operation
 
 
 class Unary(Operation):
-    """An operation on one array. ``save`` says what backward needs: ``"x"``, ``"y"`` or nothing."""
+    """An operation on one array and perhaps some numbers.
+
+    Attributes:
+        op: name of the macro of ``cl/ops`` that computes it.
+        save: what backward needs: ``"x"``, ``"y"``, or nothing.
+        backward_op: the macro that backward applies to the gradient, what was saved, and the numbers; ``"zero"`` for a
+            gradient of zeros, ``"same"`` for one that passes unchanged.
+        integers: what integers become: ``"float32"``, ``"keep"``, or ``"refuse"`` for an error.
+    """
 
     op = ""
     save = ""
     backward_op = ""
-    floating = True       # integers become float32
+    integers = "float32"
 
     @classmethod
-    def forward(cls, ctx: Context, x: Array) -> Array:
+    def forward(cls, ctx: Context, x: Array, *numbers: float) -> Array:
         """Apply ``op``."""
-        dtype = dtypes.float32 if cls.floating and not x.dtype.is_floating_point else x.dtype
-        y = run(cls.op, [x], dtype)
+        dtype = x.dtype
+        if not dtype.is_floating_point:
+            if cls.integers == "refuse":
+                raise NotImplementedError(f"{cls.__name__.lower()}() is not defined for {dtype}; convert to float32")
+            if cls.integers == "float32":
+                dtype = dtypes.float32
+        y = run(cls.op, [x, *numbers], dtype)
         if cls.save:
             ctx.save(x if cls.save == "x" else y)
+        ctx.numbers = numbers
         return y
 
     @classmethod
-    def backward(cls, ctx: Context, g: Array) -> Array:
-        """Apply ``backward_op`` to the gradient and to what was saved."""
-        return run(cls.backward_op, [g, *ctx.saved], g.dtype)
+    def backward(cls, ctx: Context, g: Array) -> Any:
+        """Apply ``backward_op``."""
+        if cls.backward_op == "same":
+            gradient = g
+        elif cls.backward_op == "zero":
+            gradient = full(g.device, (), 0.0, g.dtype).expand(g.shape)
+        else:
+            gradient = run(cls.backward_op, [g, *ctx.saved, *ctx.numbers], g.dtype)
+        return (gradient, *(None for _ in ctx.numbers))
 
 
-def _unary(name: str, op: str, save: str, backward_op: str, floating: bool = True) -> type[Unary]:
-    return type(name, (Unary,), {"op": op, "save": save, "backward_op": backward_op, "floating": floating,
-                                 "__doc__": f"``{op}`` of each element."})
+def _unary(name: str, save: str, backward_op: str = "", integers: str = "float32", op: str = "") -> type[Unary]:
+    op = op or name.lower()
+    return type(name, (Unary,), {"op": op, "save": save, "backward_op": backward_op or f"{op}_backward",
+                                 "integers": integers, "__doc__": f"``{op}`` of each element."})
 
 
-Exp = _unary("Exp", "exp", "y", "mul")
-Expm1 = _unary("Expm1", "expm1", "y", "expm1_backward")
-Log = _unary("Log", "log", "x", "div")
-Log1p = _unary("Log1p", "log1p", "x", "log1p_backward")
-Sqrt = _unary("Sqrt", "sqrt", "y", "sqrt_backward")
-Abs = _unary("Abs", "abs", "x", "abs_backward", floating=False)
-Relu = _unary("Relu", "relu", "y", "relu_backward", floating=False)
-Sigmoid = _unary("Sigmoid", "sigmoid", "y", "sigmoid_backward")
-Tanh = _unary("Tanh", "tanh", "y", "tanh_backward")
-Sin = _unary("Sin", "sin", "x", "sin_backward")
-Cos = _unary("Cos", "cos", "x", "cos_backward")
+Exp = _unary("Exp", "y", "mul")
+Exp2 = _unary("Exp2", "y")
+Expm1 = _unary("Expm1", "y")
+Log = _unary("Log", "x", "div")
+Log2 = _unary("Log2", "x")
+Log10 = _unary("Log10", "x")
+Log1p = _unary("Log1p", "x")
+Sqrt = _unary("Sqrt", "y")
+Rsqrt = _unary("Rsqrt", "y")
+Reciprocal = _unary("Reciprocal", "y")
+Abs = _unary("Abs", "x", integers="keep")
+Square = _unary("Square", "x", integers="keep")
+Relu = _unary("Relu", "y", integers="keep")
+Sigmoid = _unary("Sigmoid", "y")
+Sin = _unary("Sin", "x")
+Cos = _unary("Cos", "x")
+Tan = _unary("Tan", "y")
+Asin = _unary("Asin", "x")
+Acos = _unary("Acos", "x")
+Atan = _unary("Atan", "x")
+Sinh = _unary("Sinh", "x")
+Cosh = _unary("Cosh", "x")
+Tanh = _unary("Tanh", "y")
+Asinh = _unary("Asinh", "x")
+Acosh = _unary("Acosh", "x")
+Atanh = _unary("Atanh", "x")
+Erf = _unary("Erf", "x")
+Erfc = _unary("Erfc", "x")
+Logit = _unary("Logit", "x")                      # numbers: eps, negative for none
+Floor = _unary("Floor", "", "zero", "keep")
+Ceil = _unary("Ceil", "", "zero", "keep")
+Round = _unary("Round", "", "zero", "keep")
+Trunc = _unary("Trunc", "", "zero", "keep")
+Sign = _unary("Sign", "", "zero", "keep")
+Frac = _unary("Frac", "", "same", "refuse")
+
+Gelu = _unary("Gelu", "x", integers="refuse")
+GeluTanh = _unary("GeluTanh", "x", integers="refuse", op="gelu_tanh")
+Silu = _unary("Silu", "x", integers="refuse")
+Mish = _unary("Mish", "x", integers="refuse")
+Softplus = _unary("Softplus", "x", integers="refuse")             # numbers: beta, threshold
+LogSigmoid = _unary("LogSigmoid", "x", integers="refuse")
+Softsign = _unary("Softsign", "x")
+LeakyRelu = _unary("LeakyRelu", "x", integers="refuse", op="leaky_relu")    # numbers: slope
+Elu = _unary("Elu", "x", integers="refuse")                       # numbers: alpha, scale, rate
+Hardtanh = _unary("Hardtanh", "x", "hardtanh_backward", "keep", "clamp")    # numbers: low, high
+Hardsigmoid = _unary("Hardsigmoid", "x", integers="refuse")
+Hardswish = _unary("Hardswish", "x", integers="refuse")
+Hardshrink = _unary("Hardshrink", "x", "shrink_backward", "refuse")         # numbers: edge
+Softshrink = _unary("Softshrink", "x", "shrink_backward", "refuse")         # numbers: edge
 
 
 class Neg(Unary):
     """The negative of each element."""
 
     op = backward_op = "neg"
-    floating = False
+    integers = "keep"
 
     @classmethod
-    def forward(cls, ctx: Context, x: Array) -> Array:
+    def forward(cls, ctx: Context, x: Array, *numbers: float) -> Array:
         """Negate."""
         if x.dtype is dtypes.bool_:
             raise RuntimeError("booleans have no negative; use ~")
         return super().forward(ctx, x)
 
 
-class Rsqrt(Unary):
-    """One over the square root of each element."""
+class NanToNum(Unary):
+    """Numbers in place of NaN, infinity and negative infinity."""
 
-    op = "rsqrt"
-    save = "y"
+    op = "nan_to_num"
+    save = "x"
+    integers = "keep"
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Any:
+        """The gradient passes where nothing was replaced."""
+        return run("finite_backward", [g, *ctx.saved], g.dtype), None, None, None
+
+
+class Threshold(Unary):
+    """``x`` where it is above a number (the first), another number elsewhere."""
+
+    op = "threshold"
+    save = "x"
+    integers = "keep"
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Any:
+        """The gradient passes above the threshold."""
+        return run("threshold_backward", [g, *ctx.saved, ctx.numbers[0]], g.dtype), None, None
+
+
+class Clamp(Operation):
+    """Elements limited to ``low`` and ``high``; either may be infinite."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, *, low: Scalar, high: Scalar) -> Array:
+        """Limit; integers with a floating-point bound become float32."""
+        dtype = dtype_of(x, *(bound for bound in (low, high) if not math.isinf(bound)))
+        if not dtype.is_floating_point:
+            most = (1 << 63) - 1 if dtype.compute == "long" else (1 << 31) - 1
+            low, high = (int(max(-most - 1, min(bound, most))) for bound in (low, high))
+        ctx.save(x)
+        ctx.bounds = low, high
+        return run("clamp", [x, low, high], dtype)
 
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> Array:
-        """-1/2 of the gradient times the cube of the result."""
-        return run("rsqrt_backward", [g, *ctx.saved, -0.5], g.dtype)
+        """The gradient passes where nothing was cut."""
+        return run("clamp_backward", [g, *ctx.saved, *ctx.bounds], g.dtype)
+
+
+class Prelu(Operation):
+    """``x`` where positive, elsewhere times a weight that broadcasts."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, weight: Array) -> Array:
+        """Apply."""
+        ctx.save(x, weight)
+        return run("leaky_relu", [x, weight], x.dtype)
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
+        """To ``x`` the gradient or its product with the weight; to the weight the sums where ``x`` is not positive."""
+        x, weight = ctx.saved
+        gx = run("leaky_relu_backward", [g, x, weight], g.dtype) if ctx.needs[0] else None
+        gw = None
+        if ctx.needs[1]:
+            gw = cast(sum_to(run("prelu_backward_weight", [g, x], g.dtype), weight.shape), weight.dtype)
+        return gx, gw
 
 
 class Cast(Operation):
