@@ -13,7 +13,8 @@ Example:
 from importlib.metadata import PackageNotFoundError as _PackageNotFoundError
 from importlib.metadata import version as _version
 
-from . import autograd, data, dtypes, errors, functions, nn, opencl, optim, random
+from . import amp, autograd, data, dtypes, errors, functions, nn, opencl, optim, random
+from .amp import autocast, get_autocast_dtype, is_autocast_enabled
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .creation import (
     arange,
@@ -50,13 +51,16 @@ try:
 except _PackageNotFoundError:      # run from a checkout that is not installed
     __version__ = "0+unknown"
 
+enable_autocast = False     # True: operations choose their precision outside `autocast` regions too
+
 __all__ = [
     "CheckpointError", "Device", "Generator", "GenesisError", "KernelError", "NoDeviceError", "OutOfMemoryError",
-    "Size", "Tensor", "arange", "autograd", "bfloat16", "bool", "bool_", "data", "device", "devices", "dtypes",
-    "empty", "empty_like", "enable_grad", "errors", "eye", "float16", "float32", "float64", "from_numpy",
-    "from_pyopencl", "full", "full_like", "get_rng_state", "inference_mode", "initial_seed", "int32", "int64",
-    "is_grad_enabled", "linspace", "load", "manual_seed", "nn", "no_grad", "ones", "ones_like", "opencl", "optim",
-    "rand", "rand_like", "randint", "randn", "randn_like", "random", "randperm", "save", "seed", "set_default_device",
-    "set_grad_enabled", "set_rng_state", "synchronize", "tensor", "uint8", "zeros", "zeros_like",
+    "Size", "Tensor", "amp", "arange", "autocast", "autograd", "bfloat16", "bool", "bool_", "data", "device",
+    "devices", "dtypes", "empty", "empty_like", "enable_autocast", "enable_grad", "errors", "eye", "float16",
+    "float32", "float64", "from_numpy", "from_pyopencl", "full", "full_like", "get_autocast_dtype", "get_rng_state",
+    "inference_mode", "initial_seed", "int32", "int64", "is_autocast_enabled", "is_grad_enabled", "linspace", "load",
+    "manual_seed", "nn", "no_grad", "ones", "ones_like", "opencl", "optim", "rand", "rand_like", "randint", "randn",
+    "randn_like", "random", "randperm", "save", "seed", "set_default_device", "set_grad_enabled", "set_rng_state",
+    "synchronize", "tensor", "uint8", "zeros", "zeros_like",
     *functions.__all__,
 ]

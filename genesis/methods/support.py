@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import dtypes
+from ..autograd import casting
 from ..ops.array import Array, normalize_axis
 
 Dims = int | Sequence[int] | None
@@ -17,11 +18,13 @@ Dims = int | Sequence[int] | None
 class Methods:
     """Base of the mixins that `genesis.Tensor` is made of.
 
-    ``FUNCTIONS`` names the methods that are functions at the top level of genesis too.
+    ``FUNCTIONS`` names the methods that are functions at the top level of genesis too. ``IN_PLACE`` names those
+    that get an in-place twin (``exp_`` for ``exp``), where that is not all of ``FUNCTIONS``; see `twins`.
     """
 
     __slots__ = ()
     FUNCTIONS = ""
+    IN_PLACE = ""
     _array: Array
     if TYPE_CHECKING:
         dtype = property(lambda self: dtypes.float32)
@@ -73,11 +76,12 @@ def axes_of(dim: Dims, ndim: int) -> tuple[int, ...] | None:
 
 
 def in_float32(method: Any) -> Any:
-    """A method of several steps that 16-bit tensors take in float32, rounding once."""
+    """A method of several steps that 16-bit tensors take in float32, rounding once; with autocast, not at all."""
     @functools.wraps(method)
     def wide(self: Any, *args: Any, **kwargs: Any) -> Any:
         if self.dtype.itemsize != 2:
             return method(self, *args, **kwargs)
-        return method(self.float(), *args, **kwargs).to(self.dtype)
+        result = method(self.float(), *args, **kwargs)
+        return result if casting.enabled() else result.to(self.dtype)
 
     return wide

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import GenesisError
 from .array import Array
+from .precision import policy
 
 
 class Context:
@@ -15,7 +16,10 @@ class Context:
         needs: for each input, whether it needs a gradient.
         targets: for each input, an array into which backward may write that input's gradient instead of into a new
             one; None where there is none. Returning the array itself says that it was used.
+        casts: for each input the type from which autocast converted it, or None; None when it converted none.
     """
+
+    casts: list[Any] | None = None
 
     def __init__(self, needs: tuple[bool, ...]):
         self.needs = needs
@@ -56,7 +60,19 @@ class Operation:
     An operation with several results returns a tuple of arrays from ``forward``, also when it has only one, and its
     ``backward(ctx, *gradients)`` gets one gradient a result: None for those that the loss does not depend on, and for
     those that are not floating point.
+
+    Attributes:
+        autocast: what autocast does to the inputs: ``"low"``, ``"float32"``, ``"promote"`` or None; set from the table
+            in `genesis.ops.precision`.
     """
+
+    autocast: ClassVar[str | None] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        found = policy(cls.__name__)
+        if found is not None and cls.__module__.startswith(f"{__package__}."):     # not what a user calls the same
+            cls.autocast = found
 
     @classmethod
     def forward(cls, ctx: Context, *inputs: Any, **options: Any) -> Any:
