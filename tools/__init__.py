@@ -1,0 +1,1 @@
+"""What works on the repository itself; not part of the package."""
