@@ -4,6 +4,7 @@ from . import icd
 
 icd.prepare()      # before anything, the user's own pyopencl calls included, asks for platforms
 
+from . import tuning
 from .arena import CHUNK, Arena, split_by_limit
 from .device import (
     Device,
@@ -20,5 +21,5 @@ from .program import Kernel, sources
 
 __all__ = [
     "CHUNK", "Alias", "Arena", "Buffer", "Device", "Kernel", "default_device", "device", "devices", "no_device_message",
-    "set_default_device", "sources", "split_by_limit", "synchronize", "use",
+    "set_default_device", "sources", "split_by_limit", "synchronize", "tuning", "use",
 ]

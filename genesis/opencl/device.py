@@ -52,6 +52,8 @@ class Device:
         name, vendor, platform, platform_version, version, driver: as the runtime gives them.
         compute_units: number of compute units.
         memory, max_alloc: bytes in all, and in one buffer at the most.
+        local_memory: bytes of local memory that a work-group may use.
+        vector_width: lanes of the device's float vectors.
         max_items: most work-items of a group along each dimension.
         fp16, fp64, subgroups: whether kernels may use them.
         unified: whether host and device share memory.
@@ -70,6 +72,8 @@ class Device:
         self.compute_units = handle.max_compute_units
         self.memory = handle.global_mem_size
         self.max_alloc = handle.max_mem_alloc_size
+        self.local_memory = handle.local_mem_size
+        self.vector_width = handle.native_vector_width_float
         self.max_items = tuple(handle.max_work_item_sizes)
         extensions = handle.extensions.split()
         self.fp16 = "cl_khr_fp16" in extensions

@@ -1,4 +1,4 @@
-"""Matrix products: the host half of ``cl/ops/matmul.cl``."""
+"""Matrix products: the host half of ``cl/ops/matmul.cl`` and ``cl/ops/matmul_block.cl``."""
 
 from __future__ import annotations
 
@@ -7,91 +7,195 @@ import struct
 from typing import Any
 
 from .. import dtypes
-from .array import Array, Shape, broadcast_shapes, contiguous_strides, empty
-from .elementwise import assign, cast, contiguous, run, sum_to
+from ..dtypes import DType
+from .array import Array, Shape, broadcast_shapes, empty
+from .elementwise import assign, cast, contiguous, copy, run, sum_to
+from .matmul_tiles import Tiles, tiles_for
 from .operation import Context, Operation
 from .views import reshaped
 
-_ROWS, _WIDTH = 12, 16      # a CPU work-item's tile: 12 rows of 32 columns
 _SIDE, _PER = 16, 4         # a GPU group's tile: 64 by 64
+_PAGE = 4096                # rows this many bytes apart, or a multiple, fall into the same place of a CPU's cache
+_MAX_PLANS = 10_000
+_plans: dict[Any, tuple[Any, ...]] = {}
 
 
-def product(a: Array, b: Array, out: Array | None = None) -> Array:
-    """``a @ b`` for floating-point arrays of two or more dimensions; leading dimensions broadcast.
+def product(a: Array, b: Array, out: Array | None = None, *, bias: Array | None = None,
+            dtype: DType | None = None) -> Array:
+    """``a @ b (+ bias)`` for arrays of two or more dimensions; leading dimensions broadcast.
 
-    float16 and bfloat16 are multiplied in float32 and rounded once. ``out`` is a contiguous array to write into.
+    No operand is copied, whatever its strides, unless its leading dimensions do not merge into two.
+
+    Args:
+        a: (..., m, k).
+        b: (..., k, n).
+        out: a contiguous array (..., m, n) to write into.
+        bias: (n,), added to every row.
+        dtype: element type of the result; by default ``out``'s, else what a and b promote to. float16 and bfloat16 are
+            added up in float32 and rounded once.
     """
     if a.shape[-1] != b.shape[-2]:
         raise RuntimeError(f"cannot multiply matrices of shapes {a.shape} and {b.shape}: "
-                         f"{a.shape[-1]} columns meet {b.shape[-2]} rows")
-    dtype = dtypes.promote(a.dtype, b.dtype)
-    if dtype.itemsize == 2:
-        wide = product(cast(a, dtypes.float32), cast(b, dtypes.float32))
-        return cast(wide, dtype) if out is None else assign(out, wide)
-    a, b = cast(a, dtype), cast(b, dtype)
+                           f"{a.shape[-1]} columns meet {b.shape[-2]} rows")
     batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
     (m, k), n = a.shape[-2:], b.shape[-1]
     if out is None:
-        out = empty(a.device, (*batch, m, n), dtype)
+        out = empty(a.device, (*batch, m, n), dtype or dtypes.promote(a.dtype, b.dtype))
     if out.size == 0:
         return out
     if k == 0:
-        return assign(out, 0)
-    limit = a.device.quirks.max_loop
-    if 0 < limit < k:
-        for first in range(0, k, limit):
-            part = slice(first, min(first + limit, k))
-            partial = product(_columns(a, part), _rows(b, part))
-            out = assign(out, partial) if first == 0 else run("add", [out, partial], dtype, out=out)
-        return out
-    if b.strides[-1] != 1 and n > 1:
-        b = contiguous(b)
-    a3, a_batch = _batched(a, batch)
-    b3, b_batch = _batched(b, batch)
-    count = math.prod(batch)
-    sizes = struct.pack("10q", m, n, k, a3.strides[-2], a3.strides[-1], b3.strides[-2], n, a_batch, b_batch, m * n)
-    device = a.device
-    defines: tuple[tuple[str, Any], ...] = (("TYPE", dtype.name),)
-    if dtype is dtypes.float64:
-        defines += (("REAL64", 1),)
-    args = (a3.buffer.handle, a3.offset, b3.buffer.handle, b3.offset, out.buffer.handle, out.offset, sizes)
-    if device.type == "gpu":
-        defines += (("LOCAL", 1), ("SIDE", _SIDE), ("PER", _PER))
-        kernel = device.programs.kernel("ops/matmul.cl", "matmul_local", "PlPlPl(80)", defines)
-        tile = _SIDE * _PER
-        kernel((-(-n // tile) * _SIDE, -(-m // tile) * _SIDE, count), (_SIDE, _SIDE, 1), *args)
-    else:
-        rows = min(_ROWS, m)
-        width = next(w for w in (16, 8, 4, 2) if w * 2 <= max(n, 4)) if dtype is not dtypes.float64 else 4
-        defines += (("ROWS", rows), ("WIDTH", width))
-        kernel = device.programs.kernel("ops/matmul.cl", "matmul_tile", "PlPlPl(80)", defines)
-        kernel((-(-n // (2 * width)), -(-m // rows), count), (1, 1, 1), *args)
+        return assign(out, 0 if bias is None else bias)
+    key = (a.shape, a.strides, a.dtype, b.shape, b.strides, b.dtype, out.dtype, bias and bias.dtype,
+           bias and bias.strides, a.buffer.device)
+    plan = _plans.get(key)
+    if plan is None:
+        prepared = _prepare(a, b, out, bias, batch)
+        if prepared is not None:
+            return product(*prepared, out, bias=bias)
+        limit = a.device.quirks.max_loop
+        if 0 < limit < k:
+            return _in_parts(a, b, out, bias, limit)
+        if len(_plans) >= _MAX_PLANS:
+            _plans.clear()
+        plan = _plans[key] = _plan(a, b, out, bias, batch)
+    kernel, global_size, local_size, sizes = plan
+    args = [a.buffer.handle, a.offset, b.buffer.handle, b.offset, out.buffer.handle, out.offset]
+    if bias is not None:
+        args += (bias.buffer.handle, bias.offset)
+    kernel(global_size, local_size, *args, sizes)
     return out
 
 
-def _columns(a: Array, part: slice) -> Array:
-    shape = (*a.shape[:-1], part.stop - part.start)
-    return a.view(shape, a.strides, a.offset + part.start * a.strides[-1])
+def _prepare(a: Array, b: Array, out: Array, bias: Array | None, batch: Shape) -> tuple[Array, Array] | None:
+    """The operands as the kernels can take them, where that needs copies; None when they can stay as they are."""
+    pair = (a, b)
+    if not out.dtype.is_floating_point and bias is not None:
+        raise RuntimeError("products of integers take no bias")
+    if out.dtype is dtypes.float64:
+        pair = (cast(a, out.dtype), cast(b, out.dtype))
+    elif dtypes.float64 in (a.dtype, b.dtype):
+        pair = tuple(cast(x, dtypes.float32) for x in pair)  # type: ignore[assignment]
+    if len(_leading(batch, *pair)) > 2:
+        pair = tuple(x if len(_leading(batch, x)) < 2 else copy(x.expand((*batch, *x.shape[-2:])))  # type: ignore
+                     for x in pair)
+    if _way(a) == "matmul_tile" and pair[1].strides[-1] != 1 and pair[1].shape[-1] > 1:
+        pair = (pair[0], contiguous(pair[1]))
+    return None if pair[0] is a and pair[1] is b else pair
 
 
-def _rows(b: Array, part: slice) -> Array:
-    shape = (*b.shape[:-2], part.stop - part.start, b.shape[-1])
-    return b.view(shape, b.strides, b.offset + part.start * b.strides[-2])
+def _in_parts(a: Array, b: Array, out: Array, bias: Array | None, limit: int) -> Array:
+    """For devices whose work-items may only loop so often: the sum of products of parts."""
+    k = a.shape[-1]
+    wide = out if out.dtype.itemsize > 2 else None
+    for first in range(0, k, limit):
+        last = min(first + limit, k)
+        part = product(a.view((*a.shape[:-1], last - first), a.strides, a.offset + first * a.strides[-1]),
+                       b.view((*b.shape[:-2], last - first, b.shape[-1]), b.strides, b.offset + first * b.strides[-2]),
+                       bias=bias if first == 0 else None, dtype=out.dtype if wide is out else dtypes.float32)
+        if first == 0:
+            wide = part if wide is None else assign(wide, part)
+        else:
+            assert wide is not None
+            run("add", [wide, part], wide.dtype, out=wide)
+    assert wide is not None
+    return out if wide is out else assign(out, wide)
 
 
-def _batched(x: Array, batch: Shape) -> tuple[Array, int]:
-    """The array with all leading dimensions merged into one, and that dimension's stride."""
-    if not batch:
-        return x, 0
-    if math.prod(x.shape[:-2]) == 1:
-        return x.view(x.shape[-2:], x.strides[-2:]), 0
-    x = x.expand((*batch, *x.shape[-2:]))
-    flat = x.reshape_view((math.prod(batch), *x.shape[-2:]))
-    if flat is None:
-        x = contiguous(x)
-        shape = (math.prod(batch), *x.shape[-2:])
-        flat = x.view(shape, contiguous_strides(shape))
-    return flat, flat.strides[0]
+def _way(a: Array) -> str:
+    """The kernel for the device and type."""
+    device = a.device
+    if not a.dtype.is_floating_point:
+        return "matmul_integer"
+    if device.type == "gpu":
+        return "matmul_local"
+    return "matmul_tile" if tiles_for(device) is None or device.quirks.max_loop else "matmul_block"
+
+
+def _leading(batch: Shape, *operands: Array) -> list[list[int]]:
+    """The leading dimensions, merged where all operands step evenly: size, and the step of each operand."""
+    steps = [x.expand((*batch, *x.shape[-2:])).strides for x in operands]
+    merged: list[list[int]] = []
+    for axis, size in enumerate(batch):
+        if size == 1:
+            continue
+        here = [s[axis] for s in steps]
+        if merged and all(before == step * size for before, step in zip(merged[-1][1:], here)):
+            merged[-1] = [merged[-1][0] * size, *here]
+        else:
+            merged.append([size, *here])
+    return merged
+
+
+def _plan(a: Array, b: Array, out: Array, bias: Array | None, batch: Shape) -> tuple[Any, ...]:
+    """Kernel, work sizes and the struct of sizes for a product of these layouts."""
+    (m, k), n, count = a.shape[-2:], b.shape[-1], math.prod(batch)
+    (_, a_outer, b_outer), (inner, a_inner, b_inner) = [[1, 0, 0], [1, 0, 0], *_leading(batch, a, b)][-2:]
+    device, way = a.device, _way(a)
+    defines: list[tuple[str, Any]] = [("A", a.dtype.name), ("B", b.dtype.name), ("C", out.dtype.name)]
+    signature = "PlPlPl"
+    if bias is not None:
+        defines.append(("BIAS", bias.dtype.name))
+        signature += "Pl"
+        if bias.shape != (n,) or bias.strides[0] != 1:
+            raise RuntimeError(f"the bias needs shape {(n,)} without gaps, not {bias.shape}")
+    if out.dtype is dtypes.float64:
+        defines.append(("REAL64", 1))
+    mc = nc = 0
+    file = "ops/matmul.cl"
+    local_size: tuple[int, int, int] | None = (1, 1, 1)
+    if way == "matmul_integer":
+        defines.append(("KERNEL", 2))
+        global_size, local_size = (n, m, count), None
+    elif way == "matmul_local":
+        defines += (("KERNEL", 1), ("SIDE", _SIDE), ("PER", _PER), ("A_BY_COLUMN", int(a.strides[-2] == 1)),
+                    ("B_BY_COLUMN", int(b.strides[-2] == 1 and b.strides[-1] != 1)))
+        tile = _SIDE * _PER
+        global_size, local_size = (-(-n // tile) * _SIDE, -(-m // tile) * _SIDE, count), (_SIDE, _SIDE, 1)
+    elif way == "matmul_tile":
+        rows = 4 if m > 1 else 1
+        defines += (("KERNEL", 0), ("ROWS", rows), ("WIDTH", 4))
+        global_size = (-(-n // 8), -(-m // rows), count)
+    else:
+        file = "ops/matmul_block.cl"
+        tiles = tiles_for(device, out.dtype)
+        assert tiles is not None
+        mc, nc, options = _blocks(tiles, device.compute_units, m, n, k, count)
+        pack_a = _packing(a.strides[-2], a.strides[-1])
+        if pack_a == 2 and a.dtype.itemsize > 2 and (m == 1 or a.strides[-2] * a.dtype.itemsize % _PAGE):
+            pack_a = 0
+        defines += (*options, ("PACK_A", pack_a), ("PACK_B", _packing(b.strides[-1], b.strides[-2])))
+        global_size = (-(-n // nc), -(-m // mc), count)
+    sizes = struct.pack("14q", m, n, k, inner, a.strides[-2], a.strides[-1], b.strides[-2], b.strides[-1],
+                        a_outer, a_inner, b_outer, b_inner, mc, nc)
+    kernel = device.programs.kernel(file, way, f"{signature}({len(sizes)})", tuple(defines))
+    return kernel, global_size, local_size, sizes
+
+
+def _packing(along: int, across: int) -> int:
+    """How a block is copied: 1 where neighbours along the tile lie without gaps, 2 where steps of k do."""
+    return 1 if along == 1 else 2 if across == 1 else 3
+
+
+def _blocks(tiles: Tiles, units: int, m: int, n: int, k: int, count: int) -> tuple[int, int, list[tuple[str, Any]]]:
+    """Rows and columns of a block, and the macros of its tile."""
+    width = next(w for w in (tiles.width, tiles.width // 4) if w >= 4 and (w < n or w == max(4, tiles.width // 4)))
+    rows = next((r for r in (1, 4) if m <= r), tiles.rows)
+    panel = 2 * width
+    mc, nc = min(tiles.mc, -(-m // rows) * rows), min(tiles.nc, -(-n // panel) * panel)
+    strip = rows * 4
+    # Blocks enough for every core, as long as each is worth a launch of its own.
+    while count * -(-m // mc) * -(-n // nc) < 4 * units and mc * nc * k > 1 << 18:
+        if nc > panel and nc >= mc // 2:
+            nc = max(panel, -(-nc // 2 // panel) * panel)
+        elif mc > strip:
+            mc = max(strip, -(-mc // 2 // strip) * strip)
+        elif nc > panel:
+            nc = max(panel, -(-nc // 2 // panel) * panel)
+        else:
+            break
+    options: list[tuple[str, Any]] = [("WIDTH", width), ("ROWS", rows), ("KC", tiles.kc), ("NC", tiles.nc),
+                                      ("MC", tiles.mc)]
+    return mc, nc, options
 
 
 def transposed(x: Array) -> Array:
@@ -132,22 +236,21 @@ class Linear(Operation):
         """Multiply and add."""
         ctx.save(x, weight)
         ctx.bias = None if bias is None else (bias.shape, bias.dtype)
-        y = product(x, transposed(weight))
-        if bias is None:
-            return y
-        dtype = dtypes.promote(y.dtype, bias.dtype)
-        return run("add", [y, bias], dtype, out=y if dtype is y.dtype else None)
+        dtype = dtypes.promote(x.dtype, weight.dtype)
+        if bias is None or bias.shape != weight.shape[:1]:
+            y = product(x, transposed(weight))
+            return y if bias is None else run("add", [y, bias], dtypes.promote(dtype, bias.dtype))
+        return product(x, transposed(weight), bias=contiguous(bias), dtype=dtypes.promote(dtype, bias.dtype))
 
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None, Array | None]:
         """``g @ weight``, ``g.T @ x`` over all rows, and the sum of g's rows."""
         x, weight = ctx.saved
-        gx = cast(product(g, weight), x.dtype) if ctx.needs[0] else None
+        gx = product(g, weight, dtype=x.dtype) if ctx.needs[0] else None
         gw = gb = None
         if ctx.needs[1]:
             left, right, target = transposed(_rows_of(g)), _rows_of(x), ctx.targets[1]
-            direct = target is not None and dtypes.promote(left.dtype, right.dtype) is target.dtype
-            gw = cast(product(left, right, out=target if direct else None), weight.dtype)
+            gw = product(left, right, out=target, dtype=weight.dtype)
         if ctx.needs[2]:
             shape, dtype = ctx.bias
             gb = cast(sum_to(g, shape), dtype)
@@ -171,10 +274,9 @@ def _into(ctx: Context, i: int, left: Array, right: Array, like: Array) -> Array
     target = ctx.targets[i]
     if target is not None:
         batch = broadcast_shapes(left.shape[:-2], right.shape[:-2])
-        if (*batch, left.shape[-2], right.shape[-1]) == like.shape and dtypes.promote(
-                left.dtype, right.dtype) is target.dtype:
+        if (*batch, left.shape[-2], right.shape[-1]) == like.shape:
             return product(left, right, out=target)
-    return product(left, right)
+    return product(left, right, dtype=like.dtype)
 
 
 def _fit(g: Array, like: Array) -> Array:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import struct
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ from helpers import check_against_torch, check_gradients, close, f32, leaf, need
 
 import genesis
 from genesis.ops import matmul
-from genesis.ops.array import empty
 
 SHAPES = [
     ((3,), (3,)), ((3,), (3, 4)), ((2, 3), (3,)), ((2, 3), (3, 4)), ((1, 1), (1, 1)), ((13, 33), (33, 1)),
@@ -124,22 +122,70 @@ def test_products_repeat_bit_for_bit():
     np.testing.assert_array_equal((a @ b).numpy(), (a @ b).numpy())
 
 
-@pytest.mark.parametrize(("m", "k", "n"), [(1, 1, 1), (63, 15, 65), (64, 16, 64), (65, 17, 63), (130, 33, 70),
-                                           (5, 0, 5)])
-def test_the_gpu_kernel_on_any_device(m, k, n):
-    a, b = normal(2, m, k), normal(2, k, n, seed=1)
-    device = genesis.device()
-    out = empty(device, (2, m, n), genesis.float32)
-    for x, y in ((f32(a), f32(b)), (f32(a.swapaxes(1, 2)).mT, f32(b))):
+@pytest.fixture
+def way(request, monkeypatch):
+    """The kernel that products take, whatever the device would."""
+    monkeypatch.setattr(matmul, "_way", lambda a: request.param)
+    monkeypatch.setattr(matmul, "_SIDE", 8)
+    monkeypatch.setattr(matmul, "_plans", {})
+    return request.param
+
+
+every_way = pytest.mark.parametrize("way", ["matmul_local", "matmul_tile"], indirect=True)
+
+
+@every_way
+@pytest.mark.parametrize(("m", "k", "n"), [(1, 1, 1), (31, 15, 33), (32, 16, 32), (65, 17, 63), (5, 0, 5)])
+def test_the_kernels_of_other_devices(way, m, k, n):
+    a, b, bias = normal(2, m, k), normal(2, k, n, seed=1), normal(n, seed=2)
+    for x, y in ((f32(a), f32(b)), (f32(a.swapaxes(1, 2)).mT, f32(b)), (f32(a), f32(b.swapaxes(1, 2)).mT)):
         x, y = x._array, y._array
-        sizes = struct.pack("10q", m, n, k, x.strides[1], x.strides[2], y.strides[1], n, m * k, k * n, m * n)
-        side, per = 8, 4
-        kernel = device.programs.kernel("ops/matmul.cl", "matmul_local", "PlPlPl(80)",
-                                        (("TYPE", "float32"), ("LOCAL", 1), ("SIDE", side), ("PER", per)))
-        tile = side * per
-        kernel((-(-n // tile) * side, -(-m // tile) * side, 2), (side, side, 1), x.buffer.handle, x.offset,
-               y.buffer.handle, y.offset, out.buffer.handle, out.offset, sizes)
-        close(genesis.Tensor._wrap(out), a @ b, rtol=1e-4, atol=1e-4)
+        close(genesis.Tensor._wrap(matmul.product(x, y)), a @ b, rtol=1e-4, atol=1e-4)
+        close(genesis.Tensor._wrap(matmul.product(x, y, bias=f32(bias)._array)), a @ b + bias, rtol=1e-4, atol=1e-4)
+        short = matmul.product(x, y, dtype=genesis.bfloat16)
+        close(genesis.Tensor._wrap(short).float(), a @ b, rtol=2 ** -7, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [genesis.float32, genesis.bfloat16])
+@pytest.mark.parametrize("k", [5, 257, 600])
+def test_blocks_of_every_layout(k, dtype):
+    m, n = 61, 163
+    bias = normal(n, seed=2)
+    for left, right in itertools.product((0, 1, 2), (0, 1, 2)):
+        def laid_out(x, how):
+            x = f32(x).to(dtype)
+            return x if how == 0 else x.T.contiguous().T if how == 1 else genesis.cat([x, x], 1)[:, :x.shape[1]]
+
+        a, b = laid_out(normal(m, k), left), laid_out(normal(k, n, seed=1), right)
+        exact = a.float().numpy().astype(float) @ b.float().numpy().astype(float) + bias
+        result = genesis.nn.functional.linear(a, b.T, f32(bias)) if dtype is genesis.float32 else a @ b
+        if dtype is genesis.bfloat16:
+            close(result.float(), exact - bias, rtol=1.01 * 2.0 ** -8, atol=1e-4)
+        else:
+            close(result, exact, rtol=1e-4, atol=1e-4)
+
+
+def test_rows_a_multiple_of_a_page_apart():
+    a, b = normal(50, 1024), normal(1024, 40, seed=1)
+    close(f32(a) @ f32(b), a @ b, rtol=1e-4, atol=1e-4)
+
+
+def test_batches_in_two_dimensions_are_not_copied(monkeypatch):
+    def refuse(x):
+        raise AssertionError(f"copied {x}")
+
+    q, k = f32(normal(2, 7, 3, 5)), f32(normal(2, 6, 3, 5, seed=1))
+    expected = np.einsum("bthd,bshd->bhts", q.numpy(), k.numpy())
+    monkeypatch.setattr(matmul, "copy", refuse)
+    close(q.permute(0, 2, 1, 3) @ k.permute(0, 2, 3, 1), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [genesis.int32, genesis.int64, genesis.uint8])
+def test_products_of_integers(dtype):
+    a, b = np.random.default_rng(0).integers(-90, 90, (2, 33, 33)).astype(dtype.numpy)
+    result = genesis.tensor(a) @ genesis.tensor(b).T
+    assert result.dtype is dtype
+    np.testing.assert_array_equal(result.numpy(), a @ b.T)
 
 
 def test_long_inner_dimensions_are_split_where_a_device_limits_loops(monkeypatch):
@@ -159,7 +205,9 @@ def test_shapes_and_types_that_do_not_fit():
     with pytest.raises(RuntimeError, match="at least one dimension"):
         genesis.zeros(3) @ genesis.tensor(1.0)
     with pytest.raises(RuntimeError, match="int64"):
-        genesis.tensor([1, 2]) @ genesis.tensor([1, 2])
+        genesis.tensor([1, 2]) @ genesis.zeros(2)
+    with pytest.raises(RuntimeError, match="bool"):
+        genesis.tensor([True]) @ genesis.tensor([True])
     with pytest.raises(TypeError):
         genesis.zeros(3) @ 2
 

@@ -1,0 +1,281 @@
+// Matrix product C = A B (+ bias) for CPUs, by blocks that stay in the caches (after Goto & van de Geijn 2008, "Anatomy
+// of high-performance matrix multiplication"). A (m, k), B (k, n) and C (m, n), for a batch of each
+// with two dimensions; A and B have any strides, C lies without gaps.
+//
+// A group of one work-item computes a block of s.mc x s.nc elements of C, KC steps of k at a time:
+//
+//                    NC                      B's part of the block is copied once, as panels of PANEL columns, KC rows
+//             [panel][panel]   KC            each, without gaps (whatever the strides of B were) and as `real`;
+//        KC   [     ][     ]
+//   MC  [a]   [ c ]                          then for ROWS rows of A at a time: c (ROWS x PANEL, in registers) += a x panel.
+//       [ ]   [   ]
+//
+// Defined by the host (genesis/ops/matmul.py):
+//   A, B, C          storage types; 16-bit ones are added up in float32 and rounded once
+//   WIDTH, ROWS      lanes of a vector; rows of C in registers: ROWS x 2 vectors and 3 more must fit
+//   PACK_A           0: read A, float32 or float64 with rows without gaps, where it is; else copy TILES x ROWS rows at a
+//                    time: 1: columns of A lie without gaps, 2: rows do, 3: any strides
+//   PACK_B           1: rows of B lie without gaps, 2: columns do, 3: any strides
+//   BIAS             storage type of the bias (n,); undefined: none
+#include "types.h"
+
+#ifndef A
+#define A float32
+#define B float32
+#define C float32
+#endif
+#ifndef ROWS
+#define ROWS 12
+#endif
+#ifndef PACK_A
+#define PACK_A 0
+#endif
+#ifndef PACK_B
+#define PACK_B 1
+#endif
+#ifndef KC
+#define KC 256           // steps of k a block takes at once
+#endif
+#ifndef NC
+#define NC 128           // the most columns a block may have; KC x NC elements lie in local memory
+#endif
+#ifndef MC
+#define MC 128           // the most rows a block may have when C is a 16-bit type; MC x NC sums lie in local memory
+#endif
+#define PANEL (2 * WIDTH)
+#ifndef TILES
+#define TILES 4          // times ROWS: the rows of A that are copied at once
+#endif
+#define A_TILE (KC * ROWS + WIDTH)      // elements between tiles in a_pack; the last vector of a tile may spill over
+
+#if defined(FP_FAST_FMAF) || defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#define MULTIPLY_ADD fma               // PoCL's mad is two operations
+#else
+#define MULTIPLY_ADD mad
+#endif
+#define UNROLL _Pragma("unroll")      // else PoCL keeps the sums in memory
+
+typedef struct {
+    long m, n, k, inner;                         // inner: size of the second batch dimension
+    long a_row, a_column, b_row, b_column;       // strides
+    long a_outer, a_inner, b_outer, b_inner;     // strides of the two batch dimensions
+    long mc, nc;                                 // size of a block
+} sizes_t;
+
+// Rows of x, WIDTH vectors of WIDTH elements, become its columns: log2(WIDTH) perfect shuffles.
+#if WIDTH == 16
+#define ZIP_LOW(a, b)  (real)(a.s0, b.s0, a.s1, b.s1, a.s2, b.s2, a.s3, b.s3, a.s4, b.s4, a.s5, b.s5, a.s6, b.s6, a.s7, b.s7)
+#define ZIP_HIGH(a, b) (real)(a.s8, b.s8, a.s9, b.s9, a.sa, b.sa, a.sb, b.sb, a.sc, b.sc, a.sd, b.sd, a.se, b.se, a.sf, b.sf)
+#elif WIDTH == 8
+#define ZIP_LOW(a, b)  (real)(a.s0, b.s0, a.s1, b.s1, a.s2, b.s2, a.s3, b.s3)
+#define ZIP_HIGH(a, b) (real)(a.s4, b.s4, a.s5, b.s5, a.s6, b.s6, a.s7, b.s7)
+#elif WIDTH == 4
+#define ZIP_LOW(a, b)  (real)(a.s0, b.s0, a.s1, b.s1)
+#define ZIP_HIGH(a, b) (real)(a.s2, b.s2, a.s3, b.s3)
+#elif WIDTH == 2
+#define ZIP_LOW(a, b)  (real)(a.s0, b.s0)
+#define ZIP_HIGH(a, b) (real)(a.s1, b.s1)
+#endif
+
+#define TRANSPOSE(x)                                                                                                  \
+    for (int stage = 1; stage < WIDTH; stage *= 2) {                                                                  \
+        real y[WIDTH];                                                                                                \
+        for (int i = 0; i < WIDTH / 2; i++) {                                                                         \
+            y[2 * i] = ZIP_LOW(x[i], x[i + WIDTH / 2]);                                                               \
+            y[2 * i + 1] = ZIP_HIGH(x[i], x[i + WIDTH / 2]);                                                          \
+        }                                                                                                             \
+        for (int i = 0; i < WIDTH; i++)                                                                               \
+            x[i] = y[i];                                                                                              \
+    }
+
+// PACK_ROWS(type, kc, count, wide, from, to_next, step, to, to_step): `wide` columns of a panel from memory whose columns
+// lie without gaps: to[k * to_step + j] = from[k * step + j], 0 for j >= count.
+#define PACK_ROWS(type, kc, count, wide, from, step, to, to_step)                                                     \
+    if (count >= wide && wide % WIDTH == 0) {                                                                         \
+        for (long k = 0; k < kc; k++)                                                                                 \
+            for (int j = 0; j < wide / WIDTH; j++)                                                                    \
+                VSTORE(LOAD(type, from + k * (step) + j * WIDTH, 0), 0, to + k * (to_step) + j * WIDTH);              \
+    } else                                                                                                            \
+        PACK_ANY(type, kc, count, wide, from, 1, step, to, to_step)
+
+#define PACK_ANY(type, kc, count, wide, from, column, step, to, to_step)                                              \
+    for (long k = 0; k < kc; k++)                                                                                     \
+        for (int j = 0; j < wide; j++)                                                                                \
+            to[k * (to_step) + j] = j < count ? LOAD1(type, from, j * (column) + k * (step)) : 0;
+
+// The same where steps of k lie without gaps: from[k + j * column]. Blocks of WIDTH x WIDTH are transposed in registers.
+#define PACK_COLUMNS(type, kc, count, wide, from, column, to, to_step)                                                \
+    for (int first = 0; first < wide; first += WIDTH) {                                                               \
+        const int here = min((int)(count) - first, WIDTH);                                                            \
+        long k = 0;                                                                                                   \
+        for (; k + WIDTH <= kc; k += WIDTH) {                                                                         \
+            real x[WIDTH];                                                                                            \
+            for (int j = 0; j < WIDTH; j++)                                                                           \
+                x[j] = j < here ? LOAD(type, from + (first + j) * (column) + k, 0) : (real)0;                         \
+            TRANSPOSE(x)                                                                                              \
+            for (int i = 0; i < WIDTH; i++)                                                                           \
+                VSTORE(x[i], 0, to + (k + i) * (to_step) + first);                                                    \
+        }                                                                                                             \
+        for (; k < kc; k++)                                                                                           \
+            for (int j = 0; j < WIDTH; j++)                                                                           \
+                to[k * (to_step) + first + j] = j < here ? LOAD1(type, from, (first + j) * (column) + k) : 0;         \
+    }
+
+// Up to TILES tiles of A. Vectors of WIDTH are stored ROWS apart: each overwrites what the one before had too much.
+#if PACK_A == 1 && WIDTH >= ROWS
+#define PACK_STRIP(kc, count, from, row_step, step)                                                                   \
+    if (count >= (TILES - 1) * ROWS + WIDTH) {                                                                        \
+        for (long k = 0; k < kc; k++)                                                                                 \
+            for (int t = 0; t < TILES; t++)                                                                           \
+                VSTORE(LOAD(A, from + k * (step) + t * ROWS, 0), 0, a_pack + t * A_TILE + k * ROWS);                  \
+    } else                                                                                                            \
+        for (int t = 0; t < TILES && t * ROWS < count; t++)                                                           \
+            PACK_ANY(A, kc, count - t * ROWS, ROWS, from + t * ROWS, 1, step, (a_pack + t * A_TILE), ROWS)
+#elif PACK_A == 2 && WIDTH >= ROWS
+#define PACK_STRIP(kc, count, from, row_step, step)                                                                   \
+    for (int t = 0; t < TILES && t * ROWS < count; t++) {                                                             \
+        PACK_COLUMNS(A, kc, count - t * ROWS, WIDTH, from + t * ROWS * (row_step), row_step, (a_pack + t * A_TILE), ROWS) \
+    }
+#else
+#define PACK_STRIP(kc, count, from, row_step, step)                                                                   \
+    for (int t = 0; t < TILES && t * ROWS < count; t++)                                                               \
+        PACK_ANY(A, kc, count - t * ROWS, ROWS, from + t * ROWS * (row_step), row_step, step, (a_pack + t * A_TILE), ROWS)
+#endif
+
+#define SUMS_float32 0
+#define SUMS_float64 0
+#define SUMS_float16 1
+#define SUMS_bfloat16 1
+#if PASTE(SUMS_, C)
+#define SUMS 1           // C is narrower than its sums, which therefore are kept aside
+#else
+#define SUMS 0
+#endif
+
+// Groups of one work-item; global size (n / s.nc, m / s.mc, batch), each rounded up.
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void matmul_block(global const STORAGE(A) *a, long a_at, global const STORAGE(B) *b, long b_at,
+                  global STORAGE(C) *c, long c_at,
+#ifdef BIAS
+                  global const STORAGE(BIAS) *bias, long bias_at,
+#endif
+                  sizes_t s)
+{
+    local SCALAR b_pack[KC * NC] __attribute__((aligned(64)));
+#if PACK_A
+    local SCALAR a_pack[TILES * A_TILE] __attribute__((aligned(64)));
+#endif
+#if SUMS
+    local SCALAR sums[MC * NC] __attribute__((aligned(64)));
+#endif
+    const long left = get_group_id(0) * s.nc, top = get_group_id(1) * s.mc, batch = get_group_id(2);
+    const long width = min(s.nc, s.n - left), height = min(s.mc, s.m - top);
+    a += a_at + batch / s.inner * s.a_outer + batch % s.inner * s.a_inner + top * s.a_row;
+    b += b_at + batch / s.inner * s.b_outer + batch % s.inner * s.b_inner + left * s.b_column;
+    c += c_at + (batch * s.m + top) * s.n + left;
+
+    for (long from = 0; from < s.k; from += KC) {
+        const long kc = min((long)KC, s.k - from);
+        const bool last = from + kc == s.k;
+        for (long column = 0; column < width; column += PANEL) {
+            global const STORAGE(B) *source = b + from * s.b_row + column * s.b_column;
+            local SCALAR *panel = b_pack + column * KC;
+#if PACK_B == 1
+            PACK_ROWS(B, kc, width - column, PANEL, source, s.b_row, panel, PANEL)
+#elif PACK_B == 2
+            PACK_COLUMNS(B, kc, width - column, PANEL, source, s.b_column, panel, PANEL)
+#else
+            PACK_ANY(B, kc, width - column, PANEL, source, s.b_column, s.b_row, panel, PANEL)
+#endif
+        }
+        for (long row = 0; row < height; row += ROWS) {
+            const int rows = min((long)ROWS, height - row);
+            global const STORAGE(A) *strip = a + row * s.a_row + from * s.a_column;
+#if PACK_A
+            const local SCALAR *a_tile = a_pack + row / ROWS % TILES * A_TILE;
+            if (row / ROWS % TILES == 0)
+                PACK_STRIP(kc, height - row, strip, s.a_row, s.a_column)
+#else
+            long step[ROWS];                            // rows past the edge read the last one and are not stored
+            UNROLL for (int r = 0; r < ROWS; r++)
+                step[r] = min(r, rows - 1) * s.a_row;
+#endif
+            for (long column = 0; column < width; column += PANEL) {
+                local const SCALAR *panel = b_pack + column * KC;
+                const long count = width - column;
+                real low[ROWS], high[ROWS];
+#if SUMS
+                local SCALAR *held = sums + row * NC + column;
+                const long held_step = NC;
+#else
+                global SCALAR *held = c + row * s.n + column;
+                const long held_step = s.n;
+#endif
+                if (from == 0) {
+#ifdef BIAS
+                    SCALAR lane[PANEL];
+                    for (int j = 0; j < PANEL; j++)
+                        lane[j] = j < count ? (SCALAR)LOAD1(BIAS, bias, bias_at + left + column + j) : 0;
+                    UNROLL for (int r = 0; r < ROWS; r++) {
+                        low[r] = VLOAD(0, lane);
+                        high[r] = VLOAD(1, lane);
+                    }
+#else
+                    UNROLL for (int r = 0; r < ROWS; r++)
+                        low[r] = high[r] = 0;
+#endif
+                } else if (SUMS || (count >= PANEL && rows == ROWS)) {
+                    UNROLL for (int r = 0; r < ROWS; r++) {
+                        low[r] = VLOAD(0, held + r * held_step);
+                        high[r] = VLOAD(1, held + r * held_step);
+                    }
+                } else {
+                    UNROLL for (int r = 0; r < ROWS; r++) {
+                        SCALAR lane[PANEL];
+                        for (int j = 0; j < PANEL; j++)
+                            lane[j] = r < rows && j < count ? held[r * held_step + j] : 0;
+                        low[r] = VLOAD(0, lane);
+                        high[r] = VLOAD(1, lane);
+                    }
+                }
+                for (long k = 0; k < kc; k++) {
+                    const real b0 = VLOAD(0, panel + k * PANEL), b1 = VLOAD(1, panel + k * PANEL);
+                    UNROLL for (int r = 0; r < ROWS; r++) {
+#if PACK_A
+                        const real x = a_tile[k * ROWS + r];
+#else
+                        const real x = strip[step[r] + k];
+#endif
+                        low[r] = MULTIPLY_ADD(x, b0, low[r]);
+                        high[r] = MULTIPLY_ADD(x, b1, high[r]);
+                    }
+                }
+#if SUMS
+                if (!last) {
+                    UNROLL for (int r = 0; r < ROWS; r++) {
+                        VSTORE(low[r], 0, held + r * held_step);
+                        VSTORE(high[r], 1, held + r * held_step);
+                    }
+                    continue;
+                }
+#endif
+                global STORAGE(C) *out = c + row * s.n + column;
+                if (count >= PANEL && rows == ROWS) {
+                    UNROLL for (int r = 0; r < ROWS; r++) {
+                        STORE(C, out + r * s.n, 0, low[r]);
+                        STORE(C, out + r * s.n, 1, high[r]);
+                    }
+                } else {
+                    UNROLL for (int r = 0; r < ROWS; r++) {
+                        SCALAR lane[PANEL];
+                        VSTORE(low[r], 0, lane);
+                        VSTORE(high[r], 1, lane);
+                        for (int j = 0; j < PANEL; j++)
+                            if (r < rows && j < count)
+                                STORE1(C, out, r * s.n + j, lane[j]);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+"""Sizes of the blocks in which CPUs multiply matrices: from a table by vector width, or as tuned for the device."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from .. import dtypes
+from ..dtypes import DType
+from ..opencl import Device, tuning
+
+_LOCAL = 192 << 10          # bytes of local memory that the largest block in the table takes
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """A way to cut a product; see ``cl/ops/matmul_block.cl``.
+
+    Attributes:
+        width: lanes of a vector.
+        rows: rows of C in registers.
+        kc: steps of k at a time.
+        nc: columns of a block.
+        mc: rows of a block.
+    """
+
+    width: int = 16
+    rows: int = 12
+    kc: int = 256
+    nc: int = 128
+    mc: int = 480
+
+
+TABLE = {16: Tiles(), 8: Tiles(width=8, rows=6, mc=240), 4: Tiles(width=4, rows=6, nc=64, mc=240)}
+
+
+def candidates(device: Device) -> list[Tiles]:
+    """What a tuner should try on a device: the table's choice first."""
+    first = _from_table(device)
+    if first is None:
+        return []
+    found = [first]
+    for rows in {8: (4, 6), 16: (8, 12, 14)}.get(first.width, (4, 6)):
+        for kc, nc in ((256, 128), (320, 128), (192, 128), (256, 64), (384, 64)):
+            for mc in (240, 480, 960):
+                tiles = dataclasses.replace(first, rows=rows, kc=kc, nc=nc, mc=-(-mc // (4 * rows)) * 4 * rows)
+                if tiles not in found:
+                    found.append(tiles)
+    return found
+
+
+def _from_table(device: Device) -> Tiles | None:
+    if device.type != "cpu" or device.local_memory < _LOCAL:
+        return None
+    return TABLE[min(max(device.vector_width, 4), 16)]
+
+
+@functools.cache
+def tiles_for(device: Device, dtype: DType = dtypes.float32) -> Tiles | None:
+    """The blocks for products whose result has a type; None where the device has no room for them."""
+    tiles = _from_table(device)
+    if tiles is None:
+        return None
+    saved: Any = tuning.load(device, "matmul")
+    if saved is not None:
+        with contextlib.suppress(TypeError):         # written by another version: the table's choice will do
+            tiles = Tiles(**saved)
+    if dtype.itemsize == 8:
+        return dataclasses.replace(tiles, width=max(tiles.width // 2, 4), kc=tiles.kc // 2)
+    if dtype.itemsize == 2:          # local memory also holds the sums
+        return dataclasses.replace(tiles, nc=min(tiles.nc, 64), mc=-(-120 // tiles.rows) * tiles.rows)
+    return tiles
+
+
+def keep(device: Device, tiles: Tiles) -> bool:
+    """Use these blocks on the device from now on, in later processes too; False if they could not be written."""
+    done = tuning.store(device, "matmul", json.loads(json.dumps(dataclasses.asdict(tiles))))
+    tiles_for.cache_clear()
+    return done
