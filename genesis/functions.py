@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
-from .autograd import apply
+from .autograd import apply, same_device
 from .methods import FAMILIES, TensorMethods
 from .ops.array import normalize_axis
+from .ops.search import belongs
 from .ops.ternary import Where
 from .ops.views import Cat
-from .tensor import Tensor
+from .tensor import Tensor, tensor
 
 
 def _of_method(name: str) -> Callable[..., Any]:
@@ -61,9 +60,43 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    """Whether all elements differ by at most ``atol + rtol * abs(other)``."""
-    return bool(np.allclose(input.detach().numpy(), other.detach().numpy(), rtol=rtol, atol=atol,
-                            equal_nan=equal_nan))
+    """Whether all elements differ by at most ``atol + rtol * abs(other)``. Waits for the device."""
+    return bool(input.isclose(other, rtol, atol, equal_nan).all())
+
+
+def searchsorted(sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False,
+                 side: str | None = None, sorter: Tensor | None = None) -> Tensor:
+    """Where values belong in sorted rows: how many elements come before each.
+
+    Args:
+        sorted_sequence: rising vector (n,), or (..., n) with the leading dimensions of the values.
+        input: values, any shape for a vector, else (..., m); or a number.
+        out_int32: give int32 instead of int64.
+        right: count equal elements too.
+        side: ``"left"`` or ``"right"``, the same choice by name.
+        sorter: int64 indices that sort the sequence, if it is not sorted.
+
+    Raises:
+        RuntimeError: shapes or types do not fit, or ``right`` and ``side`` contradict each other.
+
+    Example:
+        >>> genesis.searchsorted(genesis.tensor([1, 3, 5]), genesis.tensor([3, 6]))
+        tensor([1, 3])
+    """
+    if side not in (None, "left", "right") or (side == "left" and right):
+        raise RuntimeError(f"searchsorted() takes side 'left' or 'right', not contradicting right; got {side!r}")
+    if sorter is not None:
+        sorted_sequence = sorted_sequence.gather(-1, sorter)
+    if not isinstance(input, Tensor):
+        input = tensor(input, dtype=sorted_sequence.dtype, device=sorted_sequence.device)
+    same_device(sorted_sequence, input)
+    if sorted_sequence.dtype is not input.dtype:
+        raise RuntimeError(f"searchsorted() needs one type, not {sorted_sequence.dtype} and {input.dtype}")
+    if not sorted_sequence.ndim or (sorted_sequence.ndim > 1 and sorted_sequence.shape[:-1] != input.shape[:-1]):
+        raise RuntimeError(f"searchsorted(): a sequence of shape {tuple(sorted_sequence.shape)} does not fit values of "
+                           f"shape {tuple(input.shape)}")
+    found = Tensor._wrap(belongs(sorted_sequence._array, input._array, right or side == "right"))
+    return found.int() if out_int32 else found
 
 
 def equal(input: Tensor, other: Tensor) -> bool:
@@ -76,4 +109,4 @@ def is_tensor(obj: Any) -> bool:
     return isinstance(obj, Tensor)
 
 
-__all__ = [*OF_METHODS, "allclose", "cat", "equal", "is_tensor", "stack", "where"]
+__all__ = [*OF_METHODS, "allclose", "cat", "equal", "is_tensor", "searchsorted", "stack", "where"]

@@ -67,6 +67,22 @@ kernel void gather(global const ELEMENT *x, long x_at, global const long *index,
     out[from] = x[x_at + (o * n + WRAPPED(at, n)) * inner + i];
 }
 
+// out[o, index[o, k, i], i] = value[o, k, i], for indices of which no two in a column are equal, in [0, n).
+// Global size (inner, k, outer), or (k, outer) with LAST.
+kernel void put_elements(global const ELEMENT *value, long value_at, global const long *index, long index_at,
+                         global ELEMENT *out, long n, long inner, long count)
+{
+#ifdef LAST
+    const long i = 0, k = get_global_id(0), o = get_global_id(1);
+    if (k >= count) return;
+#else
+    const long i = get_global_id(0), k = get_global_id(1), o = get_global_id(2);
+    if (i >= inner) return;
+#endif
+    const long from = (o * count + k) * inner + i;
+    out[(o * n + index[index_at + from]) * inner + i] = value[value_at + from];
+}
+
 // out[o, index[..k..], i] = join of itself and value[o, k, i], for k from first to last - 1 in order. The index and the
 // value have a stride for each of (outer, k, inner), which may be 0. One work-item a column (o, i).
 // Global size (inner, outer), or (outer) with LAST.

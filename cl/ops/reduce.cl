@@ -9,6 +9,7 @@
 //   IN, OUT       storage types
 //   ACC           the C type of the running result
 //   LOWEST, HIGHEST  the limits of ACC
+//   TRUTH         count, any and all: elements are taken as whether they are not 0
 //   WIDTH         lanes of a work-item in reduce_rows and reduce_tiles; 1 unless the input is floating point
 //   SELECT        isgreater or isless, for vectors of extrema
 // The result is divided by `divisor`, 1 except in a mean's last launch.
@@ -49,9 +50,6 @@
 #define MAP_amin(x)   (x)
 #define MAP_absmax(x) fabs(x)
 #define MAP_absmin(x) fabs(x)
-#define MAP_count(x)  ((x) != 0)
-#define MAP_any(x)    ((x) != 0)
-#define MAP_all(x)    ((x) != 0)
 #define ADD(a, x)     ((a) + (x))
 #define MULTIPLY(a, x) ((a) * (x))
 #define LARGER(a, x)  ((x) > (a) || (x) != (x) ? (x) : (a))
@@ -70,6 +68,11 @@
 #define START PASTE(START_, OP)
 #define MAP   PASTE(MAP_, OP)
 #define JOIN  PASTE(JOIN_, OP)
+#ifdef TRUTH
+#define TAKE(p, i) (ACC)(LOAD1(IN, p, i) != 0)
+#else
+#define TAKE(p, i) MAP((ACC)LOAD1(IN, p, i))
+#endif
 #ifdef SELECT
 #define JOIN_WIDE(a, x) select(a, x, SELECT(x, a) || (x) != (x))
 #else
@@ -91,7 +94,7 @@ kernel void reduce_columns(global const STORAGE(IN) *x, long x_at, global STORAG
         const long to = min(from + 32, last);
         ACC b = START;
         for (long i = from; i < to; i++) {
-            const ACC e = MAP((ACC)LOAD1(IN, p, i * inner));
+            const ACC e = TAKE(p, i * inner);
             b = JOIN(b, e);
         }
         a = JOIN(a, b);
@@ -137,7 +140,7 @@ kernel void reduce_tiles(global const STORAGE(IN) *x, long x_at, global STORAGE(
     for (long c = lanes * WIDTH; c < columns; c++) {
         ACC b = START;
         for (long k = first; k < last; k++) {
-            const ACC e = MAP((ACC)LOAD1(IN, p, k * inner + c));
+            const ACC e = TAKE(p, k * inner + c);
             b = JOIN(b, e);
         }
         STORE1(OUT, out, to + c, b / (ACC)divisor);
@@ -181,7 +184,7 @@ kernel void reduce_rows(global const STORAGE(IN) *x, long x_at, global STORAGE(O
     }
 #endif
     for (; i < count; i++) {
-        const ACC e = MAP((ACC)LOAD1(IN, p, i));
+        const ACC e = TAKE(p, i);
         a = JOIN(a, e);
     }
     STORE1(OUT, out, out_at + get_global_id(1) * get_global_size(0) + get_global_id(0), a / (ACC)divisor);

@@ -2,12 +2,14 @@
 
 from .arithmetic import Arithmetic
 from .choice import Choice
+from .ordering import Ordering
 from .pointwise import Pointwise
 from .products import Products
 from .reductions import Reductions
+from .selection import Selection
 from .shapes import Shapes
 
-FAMILIES = (Arithmetic, Pointwise, Reductions, Products, Choice, Shapes)
+FAMILIES = (Arithmetic, Pointwise, Reductions, Products, Choice, Selection, Ordering, Shapes)
 
 
 class TensorMethods(*FAMILIES):  # type: ignore[misc]

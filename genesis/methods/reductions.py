@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from .. import dtypes
 from ..autograd import apply
 from ..dtypes import DType, as_dtype
-from ..ops import elementwise as ew
-from ..ops import reduce
+from ..ops import argument, reduce, scan, softmax, variance, vector_norm
 from ..ops.array import normalize_axis
 from .support import Dims, Methods, axes_of, in_float32, plain
 
@@ -21,47 +19,117 @@ class Extreme(NamedTuple):
     indices: Any
 
 
+class Range(NamedTuple):
+    """What ``aminmax`` returns."""
+
+    min: Any
+    max: Any
+
+
 class Reductions(Methods):
     """Reductions over all elements or over dimensions."""
 
     __slots__ = ()
-    FUNCTIONS = "all amax amin any argmax argmin log_softmax logsumexp max mean min norm softmax std sum var"
+    FUNCTIONS = ("all amax amin aminmax any argmax argmin count_nonzero log_softmax logsumexp max mean min nanmean "
+                 "nansum norm prod softmax std std_mean sum var var_mean")
 
     def sum(self, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None) -> Any:
-        """Sum of all elements or over dimensions."""
-        return apply(reduce.Sum, self, axes=axes_of(dim, self.ndim), keepdim=keepdim,
+        """Sum of all elements or over dimensions; of integers int64, unless ``dtype`` says otherwise."""
+        return apply(reduce.Sum, self._to_reduce(dtype), axes=axes_of(dim, self.ndim), keepdim=keepdim,
                      dtype=None if dtype is None else as_dtype(dtype))
 
-    def mean(self, dim: Dims = None, keepdim: bool = False) -> Any:
-        """Mean of all elements or over dimensions."""
+    def nansum(self, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None) -> Any:
+        """Sum that counts NaN as 0."""
         if not self.dtype.is_floating_point:
-            raise RuntimeError(f"the mean of {self.dtype} is not defined; convert to float32")
+            return self.sum(dim, keepdim, dtype=dtype)
+        return self.masked_fill(self.isnan(), 0.0).sum(dim, keepdim, dtype=dtype)
+
+    def mean(self, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None) -> Any:
+        """Mean of all elements or over dimensions; of none, NaN."""
+        wanted = self.dtype if dtype is None else as_dtype(dtype)
+        if not wanted.is_floating_point:
+            raise RuntimeError(f"the mean of {wanted} is not defined; convert to float32")
+        if self._array.size == 0:
+            return self.sum(dim, keepdim, dtype=dtype) * math.nan
+        return apply(reduce.Mean, self._to_reduce(wanted), axes=axes_of(dim, self.ndim), keepdim=keepdim,
+                     dtype=None if dtype is None else wanted)
+
+    def nanmean(self, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None) -> Any:
+        """Mean of the elements that are not NaN."""
+        if not self.dtype.is_floating_point:
+            return self.mean(dim, keepdim, dtype=dtype)
+        count = self.detach().isnan().logical_not().sum(dim, keepdim)
+        return self.nansum(dim, keepdim, dtype=dtype) / count
+
+    def _to_reduce(self, dtype: Any) -> Any:
+        """The tensor, converted where the reduction could not take the type of its result on the way."""
+        if dtype is None or self.dtype.is_floating_point == as_dtype(dtype).is_floating_point:
+            return self
+        return self.to(as_dtype(dtype))
+
+    def prod(self, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None) -> Any:
+        """Product of all elements or along a dimension; its gradient is exact also where elements are 0."""
+        x = self._to_reduce(dtype)
+        wanted = None if dtype is None else as_dtype(dtype)
+        if dim is None:
+            y = apply(scan.Prod, x.reshape(-1), axis=0, keepdim=False, dtype=wanted)
+            return y.reshape((1,) * self.ndim) if keepdim else y
+        return apply(scan.Prod, x, axis=normalize_axis(dim, self.ndim), keepdim=keepdim, dtype=wanted)
+
+    def var(self, dim: Dims | bool = None, unbiased: bool | None = None, keepdim: bool = False, *,
+            correction: float | None = None) -> Any:
+        """Variance: squared differences from the mean, over their number minus ``correction``.
+
+        Args:
+            dim: dimensions; None for all elements.
+            unbiased: the older name for ``correction=1`` (the default) or 0.
+            keepdim: keep the reduced dimensions with size 1.
+            correction: number subtracted from the number of elements; where nothing is left, the result is NaN.
+        """
+        return self._var(dim, unbiased, keepdim, correction, False)
+
+    def std(self, dim: Dims | bool = None, unbiased: bool | None = None, keepdim: bool = False, *,
+            correction: float | None = None) -> Any:
+        """Standard deviation: the root of `var`."""
+        return self._var(dim, unbiased, keepdim, correction, True)
+
+    def _var(self, dim: Any, unbiased: bool | None, keepdim: bool, correction: float | None, root: bool) -> Any:
+        if isinstance(dim, bool):
+            dim, unbiased = None, dim
+        if unbiased is not None and correction is not None:
+            raise TypeError("give unbiased or correction, not both")
+        if not self.dtype.is_floating_point:
+            raise RuntimeError(f"the variance of {self.dtype} is not defined; convert to float32")
+        if correction is None:
+            correction = 1 if unbiased is None else int(unbiased)
         if self._array.size == 0:
             return self.sum(dim, keepdim) * math.nan
-        return apply(reduce.Mean, self, axes=axes_of(dim, self.ndim), keepdim=keepdim)
+        return apply(variance.Var, self, axes=axes_of(dim, self.ndim), keepdim=keepdim, correction=correction,
+                     root=root)
 
-    @in_float32
-    def var(self, dim: Dims = None, keepdim: bool = False, *, correction: float = 1) -> Any:
-        """Variance: squared differences from the mean, over their number minus ``correction``."""
-        axes = axes_of(dim, self.ndim)
-        count = math.prod(self._array.shape[a] for a in (range(self.ndim) if axes is None else axes))
-        difference = self - self.mean(dim, keepdim=True)
-        divisor = count - correction
-        total = (difference * difference).sum(dim, keepdim)
-        return total / divisor if divisor > 0 else total * math.nan
+    def var_mean(self, dim: Dims | bool = None, unbiased: bool | None = None, keepdim: bool = False, *,
+                 correction: float | None = None) -> tuple[Any, Any]:
+        """The pair of `var` and `mean`."""
+        return (self._var(dim, unbiased, keepdim, correction, False),
+                self.mean(None if isinstance(dim, bool) else dim, keepdim))
 
-    @in_float32
-    def std(self, dim: Dims = None, keepdim: bool = False, *, correction: float = 1) -> Any:
-        """Standard deviation: the root of `var`."""
-        return self.var(dim, keepdim, correction=correction).sqrt()
+    def std_mean(self, dim: Dims | bool = None, unbiased: bool | None = None, keepdim: bool = False, *,
+                 correction: float | None = None) -> tuple[Any, Any]:
+        """The pair of `std` and `mean`."""
+        return (self._var(dim, unbiased, keepdim, correction, True),
+                self.mean(None if isinstance(dim, bool) else dim, keepdim))
 
     def amax(self, dim: Dims = None, keepdim: bool = False) -> Any:
-        """Largest element, of all or over dimensions."""
+        """Largest element, of all or over dimensions; equal ones share the gradient."""
         return apply(reduce.Amax, self, axes=axes_of(dim, self.ndim), keepdim=keepdim)
 
     def amin(self, dim: Dims = None, keepdim: bool = False) -> Any:
-        """Smallest element, of all or over dimensions."""
+        """Smallest element, of all or over dimensions; equal ones share the gradient."""
         return apply(reduce.Amin, self, axes=axes_of(dim, self.ndim), keepdim=keepdim)
+
+    def aminmax(self, *, dim: int | None = None, keepdim: bool = False) -> Range:
+        """The pair (min, max) of `amin` and `amax`."""
+        return Range(self.amin(dim, keepdim), self.amax(dim, keepdim))
 
     def argmax(self, dim: int | None = None, keepdim: bool = False) -> Any:
         """Position of the largest element, the first of equal ones."""
@@ -73,39 +141,55 @@ class Reductions(Methods):
 
     def _argument(self, op: str, dim: int | None, keepdim: bool) -> Any:
         axis = None if dim is None else normalize_axis(dim, self.ndim)
-        return plain(reduce.argument(op, self._array, axis, keepdim))
+        return plain(argument.argument(op, self._array, axis, keepdim))
 
-    def max(self, dim: int | None = None, keepdim: bool = False) -> Any:
-        """Largest element; with ``dim``, the pair (values, positions)."""
-        return self.amax() if dim is None else Extreme(self.amax(dim, keepdim), self.argmax(dim, keepdim))
+    def max(self, dim: Any = None, keepdim: bool = False) -> Any:
+        """Largest element; with ``dim``, the pair (values, indices); with a tensor, `maximum`.
 
-    def min(self, dim: int | None = None, keepdim: bool = False) -> Any:
-        """Smallest element; with ``dim``, the pair (values, positions)."""
-        return self.amin() if dim is None else Extreme(self.amin(dim, keepdim), self.argmin(dim, keepdim))
+        The gradient of ``max(dim)`` goes to the element at the index, that of ``max()`` to all largest in equal shares.
+        """
+        if hasattr(dim, "_array"):
+            return self.maximum(dim)
+        return self.amax() if dim is None else self._extreme("max", dim, keepdim)
+
+    def min(self, dim: Any = None, keepdim: bool = False) -> Any:
+        """Smallest element; with ``dim``, the pair (values, indices); with a tensor, `minimum`."""
+        if hasattr(dim, "_array"):
+            return self.minimum(dim)
+        return self.amin() if dim is None else self._extreme("min", dim, keepdim)
+
+    def _extreme(self, op: str, dim: int, keepdim: bool) -> Extreme:
+        return Extreme(*apply(argument.Extreme, self, op=op, axis=normalize_axis(dim, self.ndim), keepdim=keepdim))
 
     def all(self, dim: Dims = None, keepdim: bool = False) -> Any:
-        """Whether all elements are not 0."""
-        return self._truth("amin", dim, keepdim)
+        """Whether all elements are not 0; NaN is not 0."""
+        return plain(reduce.reduce("all", self._array, axes_of(dim, self.ndim), keepdim))
 
     def any(self, dim: Dims = None, keepdim: bool = False) -> Any:
-        """Whether any element is not 0."""
-        return self._truth("amax", dim, keepdim)
+        """Whether any element is not 0; NaN is not 0."""
+        return plain(reduce.reduce("any", self._array, axes_of(dim, self.ndim), keepdim))
 
-    def _truth(self, op: str, dim: Dims, keepdim: bool) -> Any:
-        truth = ew.run("ne", [self._array, 0], dtypes.bool_, compute=self.dtype.compute)
-        if truth.size == 0:
-            total = reduce.reduce("sum", truth, axes_of(dim, self.ndim), keepdim)
-            return plain(ew.run("eq", [total, 0 if op == "amin" else 1], dtypes.bool_, compute="long"))
-        return plain(reduce.reduce(op, truth, axes_of(dim, self.ndim), keepdim))
+    def count_nonzero(self, dim: Dims = None) -> Any:
+        """How many elements are not 0, as int64."""
+        return plain(reduce.reduce("count", self._array, axes_of(dim, self.ndim)))
 
-    @in_float32
-    def norm(self, p: float = 2.0, dim: Dims = None, keepdim: bool = False) -> Any:
-        """The p-norm of the elements, ``p > 0`` or infinite."""
-        if p == math.inf:
-            return self.abs().amax(dim, keepdim)
-        total = (self * self if p == 2 else self.abs() ** p).sum(dim, keepdim)
-        total = total.masked_fill(total == 0, 0.0)       # where the root has no slope its gradient is 0, not NaN
-        return total.sqrt() if p == 2 else total ** (1 / p)
+    def norm(self, p: float | str = "fro", dim: Dims = None, keepdim: bool = False, dtype: DType | None = None) -> Any:
+        """The p-norm of the elements, seen as a vector.
+
+        Args:
+            p: any number, ``inf``, ``-inf``, 0 (the number of elements that are not 0), or ``"fro"`` for 2.
+            dim: dimensions; None for all elements.
+            keepdim: keep the reduced dimensions with size 1.
+            dtype: element type to convert to first.
+        """
+        if p == "fro":
+            p = 2.0
+        if isinstance(p, str):
+            raise RuntimeError(f"norm() knows numbers and 'fro', not {p!r}")
+        x = self if dtype is None else self.to(as_dtype(dtype))
+        if not x.dtype.is_floating_point:
+            raise RuntimeError(f"the norm of {x.dtype} is not defined; convert to float32")
+        return apply(vector_norm.VectorNorm, x, p=float(p), axes=axes_of(dim, self.ndim), keepdim=keepdim)
 
     def _top(self, dim: Dims) -> Any:
         """The largest elements, or 0 where they are infinite: what to subtract before taking exponentials."""
@@ -119,13 +203,24 @@ class Reductions(Methods):
         total = (self - top).exp().sum(dim, keepdim).log()
         return total + (top if keepdim else top.reshape(total.shape))
 
-    @in_float32
-    def log_softmax(self, dim: int) -> Any:
-        """Logarithm of `softmax`."""
-        shifted = self - self._top(dim)
-        return shifted - shifted.exp().sum(dim, keepdim=True).log()
+    def log_softmax(self, dim: int, *, dtype: DType | None = None) -> Any:
+        """Logarithm of `softmax`; far more exact than the logarithm of its result."""
+        return self._softmax(softmax.LogSoftmax, dim, dtype)
 
-    @in_float32
-    def softmax(self, dim: int) -> Any:
-        """Exponentials divided by their sum over a dimension."""
-        return self.log_softmax(dim).exp()
+    def softmax(self, dim: int, *, dtype: DType | None = None) -> Any:
+        """Exponentials divided by their sum over a dimension.
+
+        Args:
+            dim: the dimension.
+            dtype: element type of the result, by default the tensor's, which must then be floating point.
+        """
+        return self._softmax(softmax.Softmax, dim, dtype)
+
+    def _softmax(self, operation: Any, dim: int, dtype: DType | None) -> Any:
+        wanted = None if dtype is None else as_dtype(dtype)
+        axis = normalize_axis(dim, self.ndim)
+        if not (wanted or self.dtype).is_floating_point:
+            raise RuntimeError(f"softmax is not defined for {wanted or self.dtype}; give dtype=genesis.float32")
+        if self.dtype.is_floating_point:
+            return apply(operation, self, axis=axis, dtype=wanted)
+        return apply(operation, self.to(wanted), axis=axis)

@@ -9,7 +9,7 @@ from .. import dtypes
 from ..dtypes import DType
 from .array import Array, empty
 from .elementwise import contiguous
-from .index import put_along
+from .index import put_distinct
 from .operation import Context, Operation
 from .reduce import accumulator, as_three, no_value, reduced_shape
 from .views import reshaped
@@ -103,4 +103,4 @@ class Extreme(Operation):
         """The gradient goes to the element that was chosen."""
         (positions,) = ctx.saved
         shape = (*ctx.shape[:ctx.axis], 1, *ctx.shape[ctx.axis + 1:]) if ctx.shape else ()
-        return put_along(ctx.shape, ctx.axis, reshaped(positions, shape), reshaped(g, shape))
+        return put_distinct(ctx.shape, ctx.axis, reshaped(positions, shape), reshaped(g, shape))

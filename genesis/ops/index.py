@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import dtypes
 from ..dtypes import DType
-from .array import Array, Shape, empty
+from .array import Array, Shape, download, empty
 from .elementwise import assign, cast, contiguous, copy, full
 from .operation import Context, Operation
 from .reduce import accumulator, reduce
@@ -17,18 +17,25 @@ from .sort import sort_keys
 from .views import reshaped
 
 _ELEMENTS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"}
+_FEW = 4096           # indices whose range one work-item finds
 _SEGMENT = 64         # sorted indices that a work-item joins before another launch joins the blocks
 
 
-def check_range(index: Array, n: int) -> None:
-    """``IndexError`` when an index lies outside [-n, n). Waits for the device."""
-    from .array import download
-
-    if index.size:
-        low = int(download(reduce("amin", index)))
-        high = int(download(reduce("amax", index)))
-        if low < -n or high >= n:
-            raise IndexError(f"index {low if low < -n else high} is out of range for a dimension of size {n}")
+def check_range(index: Array, n: int, low: int | None = None, error: type[Exception] = IndexError) -> None:
+    """Raise an error when an index lies outside [-n, n), or [``low``, n). Waits for the device."""
+    if not index.size:
+        return
+    low = -n if low is None else low
+    ends = empty(index.device, (2,), dtypes.int64)
+    if index.size <= _FEW and index.is_contiguous() and index.dtype is dtypes.int64:
+        kernel = index.device.programs.kernel("ops/search.cl", "range", "PlPl")
+        kernel((1,), None, index.buffer.handle, index.offset, ends.buffer.handle, index.size)
+    else:
+        reduce("amin", index, out=ends.view((), (), 0))
+        reduce("amax", index, out=ends.view((), (), 1))
+    least, most = download(ends).tolist()
+    if least < low or most >= n:
+        raise error(f"index {least if least < low else most} is out of range for a dimension of size {n}")
 
 
 def sizes_of(x: Array, axis: int) -> tuple[int, int, int]:
@@ -178,6 +185,22 @@ def put_along(shape: Shape, axis: int, index: Array, value: Array, join: str = "
     return out
 
 
+def put_distinct(shape: Shape, axis: int, index: Array, value: Array) -> Array:
+    """Zeros of a shape with ``value`` at ``index`` along a dimension, where no two indices of a column are equal."""
+    if not shape:
+        return copy(value).view((), (), 0)
+    out = full(value.device, shape, 0, value.dtype)
+    index, value = contiguous(index), contiguous(value)
+    if value.size:
+        outer, n, inner = sizes_of(out, axis)
+        count = sizes_of(index, axis)[1]
+        kernel = out.device.programs.kernel("ops/index.cl", "put_elements", "PlPlPlll",
+                                            _copying(out.dtype.itemsize, inner == 1))
+        kernel(*grid(inner, count, outer), value.buffer.handle, value.offset, index.buffer.handle, index.offset,
+               out.buffer.handle, n, inner, count)
+    return out
+
+
 def scatter_along(out: Array, axis: int, index: Array, value: Array, join: str) -> None:
     """Join ``value`` into a contiguous array at ``index`` along a dimension; sizes of the others may be smaller."""
     if not out.ndim:
@@ -225,9 +248,9 @@ class Gather(Operation):
     """Elements at indices along a dimension."""
 
     @classmethod
-    def forward(cls, ctx: Context, x: Array, *, axis: int, index: Array, distinct: bool = False) -> Array:
-        """Gather; ``distinct`` promises that no element is taken twice."""
-        ctx.shape, ctx.axis, ctx.distinct = x.shape, axis, distinct
+    def forward(cls, ctx: Context, x: Array, *, axis: int, index: Array) -> Array:
+        """Gather."""
+        ctx.shape, ctx.axis = x.shape, axis
         ctx.save(index)
         return gather(x, axis, index) if x.ndim else copy(x.expand(index.shape))
 
@@ -237,4 +260,4 @@ class Gather(Operation):
         (index,) = ctx.saved
         if not ctx.shape:
             return reduce("sum", g)
-        return put_along(ctx.shape, ctx.axis, index, g, "put" if ctx.distinct else "add")
+        return put_along(ctx.shape, ctx.axis, index, g, "add")

@@ -160,6 +160,8 @@ def _defines(op: str, x: DType, out: DType) -> tuple[tuple[str, Any], ...]:
         ("WIDTH", width), ("LANES", _TILE // 16))
     if "double" in (acc, out.compute, x.compute):
         defines += (("REAL64", 1),)
+    if op in ("any", "all", "count"):
+        defines += (("TRUTH", 1),)
     if width > 1 and op in _EXTREMA:
         defines += (("SELECT", "isgreater" if op in ("amax", "absmax") else "isless"),)
     return defines

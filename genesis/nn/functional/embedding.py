@@ -1,0 +1,94 @@
+"""Embeddings and one-hot vectors."""
+
+from __future__ import annotations
+
+from ... import dtypes
+from ...autograd import apply, no_grad, same_device
+from ...creation import arange
+from ...ops.embedding import Embedding
+from ...ops.index import check_range
+from ...tensor import Tensor
+
+
+def padding_row(padding_idx: int | None, rows: int) -> int | None:
+    """The padding row counted from the front.
+
+    Raises:
+        ValueError: there is no such row.
+    """
+    if padding_idx is None:
+        return None
+    if not -rows <= padding_idx < rows:
+        raise ValueError(f"padding_idx must lie within the {rows} embeddings, got {padding_idx}")
+    return padding_idx % rows
+
+
+def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None,
+              norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False) -> Tensor:
+    """Rows of a table at indices.
+
+    Args:
+        input: int64 or int32 indices in [0, rows), any shape.
+        weight: (rows, width).
+        padding_idx: a row that gets no gradient; negative ones count from the end.
+        max_norm: rows that are looked up and have a larger norm are first scaled to it, in place.
+        norm_type: the p of that norm.
+        scale_grad_by_freq: divide each row's gradient by how often the row was looked up.
+        sparse: accepted for PyTorch's sake; gradients are dense.
+
+    Returns:
+        (..., width) for an input of shape (...). Waits for the device, to check the indices.
+
+    Raises:
+        IndexError: an index is out of range.
+        RuntimeError: the input holds no integers.
+        ValueError: ``padding_idx`` names no row, or the weight is no matrix.
+
+    Example:
+        >>> weight = genesis.tensor([[0.0, 1.0], [2.0, 3.0]])
+        >>> genesis.nn.functional.embedding(genesis.tensor([1, 1, 0]), weight).tolist()
+        [[2.0, 3.0], [2.0, 3.0], [0.0, 1.0]]
+    """
+    if weight.ndim != 2:
+        raise ValueError(f"an embedding's weight is (rows, width), not of shape {tuple(weight.shape)}")
+    if input.dtype not in (dtypes.int64, dtypes.int32):
+        raise RuntimeError(f"embedding() needs int64 or int32 indices, not {input.dtype}")
+    same_device(input, weight)
+    rows = weight.shape[0]
+    padding = padding_row(padding_idx, rows)
+    check_range(input._array, rows, 0)
+    if max_norm is not None and input.numel():
+        with no_grad():
+            used = input.unique()
+            part = weight[used]
+            norms = part.norm(norm_type, 1, True)
+            weight[used] = (part * (max_norm / (norms + 1e-7))).where(norms > max_norm, part)
+    result: Tensor = apply(Embedding, weight, index=input._array, padding=padding, by_frequency=scale_grad_by_freq)
+    return result
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """Vectors of zeros with a one at each index: int64, (..., num_classes).
+
+    Args:
+        tensor: int64 indices, any shape.
+        num_classes: number of classes; -1: one more than the largest index. Waits for the device.
+
+    Raises:
+        RuntimeError: an index is negative or not smaller than ``num_classes``.
+
+    Example:
+        >>> genesis.nn.functional.one_hot(genesis.tensor([2, 0])).tolist()
+        [[0, 0, 1], [1, 0, 0]]
+    """
+    if tensor.dtype is not dtypes.int64:
+        raise RuntimeError(f"one_hot() needs int64 indices, not {tensor.dtype}")
+    if num_classes == -1:
+        if not tensor.numel():
+            raise RuntimeError("one_hot() of no indices needs num_classes")
+        num_classes = int(tensor.amax().item()) + 1
+    if num_classes < 1:
+        raise RuntimeError(f"one_hot() needs at least one class, not {num_classes}; indices must not be negative")
+    check_range(tensor._array, num_classes, 0, RuntimeError)
+    hot: Tensor = tensor.unsqueeze(-1).eq(arange(num_classes, device=tensor.device)).long()
+    return hot

@@ -1,0 +1,37 @@
+"""Looking up rows of a table; the kernels are in ``cl/ops/index.cl``."""
+
+from __future__ import annotations
+
+from .. import dtypes
+from .array import Array
+from .elementwise import assign, cast, contiguous, full, run
+from .index import add_rows, select
+from .operation import Context, Operation
+
+
+class Embedding(Operation):
+    """Rows of a table (rows, width) at int64 indices of any shape."""
+
+    @classmethod
+    def forward(cls, ctx: Context, weight: Array, *, index: Array, padding: int | None, by_frequency: bool) -> Array:
+        """Look up."""
+        ctx.shape, ctx.padding, ctx.by_frequency = weight.shape, padding, by_frequency
+        index = contiguous(cast(index, dtypes.int64))
+        ctx.save(index)
+        return select(weight, 0, index)
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Array:
+        """Each row gets the sum of its copies' gradients, in a fixed order; the padding row gets none.
+
+        With ``by_frequency`` the mean of them instead of the sum.
+        """
+        (index,) = ctx.saved
+        if ctx.by_frequency:
+            ones = full(g.device, (), 1, dtypes.float32).expand((index.size,))
+            counts = select(add_rows(ones, (ctx.shape[0],), 0, index), 0, index)
+            g = run("div", [g, counts.view((*counts.shape, 1), (*counts.strides, 0))], g.dtype)
+        out = add_rows(g, ctx.shape, 0, index, ctx.targets[0] if ctx.targets else None)
+        if ctx.padding is not None and out.size:
+            assign(out.view((ctx.shape[1],), (1,), out.offset + ctx.padding * ctx.shape[1]), 0)
+        return out

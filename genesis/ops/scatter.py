@@ -1,0 +1,115 @@
+"""Writing and adding at indices, with gradients; the kernels are in ``cl/ops/index.cl``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import dtypes
+from .array import Array
+from .elementwise import cast, contiguous, copy, full, run
+from .index import gather, put_along, scatter_along, scatter_into, select
+from .operation import Context, Operation
+
+
+def _join(out: Array, axis: int, index: Array, value: Array, join: str, rows: bool) -> None:
+    if rows:
+        scatter_into(out, axis, index, value, join)
+    else:
+        scatter_along(out, axis, index, value, join)
+
+
+def _at(g: Array, axis: int, index: Array, rows: bool) -> Array:
+    """What an array has at the indices."""
+    return select(g, axis, index) if rows else gather(g, axis, index)
+
+
+class Joined(Operation):
+    """A copy in which values were added or written at indices along a dimension.
+
+    Options: ``join`` is ``"add"`` or ``"put"`` (the last of several wins); ``rows``: the index is (count,) and the
+    values are whole rows, else both have the array's number of dimensions; ``scale`` multiplies the values.
+    """
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, value: Any, *, axis: int, index: Array, join: str, rows: bool,
+                scale: float = 1) -> Array:
+        """Copy and join."""
+        ctx.options = axis, join, rows, scale
+        index = contiguous(cast(index, dtypes.int64))
+        ctx.save(index)
+        ctx.from_shape = value.shape if isinstance(value, Array) else None
+        out = copy(x)
+        if not isinstance(value, Array):
+            shape = (*x.shape[:axis], index.size, *x.shape[axis + 1:]) if rows else index.shape
+            value = full(x.device, (), value, x.dtype).expand(shape)
+        elif scale != 1:
+            value = run("mul", [value, scale], value.dtype)
+        if not rows and value.shape != index.shape:
+            value = value.view(index.shape, value.strides)
+        _join(out, axis, index, value, join, rows)
+        return out
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
+        """The array keeps the gradient except where it was overwritten; the values get what is at their places."""
+        (index,) = ctx.saved
+        axis, join, rows, scale = ctx.options
+        gx = gv = None
+        if ctx.needs[0]:
+            gx = g
+            if join == "put":
+                gx = copy(g)
+                zeros = full(g.device, (), 0, g.dtype)
+                shape = (*g.shape[:axis], index.size, *g.shape[axis + 1:]) if rows else index.shape
+                _join(gx, axis, index, zeros.expand(shape), "put", rows)
+        if ctx.needs[1]:
+            gv = _at(g, axis, index, rows)
+            if scale != 1:
+                gv = run("mul", [gv, scale], gv.dtype)
+            if gv.shape != ctx.from_shape:      # the index was smaller than the values
+                whole = full(g.device, ctx.from_shape, 0, g.dtype)
+                run("identity", [gv], g.dtype, out=whole.view(gv.shape, whole.strides))
+                gv = whole
+        return gx, gv
+
+
+class ScatterExtreme(Operation):
+    """The largest (``"amax"``) or smallest of each element and the values scattered to it."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, value: Array, *, axis: int, index: Array, join: str,
+                include_self: bool) -> Array:
+        """Compare."""
+        out = copy(x)
+        value = value.view(index.shape, value.strides)
+        if not include_self:
+            low = dtypes.promote(x.dtype, dtypes.float32) is x.dtype
+            worst = float("-inf") if join == "amax" else float("inf")
+            if not low and not x.dtype.is_floating_point:
+                _join(out, axis, index, value, "put", False)
+            else:
+                _join(out, axis, index, full(x.device, (), worst, x.dtype).expand(index.shape), "put", False)
+        _join(out, axis, index, value, join, False)
+        ctx.options = axis, include_self
+        ctx.save(x, value, out, index)
+        return out
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
+        """Equal candidates share the gradient."""
+        x, value, y, index = ctx.saved
+        axis, include_self = ctx.options
+        mine = run("eq", [x, y], g.dtype, compute=x.dtype.compute)
+        if not include_self:
+            _join(mine, axis, index, full(g.device, (), 0, g.dtype).expand(index.shape), "put", False)
+        its = run("eq", [value, gather(y, axis, index)], g.dtype, compute=x.dtype.compute)
+        count = run("add", [mine, put_along(x.shape, axis, index, its, "add")], g.dtype)
+        share = run("div", [g, run("maximum", [count, 1.0], g.dtype)], g.dtype)
+        gx = gv = None
+        if ctx.needs[0]:
+            gx = run("mul", [mine, share], g.dtype)
+            untouched = run("eq", [count, 0.0], g.dtype)
+            gx = run("where", [untouched, g, gx], g.dtype)
+        if ctx.needs[1]:
+            gv = run("mul", [its, gather(share, axis, index)], g.dtype)
+        return gx, gv
