@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "genesis"
 
 # What a part may import beside itself. A part is a subpackage, or modules at the top that belong together.
 BASE = {"dtypes", "errors", "random"}                     # plain Python and NumPy, for everybody
-TENSOR = {"autograd", "creation", "functions", "gradients", "hooks", "indexing", "tensor", "methods"}
+TENSOR = {"autograd", "creation", "functions", "gradients", "hooks", "indexing", "tensor", "methods",
+          "joining", "contraction"}
 BELOW_TENSOR = {"opencl", "ops", *BASE}
 BELOW_NN = {*BELOW_TENSOR, *TENSOR}
 TOP = {"recipes", "cli", "__main__"}
@@ -21,6 +22,9 @@ ALLOWED = {
     "ops": {"opencl", *BASE},
     **dict.fromkeys(TENSOR, BELOW_NN),
     **dict.fromkeys(("nn", "optim", "amp", "data", "serialization"), BELOW_NN),
+    # An averaged model is a module, and optim.swa_utils, where PyTorch has it, hands it on: the one way from optim to nn.
+    "averaging": {*BELOW_NN, "nn"},
+    "optim": {*BELOW_NN, "averaging"},
     "recipes": None,                                      # everything but cli
     "cli": None,
     "__main__": None,

@@ -1,6 +1,6 @@
 """Optimizers. Each is a rule in ``cl/optim`` and a class of the same name here."""
 
-from . import lr_scheduler
+from . import lr_scheduler, swa_utils
 from .adam import Adam
 from .adamw import AdamW
 from .lion import Lion
@@ -13,4 +13,4 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     name.lower(): value for name, value in sorted(vars().items())
     if isinstance(value, type) and issubclass(value, Optimizer) and value.source}
 
-__all__ = ["OPTIMIZERS", "Optimizer", "lr_scheduler", *(value.__name__ for value in OPTIMIZERS.values())]
+__all__ = ["OPTIMIZERS", "Optimizer", "lr_scheduler", "swa_utils", *(value.__name__ for value in OPTIMIZERS.values())]
