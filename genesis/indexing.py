@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import dtypes
-from .autograd import apply, same_device
+from .autograd import apply, inplace, same_device
+from .autograd.graph import tick
 from .ops import binary, elementwise
 from .ops.array import Array, Shape, broadcast_shapes, upload
 from .ops.index import IndexSelect, check_range, put
+from .ops.put import IndexPut
 from .ops.views import Permute, Reshape, Selection, Slice, select_view
 
 if TYPE_CHECKING:
@@ -159,8 +161,13 @@ def set_item(x: Tensor, index: Any, value: Any) -> None:
     if isinstance(value, np.ndarray | list | tuple):
         value = tensor(value, device=x.device)
     same_device(x, value)
-    source = value._array if isinstance(value, Tensor) else value
+    needs = inplace.check(x, value)
     selection, lists = _parse(x, index)
+    if needs:
+        _set_recorded(x, selection, lists, value)
+        return
+    x._array.version.count += 1
+    source = value._array if isinstance(value, Tensor) else value
     part = Tensor._wrap(select_view(x._array, selection))
     if not lists:
         elementwise.assign(part._array, _fitted(source, part._array.shape))
@@ -174,6 +181,37 @@ def set_item(x: Tensor, index: Any, value: Any) -> None:
         source = elementwise.full(x.device, (), source, x.dtype)
     put(merged._array, axis, positions, _fitted(source, shape).expand(shape))
     elementwise.assign(part._array, whole)
+
+
+def _set_recorded(x: Tensor, selection: Selection, lists: list[tuple[int, Any]], value: Any) -> None:
+    """``x[index] = value`` where gradients are recorded: they flow to the value, and to what was not overwritten."""
+    part: Any = apply(Slice, x, selection=selection)
+    if lists:
+        since = tick()
+        part, lists = _together(part, lists)
+        merged, axis, positions = _combine(part, lists)
+        shape = (*merged._array.shape[:axis], *positions.shape, *merged._array.shape[axis + 1:])
+        if hasattr(value, "_array"):
+            value = _trimmed(value.to(x.dtype), shape)
+            value = value if value._array.shape == shape else value.expand(*shape)
+        result = apply(IndexPut, merged, value, axis=axis, index=positions)
+        inplace.change(part, result.reshape(part.shape), since)
+    elif not hasattr(value, "_array"):
+        part.fill_(value)
+    elif not _same_memory(part._array, value._array):      # as after x[i] += 1, which assigns the part to itself
+        part.copy_(_trimmed(value, part._array.shape))
+
+
+def _same_memory(a: Array, b: Array) -> bool:
+    return (a.version is b.version and a.buffer is b.buffer and a.dtype is b.dtype
+            and (a.offset, a.shape, a.strides) == (b.offset, b.shape, b.strides))
+
+
+def _trimmed(value: Tensor, shape: Shape) -> Tensor:
+    extra = value.ndim - len(shape)
+    if extra <= 0 or any(n != 1 for n in value.shape[:extra]):
+        return value
+    return value.reshape(value.shape[extra:])
 
 
 def _fitted(value: Any, shape: Shape) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from . import autograd, dtypes
-from .autograd import Node, apply
+from .autograd import Node, View, apply, inplace
 from .dtypes import DType, Scalar, as_dtype
 from .hooks import Hooks, RemovableHandle, register
 from .indexing import get_item, set_item
@@ -20,6 +20,7 @@ from .opencl import device as find_device
 from .opencl.foreign import lend
 from .ops import elementwise
 from .ops.array import Array, contiguous_strides, download, upload
+from .ops.operation import Context, Operation
 from .ops.pointwise import Cast, Copy
 
 
@@ -59,17 +60,18 @@ class Tensor(TensorMethods):
     Make one with `genesis.tensor`, `genesis.zeros` and their kin. Operations follow PyTorch's names and
     rules. They are enqueued and run later; reading a value (``item``, ``numpy``, printing) waits for the device.
 
-    Attributes:
-        requires_grad: whether gradients are computed for it.
     """
 
-    __slots__ = ("__weakref__", "_array", "_grad", "_hooks", "_node", "_retains", "_slot", "requires_grad")
+    __slots__ = ("__weakref__", "_array", "_grad", "_hooks", "_node", "_requires_grad", "_retains", "_slot", "_view")
     __array_priority__ = 1000
 
     _array: Array
     _grad: Tensor | None
     _node: Node | None
     _slot: Slot | None
+    _retains: _Retained | None
+    _requires_grad: bool
+    _view: View | None
 
     def __init__(self, data: Any, dtype: DType | None = None, device: Device | str | None = None,
                  requires_grad: bool = False):
@@ -82,19 +84,19 @@ class Tensor(TensorMethods):
         self._grad = None
         self._slot = None
         self._hooks: Hooks | None = None
-        self._retains = False
+        self._retains = None
+        self._view = None
         if requires_grad and not array.dtype.is_floating_point:
             raise RuntimeError(f"only floating-point tensors can require gradients, not {array.dtype}")
-        self.requires_grad = requires_grad
+        self._requires_grad = requires_grad
 
     @classmethod
     def _wrap(cls, array: Array, node: Node | None = None) -> Tensor:
         self = Tensor.__new__(Tensor)
         self._array = array
         self._node = node
-        self._grad = self._slot = self._hooks = None
-        self._retains = False
-        self.requires_grad = node is not None
+        self._grad = self._slot = self._hooks = self._retains = self._view = None
+        self._requires_grad = node is not None
         return self
 
     # What it is ------------------------------------------------------------------------------------------------
@@ -120,13 +122,26 @@ class Tensor(TensorMethods):
         return len(self._array.shape)
 
     @property
+    def requires_grad(self) -> bool:
+        """Whether gradients are computed for it."""
+        if self._view is not None:
+            autograd.refresh(self)
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    @property
     def is_leaf(self) -> bool:
         """Whether it was made by the user rather than by a recorded operation."""
-        return self._node is None
+        return self.grad_fn is None
 
     @property
     def grad_fn(self) -> Node | None:
         """The recorded operation that made it."""
+        if self._view is not None:
+            autograd.refresh(self)
         return self._node
 
     @property
@@ -195,6 +210,8 @@ class Tensor(TensorMethods):
         slot = self._slot
         before = self._array
         self._array = array
+        if array is not before:
+            self._view = None
         if slot is not None and (array.buffer is not before.buffer or array.offset != before.offset
                                  or array.strides != before.strides or array.shape != before.shape):
             slot.moved(self)
@@ -232,7 +249,7 @@ class Tensor(TensorMethods):
         elif self._grad is None:
             self._grad = Tensor._wrap(elementwise.copy(g, self.dtype))
         else:
-            if any(n > 1 and s == 0 for n, s in zip(self._grad._array.shape, self._grad._array.strides)):
+            if inplace.is_expanded(self._grad._array):
                 self._grad = Tensor._wrap(elementwise.copy(self._grad._array))      # expanded: elements share memory
             into = self._grad._array
             elementwise.run("add", [into, g], into.dtype, out=into)
@@ -243,11 +260,11 @@ class Tensor(TensorMethods):
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set ``requires_grad``; returns the tensor."""
-        if self._node is not None and not requires_grad:
+        if self.grad_fn is not None and not requires_grad:
             raise RuntimeError("only leaves can stop requiring gradients; use detach()")
         if requires_grad and not self.dtype.is_floating_point:
             raise RuntimeError(f"only floating-point tensors can require gradients, not {self.dtype}")
-        self.requires_grad = requires_grad
+        self._requires_grad = bool(requires_grad)
         return self
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
@@ -263,29 +280,52 @@ class Tensor(TensorMethods):
             hooks = self._hooks = self._hooks or Hooks()
         return register(hooks, hook)
 
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Call ``hook(tensor)`` each time that backward has added to the ``.grad`` of this leaf.
+
+        Returns a handle whose ``remove()`` unregisters the hook.
+
+        Raises:
+            RuntimeError: the tensor is not a leaf, or requires no gradient.
+        """
+        if not self.requires_grad or self._node is not None:
+            raise RuntimeError("only leaves that require gradients have a .grad for backward to add to")
+        hooks = self._hooks = self._hooks or Hooks()
+        return register(hooks, autograd.Afterwards(hook))
+
     def retain_grad(self) -> None:
         """Keep the gradient of a tensor that is not a leaf in ``.grad``."""
-        if self._node is not None and not self._retains:
-            self._retains = True
-            reference = weakref.ref(self)     # the node must not keep alive the tensor that keeps it
+        if not self.requires_grad:
+            raise RuntimeError("a tensor that requires no gradient has none to keep")
+        if self._node is not None and self._retains is None:
+            self._retains = _Retained(self)
 
-            def keep(g: Tensor) -> None:
-                tensor = reference()
-                if tensor is not None:
-                    tensor._grad = g if tensor._grad is None else tensor._grad + g
-
-            self.register_hook(keep)
+    @property
+    def retains_grad(self) -> bool:
+        """Whether `retain_grad` was called on this tensor, which is not a leaf."""
+        return self._retains is not None
 
     def detach(self) -> Tensor:
         """The same memory without history."""
         return Tensor._wrap(self._array)
+
+    def detach_(self) -> Tensor:
+        """Forget the tensor's history; returns the tensor.
+
+        Raises:
+            RuntimeError: it is a view, whose history is another tensor's too.
+        """
+        if self._view is not None and self._view.holds(self):
+            raise RuntimeError("a view cannot be detached in place; use detach()")
+        self._node, self._requires_grad, self._retains = None, False, None
+        return self
 
     def clone(self) -> Tensor:
         """A copy; gradients flow through."""
         return apply(Copy, self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if self._node is not None:
+        if self.grad_fn is not None:
             raise RuntimeError("only leaves can be deep-copied; use clone() or detach()")
         result = type(self).__new__(type(self))
         result._setup(elementwise.copy(self._array), None, self.requires_grad)
@@ -315,7 +355,7 @@ class Tensor(TensorMethods):
         result = self
         where = self.device if device is None else find_device(device)
         if where is not self.device:
-            result = _transfer(self, where)
+            result = apply(Transfer, self, device=where)
         wanted = result.dtype if dtype is None else as_dtype(dtype)
         if wanted is not result.dtype:
             result = apply(Cast, result, dtype=wanted)
@@ -409,8 +449,8 @@ class Tensor(TensorMethods):
         if self._array.size == 0:
             text = f"[], size={tuple(self.shape)}"
         notes = "" if self.dtype in (dtypes.float32, dtypes.int64, dtypes.bool_) else f", dtype={self.dtype}"
-        if self._node is not None:
-            notes += f", grad_fn={self._node}"
+        if self.grad_fn is not None:
+            notes += f", grad_fn={self.grad_fn}"
         elif self.requires_grad:
             notes += ", requires_grad=True"
         return f"tensor({text}{notes})"
@@ -424,48 +464,79 @@ class Tensor(TensorMethods):
         return get_item(self, index)
 
     def __setitem__(self, index: Any, value: Tensor | Scalar | np.ndarray) -> None:
-        self._check_in_place(value)
         set_item(self, index, value)
-        self._array.version.count += 1
 
-    def _check_in_place(self, *others: Any) -> None:
-        if 0 in self._array.strides and any(n > 1 and s == 0 for n, s in zip(self._array.shape, self._array.strides)):
-            raise RuntimeError("several elements of this expanded tensor are one in memory; clone() it before changing "
-                               "it in place")
-        if not autograd.is_grad_enabled():
-            return
-        if self.requires_grad and self._node is None:
-            raise RuntimeError("a leaf that requires gradients cannot be changed in place; do it in genesis.no_grad()")
-        if self.requires_grad or any(isinstance(x, Tensor) and x.requires_grad for x in others):
-            raise RuntimeError("changing a recorded tensor in place is not supported; use the operation that makes a "
-                               "new tensor, or genesis.no_grad()")
+    def copy_(self, source: Tensor) -> Tensor:
+        """Overwrite with the values of another tensor, broadcast and converted; it may live on another device.
+
+        Gradients flow to the source.
+        """
+        source = source if isinstance(source, Tensor) else tensor(source, device=self.device)
+        if inplace.check(self, source):
+            values = source.to(device=self.device, dtype=self.dtype)
+            return inplace.change(self, values if values.shape == self.shape else values.expand(*self.shape))
+        return self._assign(source.detach().to(self.device))
 
     def _assign(self, value: Tensor | Scalar) -> Tensor:
         elementwise.assign(self._array, value._array if isinstance(value, Tensor) else value)
         self._array.version.count += 1
         return self
 
-    def copy_(self, source: Tensor) -> Tensor:
-        """Overwrite with the values of another tensor, broadcast and converted; it may live on another device."""
-        source = source if isinstance(source, Tensor) else tensor(source, device=self.device)
-        self._check_in_place(source)
-        return self._assign(source.detach().to(self.device))
-
-    def fill_(self, value: Scalar) -> Tensor:
-        """Set every element to a number."""
-        self._check_in_place()
-        return self._assign(value)
+    def fill_(self, value: Scalar | Tensor) -> Tensor:
+        """Set every element to a number, or to the value of a 0-d tensor."""
+        if isinstance(value, Tensor):
+            if value.ndim:
+                raise RuntimeError(f"fill_() needs a number or a 0-d tensor, not one of shape {tuple(value.shape)}")
+            return self.copy_(value)
+        needs = inplace.check(self)
+        self._assign(value)
+        if needs:
+            inplace.record(self, None)
+        return self
 
     def zero_(self) -> Tensor:
         """Set every element to 0."""
         return self.fill_(0)
 
 
-def _transfer(x: Tensor, device: Device) -> Tensor:
+class _Retained:
+    """Keeps a tensor's gradient in its ``.grad``, whichever node of the graph its history ends with."""
+
+    __slots__ = ("_handle", "_tensor")
+
+    def __init__(self, tensor: Tensor):
+        self._tensor = weakref.ref(tensor)     # the node must not keep alive the tensor that keeps it
+        self._handle = tensor.register_hook(self.keep)
+
+    def keep(self, g: Tensor) -> None:
+        """Add the gradient to what is there."""
+        tensor = self._tensor()
+        if tensor is not None:
+            tensor._grad = g if tensor._grad is None else tensor._grad + g
+
+    def move(self, node: Node) -> None:
+        """The tensor's history ends with another node now."""
+        self._handle.remove()
+        node.hooks = node.hooks or Hooks()
+        self._handle = register(node.hooks, self.keep)
+
+
+class Transfer(Operation):
     """A copy on another device, through the host."""
-    if x.requires_grad and autograd.is_grad_enabled():
-        raise RuntimeError("moving a tensor with history to another device is not recorded; call detach() first")
-    return Tensor._wrap(upload(device, x.detach().numpy()))
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, *, device: Device) -> Array:
+        """Copy there."""
+        ctx.device = x.device
+        return upload(device, download(elementwise.contiguous(x)))
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Array:
+        """Copy back."""
+        return upload(ctx.device, download(elementwise.contiguous(g)))
+
+
+autograd.bind(Tensor)
 
 
 def as_array(data: Any, dtype: DType | None) -> np.ndarray:

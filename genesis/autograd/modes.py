@@ -11,6 +11,7 @@ from typing import Any
 
 class _State(threading.local):
     recording = True
+    region: Any = None      # the region that is being checkpointed; see regions.py
 
 
 state = _State()

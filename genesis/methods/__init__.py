@@ -8,14 +8,19 @@ from .products import Products
 from .reductions import Reductions
 from .selection import Selection
 from .shapes import Shapes
+from .twins import in_place
 
 FAMILIES = (Arithmetic, Pointwise, Reductions, Products, Choice, Selection, Ordering, Shapes)
+ELEMENTWISE = (Arithmetic, Pointwise, Choice)      # whose methods all have in-place twins
 
 
-class TensorMethods(*FAMILIES):  # type: ignore[misc]
+InPlace = in_place(FAMILIES, ELEMENTWISE)
+
+
+class TensorMethods(InPlace, *FAMILIES):  # type: ignore[misc, valid-type]
     """Mixin of `genesis.Tensor`; operations follow PyTorch's names, argument order and rules."""
 
     __slots__ = ()
 
 
-__all__ = ["FAMILIES", "TensorMethods"]
+__all__ = ["ELEMENTWISE", "FAMILIES", "TensorMethods"]

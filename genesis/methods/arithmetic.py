@@ -7,11 +7,9 @@ from typing import Any
 from .. import dtypes
 from ..autograd import apply, same_device
 from ..dtypes import Scalar
-from ..ops import binary
+from ..ops import binary, ternary
 from ..ops import elementwise as ew
 from .support import Methods, operand, plain, raw
-
-_KINDS = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 
 def _binary(operation: Any, swapped: bool = False) -> Any:
@@ -59,39 +57,27 @@ def _integer(op: str, swapped: bool = False) -> Any:
     return method
 
 
-def _bitwise(op: str) -> Any:
-    method = _integer(op)
+def _bitwise(op: str, swapped: bool = False) -> Any:
+    method = _integer(op, swapped)
 
     def checked(self: Any, other: Any) -> Any:
-        if self.dtype.is_floating_point:
-            raise TypeError(f"{op} needs integers or booleans, not {self.dtype}")
+        for x in (self, other):
+            if isinstance(x, float) or (hasattr(x, "_array") and x.dtype.is_floating_point):
+                raise TypeError(f"{op} needs integers or booleans, not {getattr(x, 'dtype', 'float')}")
         return method(self, other)
 
     return checked
-
-
-def _in_place(operation: Any) -> Any:
-    def method(self: Any, other: Any) -> Any:
-        other = operand(other, self)
-        if other is NotImplemented:
-            return NotImplemented
-        same_device(self, other)
-        self._check_in_place(other)
-        dtype = operation.result_dtype(self._array, raw(other))
-        if _KINDS[dtype.kind] > _KINDS[self.dtype.kind]:
-            raise RuntimeError(f"the result is {dtype}, which a tensor of {self.dtype} cannot hold in place")
-        ew.run(operation.op, [self._array, raw(other)], self.dtype, out=self._array, compute=dtype.compute)
-        self._array.version.count += 1
-        return self
-
-    return method
 
 
 class Arithmetic(Methods):
     """Operators and the methods of the same meaning."""
 
     __slots__ = ()
-    FUNCTIONS = "add div eq ge gt le lt maximum minimum mul ne pow sub"
+    FUNCTIONS = ("add addcdiv addcmul arctan2 atan2 bitwise_and bitwise_left_shift bitwise_not bitwise_or "
+                 "bitwise_right_shift bitwise_xor copysign div divide eq floor_divide fmax fmin fmod ge greater "
+                 "greater_equal gt heaviside hypot le lerp less less_equal logaddexp logical_and logical_or "
+                 "logical_xor lt maximum minimum mul multiply ne not_equal pow remainder sub subtract true_divide "
+                 "xlogy")
 
     __add__ = __radd__ = _binary(binary.Add)
     __sub__, __rsub__ = _binary(binary.Sub), _binary(binary.Sub, swapped=True)
@@ -103,17 +89,31 @@ class Arithmetic(Methods):
     __and__ = __rand__ = _bitwise("bitwise_and")
     __or__ = __ror__ = _bitwise("bitwise_or")
     __xor__ = __rxor__ = _bitwise("bitwise_xor")
+    __lshift__, __rlshift__ = _bitwise("left_shift"), _bitwise("left_shift", swapped=True)
+    __rshift__, __rrshift__ = _bitwise("right_shift"), _bitwise("right_shift", swapped=True)
     __eq__, __ne__ = _comparison("eq"), _comparison("ne")
     __lt__, __le__ = _comparison("lt"), _comparison("le")
     __gt__, __ge__ = _comparison("gt"), _comparison("ge")
-    __iadd__, __isub__ = _in_place(binary.Add), _in_place(binary.Sub)
-    __imul__, __itruediv__ = _in_place(binary.Mul), _in_place(binary.Div)
-    add_, sub_ = _named(__iadd__, "add_"), _named(__isub__, "sub_")
-    mul_, div_ = _named(__imul__, "mul_"), _named(__itruediv__, "div_")
-    mul, div, pow = _named(__mul__, "mul"), _named(__truediv__, "div"), _named(__pow__, "pow")
+    mul, pow, remainder = _named(__mul__, "mul"), _named(__pow__, "pow"), _named(__mod__, "remainder")
+    floor_divide = _named(__floordiv__, "floor_divide")
+    true_divide = _named(__truediv__, "true_divide")
     maximum, minimum = _named(_binary(binary.Maximum), "maximum"), _named(_binary(binary.Minimum), "minimum")
+    fmax, fmin = _named(_binary(binary.Fmax), "fmax"), _named(_binary(binary.Fmin), "fmin")
+    fmod, hypot = _named(_binary(binary.Fmod), "fmod"), _named(_binary(binary.Hypot), "hypot")
+    atan2, copysign = _named(_binary(binary.Atan2), "atan2"), _named(_binary(binary.Copysign), "copysign")
+    xlogy, logaddexp = _named(_binary(binary.Xlogy), "xlogy"), _named(_binary(binary.Logaddexp), "logaddexp")
+    heaviside = _named(_integer("heaviside"), "heaviside")
     eq, ne, lt = _named(__eq__, "eq"), _named(__ne__, "ne"), _named(__lt__, "lt")
     le, gt, ge = _named(__le__, "le"), _named(__gt__, "gt"), _named(__ge__, "ge")
+    logical_and, logical_or = _named(_comparison("logical_and"), "logical_and"), _named(
+        _comparison("logical_or"), "logical_or")
+    logical_xor = _named(_comparison("logical_xor"), "logical_xor")
+    bitwise_and, bitwise_or = _named(__and__, "bitwise_and"), _named(__or__, "bitwise_or")
+    bitwise_xor = _named(__xor__, "bitwise_xor")
+    bitwise_left_shift = _named(__lshift__, "bitwise_left_shift")
+    bitwise_right_shift = _named(__rshift__, "bitwise_right_shift")
+    multiply, arctan2, not_equal = mul, atan2, ne
+    less, less_equal, greater, greater_equal = lt, le, gt, ge
 
     def __pos__(self) -> Any:
         return self
@@ -124,10 +124,52 @@ class Arithmetic(Methods):
         return plain(ew.run("logical_not" if self.dtype is dtypes.bool_ else "bitwise_not", [self._array],
                              self.dtype))
 
+    bitwise_not = __invert__
+
     def add(self, other: Any, *, alpha: Scalar = 1) -> Any:
         """``self + alpha * other``."""
-        return self + (other if alpha == 1 else other * alpha)
+        return self + other if alpha == 1 else self._scaled(other, alpha)
 
     def sub(self, other: Any, *, alpha: Scalar = 1) -> Any:
         """``self - alpha * other``."""
-        return self - (other if alpha == 1 else other * alpha)
+        return self - other if alpha == 1 else self._scaled(other, -alpha)
+
+    subtract = sub
+
+    def _scaled(self, other: Any, alpha: Scalar) -> Any:
+        other = operand(other, self)
+        if other is NotImplemented:
+            raise TypeError("add() and sub() need a tensor or a number")
+        dtype = ew.dtype_of(self._array, raw(other))
+        if isinstance(alpha, float) and not dtype.is_floating_point:
+            raise RuntimeError(f"alpha must be an integer where the result is {dtype}, not {alpha}")
+        return apply(ternary.AddScaled, self, other, alpha)
+
+    def div(self, other: Any, *, rounding_mode: str | None = None) -> Any:
+        """``self / other``; rounded down with ``rounding_mode="floor"``, towards 0 with ``"trunc"``."""
+        if rounding_mode is None:
+            return self.true_divide(other)
+        if rounding_mode not in ("floor", "trunc"):
+            raise RuntimeError(f"rounding_mode must be None, 'floor' or 'trunc', not {rounding_mode!r}")
+        other = operand(other, self)
+        if other is NotImplemented:
+            raise TypeError("div() needs a tensor or a number")
+        return apply(binary.FloorDivide if rounding_mode == "floor" else binary.TruncDivide, self, other)
+
+    divide = div
+
+    def addcmul(self, tensor1: Any, tensor2: Any, *, value: Scalar = 1) -> Any:
+        """``self + value * tensor1 * tensor2``."""
+        return apply(ternary.Addcmul, self, tensor1, tensor2, value)
+
+    def addcdiv(self, tensor1: Any, tensor2: Any, *, value: Scalar = 1) -> Any:
+        """``self + value * tensor1 / tensor2``, of floating-point tensors."""
+        if not (tensor1.dtype.is_floating_point or tensor2.dtype.is_floating_point):
+            raise RuntimeError("addcdiv() does not divide integers; convert them to float32")
+        return apply(ternary.Addcdiv, self, tensor1, tensor2, value)
+
+    def lerp(self, end: Any, weight: Any) -> Any:
+        """``self + weight * (end - self)``; the weight is a number or a tensor."""
+        if self.dtype is not end.dtype or getattr(weight, "dtype", self.dtype) is not self.dtype:
+            raise RuntimeError(f"lerp() needs tensors of one type, not {self.dtype} and {end.dtype}")
+        return apply(ternary.Lerp, self, end, weight)
