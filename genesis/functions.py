@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from .autograd import apply, same_device
+from .contraction import einsum, tensordot
+from .joining import (
+    broadcast_shapes,
+    broadcast_tensors,
+    cat,
+    column_stack,
+    concat,
+    concatenate,
+    dot,
+    dstack,
+    ger,
+    hstack,
+    meshgrid,
+    outer,
+    row_stack,
+    split,
+    stack,
+    tril_indices,
+    triu_indices,
+    vstack,
+)
 from .methods import FAMILIES, TensorMethods
-from .ops.array import normalize_axis
 from .ops.search import belongs
 from .ops.ternary import Where
-from .ops.views import Cat
 from .tensor import Tensor, tensor
 
 
@@ -34,29 +53,6 @@ globals().update({name: _of_method(name) for name in OF_METHODS})
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     """``input`` where the condition holds, ``other`` elsewhere; both may be numbers."""
     return apply(Where, condition, input, other)
-
-
-def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Tensors joined along a dimension; the others must have equal sizes."""
-    tensors = list(tensors)
-    if not tensors:
-        raise RuntimeError("cat() needs at least one tensor")
-    axis = normalize_axis(dim, tensors[0].ndim)
-    first = tensors[0].shape
-    for i, x in enumerate(tensors):
-        if x.ndim != len(first) or x.shape[:axis] + x.shape[axis + 1:] != first[:axis] + first[axis + 1:]:
-            raise RuntimeError(f"cat() along dimension {axis}: tensor {i} has shape {tuple(x.shape)}, "
-                               f"which does not fit {tuple(first)}")
-    return apply(Cat, *tensors, axis=axis)
-
-
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Tensors of one shape joined along a new dimension."""
-    tensors = list(tensors)
-    shapes = {tuple(x.shape) for x in tensors}
-    if len(shapes) != 1:
-        raise RuntimeError(f"stack() needs tensors of one shape, got {sorted(shapes)}")
-    return cat([x.unsqueeze(dim) for x in tensors], dim)
 
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
@@ -109,4 +105,7 @@ def is_tensor(obj: Any) -> bool:
     return isinstance(obj, Tensor)
 
 
-__all__ = [*OF_METHODS, "allclose", "cat", "equal", "is_tensor", "searchsorted", "stack", "where"]
+__all__ = [*OF_METHODS, "allclose", "broadcast_shapes", "broadcast_tensors", "cat", "column_stack", "concat",
+           "concatenate", "dot", "dstack", "einsum", "equal", "ger", "hstack", "is_tensor", "meshgrid",
+           "outer", "row_stack", "searchsorted", "split", "stack", "tensordot", "tril_indices",
+           "triu_indices", "vstack", "where"]

@@ -3,6 +3,7 @@
 from .arithmetic import Arithmetic
 from .choice import Choice
 from .ordering import Ordering
+from .parts import Parts
 from .pointwise import Pointwise
 from .products import Products
 from .reductions import Reductions
@@ -10,7 +11,7 @@ from .selection import Selection
 from .shapes import Shapes
 from .twins import in_place
 
-FAMILIES = (Arithmetic, Pointwise, Reductions, Products, Choice, Selection, Ordering, Shapes)
+FAMILIES = (Arithmetic, Pointwise, Reductions, Products, Choice, Selection, Ordering, Shapes, Parts)
 ELEMENTWISE = (Arithmetic, Pointwise, Choice)      # whose methods all have in-place twins
 
 

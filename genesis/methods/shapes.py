@@ -15,7 +15,8 @@ class Shapes(Methods):
     """The same elements in other shapes and orders."""
 
     __slots__ = ()
-    FUNCTIONS = "flatten permute reshape squeeze t transpose unsqueeze"
+    FUNCTIONS = ("broadcast_to flatten moveaxis movedim permute ravel reshape squeeze swapaxes swapdims t transpose "
+                 "unsqueeze")
 
     def reshape(self, *shape: Any) -> Any:
         """The elements in another shape; one size may be -1."""
@@ -50,6 +51,29 @@ class Shapes(Methods):
         if sorted(axes) != list(range(self.ndim)):
             raise RuntimeError(f"permute needs each of the {self.ndim} dimensions once, got {tuple(listed)}")
         return apply(views.Permute, self, axes=axes)
+
+    swapaxes = swapdims = transpose
+
+    def movedim(self, source: Any, destination: Any) -> Any:
+        """Dimensions moved from positions ``source`` to positions ``destination``; the others keep their order."""
+        given = [[d] if isinstance(d, int) else d for d in (source, destination)]
+        sources, targets = ([normalize_axis(d, self.ndim) for d in dims] for dims in given)
+        if len(sources) != len(targets) or len(set(sources)) != len(sources) or len(set(targets)) != len(targets):
+            raise RuntimeError(f"movedim() needs as many different dimensions on both sides, not {source} and "
+                               f"{destination}")
+        rest = iter(a for a in range(self.ndim) if a not in sources)
+        placed = dict(zip(targets, sources))
+        return self.permute(tuple(placed[a] if a in placed else next(rest) for a in range(self.ndim)))
+
+    moveaxis = movedim
+
+    def ravel(self) -> Any:
+        """All elements in one dimension."""
+        return self.reshape(-1)
+
+    def broadcast_to(self, size: Any) -> Any:
+        """As `expand`."""
+        return self.expand(tuple(size))
 
     def t(self) -> Any:
         """The transpose of a matrix."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .array import Array, Shape, contiguous_strides, empty
-from .elementwise import assign, cast, copy, dtype_of, full, sum_to
+from .elementwise import assign, cast, copy, dtype_of, full, run, sum_to
 from .operation import Context, Operation
 
 
@@ -138,3 +138,179 @@ def _part(x: Array, axis: int, start: int, size: int) -> Array:
     shape = (*x.shape[:axis], size, *x.shape[axis + 1:])
     return x.view(shape, x.strides, x.offset + start * x.strides[axis])
 
+
+
+class Parts(Operation):
+    """Several parts of an array that together are all of it; views."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, *, selections: tuple[Selection, ...]) -> tuple[Array, ...]:
+        """Select."""
+        ctx.shape, ctx.dtype, ctx.selections = x.shape, x.dtype, selections
+        return tuple(select_view(x, selection) for selection in selections)
+
+    @classmethod
+    def backward(cls, ctx: Context, *gradients: Array | None) -> Array:
+        """Each part's gradient in its place."""
+        device = next(g.device for g in gradients if g is not None)
+        out = empty(device, ctx.shape, ctx.dtype)
+        for selection, g in zip(ctx.selections, gradients):
+            assign(select_view(out, selection), 0 if g is None else g)
+        return out
+
+
+def diagonal(x: Array, offset: int, first: int, second: int) -> Array:
+    """The diagonal of two dimensions as the last one; a view."""
+    rows, columns = x.shape[first], x.shape[second]
+    size = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
+    start = (offset * x.strides[second] if offset > 0 else -offset * x.strides[first]) if size else 0
+    kept = [a for a in range(x.ndim) if a not in (first, second)]
+    return x.view((*(x.shape[a] for a in kept), size),
+                  (*(x.strides[a] for a in kept), x.strides[first] + x.strides[second]), x.offset + start)
+
+
+class Diagonal(Operation):
+    """The diagonal of two dimensions; a view."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, *, offset: int, first: int, second: int) -> Array:
+        """Select."""
+        ctx.shape, ctx.place = x.shape, (offset, first, second)
+        return diagonal(x, offset, first, second)
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Array:
+        """The gradient on the diagonal, 0 elsewhere."""
+        out = full(g.device, ctx.shape, 0, g.dtype)
+        assign(diagonal(out, *ctx.place), g)
+        return out
+
+
+class DiagonalMatrix(Operation):
+    """A matrix with a vector, or matrices with vectors, on a diagonal and 0 elsewhere."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, *, offset: int, first: int, second: int) -> Array:
+        """Write the diagonal."""
+        ctx.place = offset, first, second
+        size = x.shape[-1] + abs(offset)
+        shape = list(x.shape[:-1])
+        for axis in sorted((first, second)):
+            shape.insert(axis, size)
+        out = full(x.device, tuple(shape), 0, x.dtype)
+        assign(diagonal(out, *ctx.place), x)
+        return out
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Array:
+        """The gradient's diagonal."""
+        return diagonal(g, *ctx.place)
+
+
+def windows(x: Array, axis: int, size: int, step: int) -> Array:
+    """All windows of a dimension, the positions in a window as the last dimension; a view."""
+    count = (x.shape[axis] - size) // step + 1 if x.ndim else 1
+    strides = x.strides if x.ndim else (1,)
+    shape = x.shape if x.ndim else (1,)
+    return x.view((*shape[:axis], count, *shape[axis + 1:], size),
+                  (*strides[:axis], strides[axis] * step, *strides[axis + 1:], strides[axis]))
+
+
+class Unfold(Operation):
+    """All windows of a dimension; a view."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, *, axis: int, size: int, step: int) -> Array:
+        """Look."""
+        ctx.shape, ctx.place = x.shape, (axis, size, step)
+        return windows(x, axis, size, step)
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Array:
+        """Each position of the windows is added at once: it never meets an element twice."""
+        axis, size, step = ctx.place
+        out = full(g.device, ctx.shape, 0, g.dtype)
+        view = windows(out, axis, size, step)
+        for k in range(size):
+            target = select_view(view, (*((0, 1, n) for n in view.shape[:-1]), k))
+            run("add", [target, select_view(g, (*((0, 1, n) for n in g.shape[:-1]), k))], g.dtype, out=target)
+        return out
+
+
+def flipped(x: Array, axes: tuple[int, ...]) -> Array:
+    """A copy with dimensions in reverse order."""
+    offset = x.offset + sum((x.shape[a] - 1) * x.strides[a] for a in axes) if x.size else x.offset
+    return copy(x.view(x.shape, tuple(-s if a in axes else s for a, s in enumerate(x.strides)), offset))
+
+
+class Flip(Operation):
+    """Dimensions in reverse order."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, *, axes: tuple[int, ...]) -> Array:
+        """Copy backwards."""
+        ctx.axes = axes
+        return flipped(x, axes)
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Array:
+        """Flip back."""
+        return flipped(g, ctx.axes)
+
+
+def rolled(x: Array, shifts: tuple[tuple[int, int], ...]) -> Array:
+    """A copy with each (axis, shift): what leaves at the end comes in at the start. Every corner is one launch."""
+    out = empty(x.device, x.shape, x.dtype)
+    pieces = [(x, out)]
+    for axis, shift in shifts:
+        size = x.shape[axis]
+        shift = shift % size if size else 0
+        if shift:
+            pieces = [(_part(a, axis, source, n), _part(b, axis, target, n)) for a, b in pieces
+                      for source, target, n in ((0, shift, size - shift), (size - shift, 0, shift))]
+    for source, target in pieces:
+        assign(target, source)
+    return out
+
+
+class Roll(Operation):
+    """Dimensions turned round by so many places."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, *, shifts: tuple[tuple[int, int], ...]) -> Array:
+        """Roll."""
+        ctx.shifts = shifts
+        return rolled(x, shifts)
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Array:
+        """Roll back."""
+        return rolled(g, tuple((axis, -shift) for axis, shift in ctx.shifts))
+
+
+class Pad(Operation):
+    """A number around an array: (axis, before, after) for each dimension that grows."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, *, pads: tuple[tuple[int, int, int], ...], value: float) -> Array:
+        """Copy the array, write the number beside it."""
+        shape = list(x.shape)
+        for axis, before, after in pads:
+            shape[axis] += before + after
+        ctx.selection = tuple((0, 1, n) for n in x.shape)
+        for axis, before, _ in pads:
+            ctx.selection = (*ctx.selection[:axis], (before, 1, x.shape[axis]), *ctx.selection[axis + 1:])
+        out = empty(x.device, tuple(shape), x.dtype)
+        inside = out
+        for axis, before, after in pads:
+            for start, n in ((0, before), (inside.shape[axis] - after, after)):
+                if n:
+                    assign(_part(inside, axis, start, n), value)
+            inside = _part(inside, axis, before, x.shape[axis])
+        assign(inside, x)
+        return out
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Array:
+        """The gradient's inner part; a view."""
+        return select_view(g, ctx.selection)

@@ -33,6 +33,7 @@ from .dropout import dropout
 from .embedding import embedding, one_hot
 from .linear import linear
 from .loss import check_reduction, cross_entropy
+from .padding import pad
 from .pair_loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -47,6 +48,6 @@ from .pair_loss import (
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "celu", "check_reduction", "cross_entropy",
            "dropout", "elu", "embedding", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
            "huber_loss", "kl_div", "l1_loss", "leaky_relu", "linear", "log_softmax", "logsigmoid", "mish", "mse_loss",
-           "nll_loss", "one_hot", "prelu", "relu", "relu6", "scaled_dot_product_attention", "selu", "sigmoid", "silu",
-           "smooth_l1_loss", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink",
+           "nll_loss", "one_hot", "pad", "prelu", "relu", "relu6", "scaled_dot_product_attention", "selu", "sigmoid",
+           "silu", "smooth_l1_loss", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink",
            "threshold"]
