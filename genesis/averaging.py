@@ -86,7 +86,7 @@ def get_ema_avg_fn(decay: float = 0.999) -> AverageFunction:
     @_of_elements
     @no_grad()
     def ema_update(ema_param: Tensor, current_param: Tensor, num_averaged: Any) -> Tensor:
-        return decay * ema_param + (1 - decay) * current_param
+        return ema_param * decay + current_param * (1 - decay)
 
     return ema_update
 
@@ -185,17 +185,18 @@ class AveragedModel(Module):
         if not self.use_buffers:
             for averaged, current in buffers:
                 averaged.copy_(current)
-        self.n_averaged += 1
+        self.n_averaged.add_(1)
         version = self.n_averaged._array.version
         self._known = version, version.now, number + 1
 
     def _average(self, joined: Pairs, apart: Pairs, number: int) -> None:
         """Move the averages, given with what lies together joined, and each by itself, on to the model's values."""
         function: Any = self.multi_avg_fn or self.avg_fn or get_swa_multi_avg_fn()
+        each = self.avg_fn is not None
         ours = getattr(function, "of_elements", False)      # a user's function gets each parameter as it is
         pairs = [(a.detach(), b.detach().to(a.device)) for a, b in (joined if ours else apart)]
         count: Any = number if ours else self.n_averaged
-        if function is self.avg_fn:
+        if each:
             for averaged, current in pairs:
                 averaged.copy_(function(averaged, current, count))
             return

@@ -211,7 +211,7 @@ class GradScaler:
         if not parts and not others:
             raise AssertionError("No inf checks were recorded for this optimizer: none of its parameters has a "
                                  "gradient")
-        if not allow_float16 and any(x.dtype is float16 for x in (*(part.array for part in parts), *others)):
+        if not allow_float16 and float16 in {*(part.array.dtype for part in parts), *(g.dtype for g in others)}:
             raise ValueError("Attempting to unscale FP16 gradients.")
         for where in {part.array.device for part in parts} | {g.device for g in others}:
             if where is not state.device:

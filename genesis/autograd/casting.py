@@ -70,12 +70,13 @@ def convert(policy: str, inputs: tuple[Any, ...], arrays: list[Any]) -> tuple[li
     wanted = state.dtype if policy == "low" else dtypes.float32
     if (policy == "promote" and len(kinds) == 1) or kinds <= {wanted} or dtypes.float64 in kinds:
         return arrays, None
-    arrays, casts = list(arrays), [None] * len(arrays)
+    casts: list[DType | None] = [None] * len(arrays)
+    arrays = list(arrays)
     for i, x in enumerate(arrays):
         if isinstance(x, Array) and x.dtype is not wanted and x.dtype in _EXACT_OR_NARROWER:
-            casts[i] = x.dtype  # type: ignore[call-overload]
+            casts[i] = x.dtype
             arrays[i] = _cached(inputs[i], x, wanted) if state.depth and state.caching else elementwise.cast(x, wanted)
-    return arrays, casts  # type: ignore[return-value]
+    return arrays, casts
 
 
 def _cached(tensor: Any, x: Array, wanted: DType) -> Array:
@@ -89,7 +90,7 @@ def _cached(tensor: Any, x: Array, wanted: DType) -> Array:
     place = (x.version.now, x.offset, x.shape, x.strides, wanted)
     found = cache.get(id(tensor))
     if found is not None and found[0]() is tensor and found[1] is x.version and found[2] == place:
-        return found[3]  # type: ignore[no-any-return]
+        return found[3]
     copy = elementwise.cast(x, wanted)
     cache[id(tensor)] = weakref.ref(tensor), x.version, place, copy
     return copy

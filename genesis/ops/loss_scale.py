@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DType, float32, float64
-from ..opencl import CHUNK, Buffer, Device
+from ..opencl import CHUNK, Alias, Buffer, Device
 from .array import Array
 
 
@@ -22,7 +22,7 @@ class LossScale:
 
     __slots__ = ("buffer", "checked", "used")
 
-    def __init__(self, buffer: Buffer, checked: Buffer | None = None):
+    def __init__(self, buffer: Buffer | Alias, checked: Buffer | None = None):
         self.buffer = buffer
         self.checked = checked
         self.used = False
