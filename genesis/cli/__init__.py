@@ -1,4 +1,4 @@
-"""The command ``genesis``: shows the devices, trains the models of the recipes."""
+"""The command ``genesis``: shows and tunes the devices, trains the models of the recipes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import genesis
 
-from . import devices, train
+from . import devices, train, tune
 
 INTERRUPTED = 130             # the exit status a shell gives to what Ctrl-C ended
 
@@ -22,6 +22,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     devices.add_parser(commands)
     train.add_parser(commands)
+    tune.add_parser(commands)
     return parser
 
 

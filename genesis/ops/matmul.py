@@ -66,6 +66,11 @@ def product(a: Array, b: Array, out: Array | None = None, *, bias: Array | None 
     return out
 
 
+def forget_plans() -> None:
+    """Work everything out anew: another choice of blocks applies from now on."""
+    _plans.clear()
+
+
 def _prepare(a: Array, b: Array, out: Array, bias: Array | None, batch: Shape) -> tuple[Array, Array] | None:
     """The operands as the kernels can take them, where that needs copies; None when they can stay as they are."""
     pair = (a, b)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import json
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from .. import dtypes
 from ..dtypes import DType
@@ -45,8 +44,8 @@ def candidates(device: Device) -> list[Tiles]:
         return []
     found = [first]
     for rows in {8: (4, 6), 16: (8, 12, 14)}.get(first.width, (4, 6)):
-        for kc, nc in ((256, 128), (320, 128), (192, 128), (256, 64), (384, 64)):
-            for mc in (240, 480, 960):
+        for kc, nc in ((256, 128), (384, 64)):
+            for mc in (480, 960):
                 tiles = dataclasses.replace(first, rows=rows, kc=kc, nc=nc, mc=-(-mc // (4 * rows)) * 4 * rows)
                 if tiles not in found:
                     found.append(tiles)
@@ -59,16 +58,21 @@ def _from_table(device: Device) -> Tiles | None:
     return TABLE[min(max(device.vector_width, 4), 16)]
 
 
+_trial: dict[Device, Tiles] = {}
+
+
 @functools.cache
+def _chosen(device: Device) -> Tiles | None:
+    saved = tuning.load(device, "matmul")
+    known = [tiles for tiles in candidates(device) if dataclasses.asdict(tiles) == saved]
+    return known[0] if known else _from_table(device)
+
+
 def tiles_for(device: Device, dtype: DType = dtypes.float32) -> Tiles | None:
     """The blocks for products whose result has a type; None where the device has no room for them."""
-    tiles = _from_table(device)
+    tiles = _trial.get(device) or _chosen(device)
     if tiles is None:
         return None
-    saved: Any = tuning.load(device, "matmul")
-    if saved is not None:
-        with contextlib.suppress(TypeError):         # written by another version: the table's choice will do
-            tiles = Tiles(**saved)
     if dtype.itemsize == 8:
         return dataclasses.replace(tiles, width=max(tiles.width // 2, 4), kc=tiles.kc // 2)
     if dtype.itemsize == 2:          # local memory also holds the sums
@@ -76,8 +80,22 @@ def tiles_for(device: Device, dtype: DType = dtypes.float32) -> Tiles | None:
     return tiles
 
 
-def keep(device: Device, tiles: Tiles) -> bool:
-    """Use these blocks on the device from now on, in later processes too; False if they could not be written."""
-    done = tuning.store(device, "matmul", json.loads(json.dumps(dataclasses.asdict(tiles))))
-    tiles_for.cache_clear()
+@contextlib.contextmanager
+def using(device: Device, tiles: Tiles) -> Iterator[None]:
+    """Multiply with these blocks for a while, on one device."""
+    _trial[device] = tiles
+    try:
+        yield
+    finally:
+        del _trial[device]
+
+
+def keep(device: Device, tiles: Tiles | None) -> bool:
+    """Use these blocks on the device from now on, in later processes too; None: those of the table.
+
+    Returns:
+        False when the choice could not be written.
+    """
+    done = tuning.store(device, "matmul", None if tiles is None else dataclasses.asdict(tiles))
+    _chosen.cache_clear()
     return done
