@@ -51,7 +51,7 @@
         if ((i + 1) * WIDTH <= n)                                                                                     \
             return LOAD(type, row, i);                                                                                \
         SCALAR part[WIDTH];                                                                                           \
-        for (int j = 0; j < WIDTH; j++)                                                                               \
+        _Pragma("unroll") for (int j = 0; j < WIDTH; j++)                                                             \
             part[j] = i * WIDTH + j < n ? (SCALAR)LOAD1(type, row, i * WIDTH + j) : pad;                              \
         return VLOAD(0, part);                                                                                        \
     }                                                                                                                 \
@@ -63,8 +63,9 @@
         }                                                                                                             \
         SCALAR part[WIDTH];                                                                                           \
         VSTORE(value, 0, part);                                                                                       \
-        for (int j = 0; j < WIDTH && i * WIDTH + j < n; j++)                                                          \
-            STORE1(type, row, i * WIDTH + j, part[j]);                                                                \
+        _Pragma("unroll") for (int j = 0; j < WIDTH; j++)                                                             \
+            if (i * WIDTH + j < n)                                                                                    \
+                STORE1(type, row, i * WIDTH + j, part[j]);                                                            \
     }
 
 #define GREATER(a, b) ((a) > (b) ? (a) : (b))

@@ -13,8 +13,13 @@
 //   IN, OUT      storage types of x and of y; the gradients are stored like what they belong to
 //   LOG          1 for log_softmax
 //   KEEP         1 where a result may hold the exponentials before they are divided without losing digits
+//   KERNELS      1 to compile those of rows only, 2 those of columns; 0 all
 //   WIDTH, TEAM, SPAN, COLUMNS    see row.h
 #include "row.h"
+
+#ifndef KERNELS
+#define KERNELS 0
+#endif
 
 #ifndef IN
 #define IN float32
@@ -34,6 +39,7 @@ typedef STORAGE(OUT) out_t;
 ROW_ACCESS(in, IN)
 ROW_ACCESS(out, OUT)
 
+#if KERNELS == 0 || KERNELS == 1
 // Global size (teams * TEAM).
 TEAM_KERNEL softmax_rows(global const in_t *x, long x_at, global out_t *y, long rows, long n, long block)
 {
@@ -72,7 +78,9 @@ TEAM_KERNEL softmax_rows(global const in_t *x, long x_at, global out_t *y, long 
         }
     }
 }
+#endif
 
+#if KERNELS == 0 || KERNELS == 2
 // Global size (work-items).
 COLUMN_KERNEL softmax_columns(global const in_t *x, long x_at, global out_t *y, long outer, long n, long inner,
                               long block)
@@ -113,6 +121,7 @@ COLUMN_KERNEL softmax_columns(global const in_t *x, long x_at, global out_t *y, 
         }
     }
 }
+#endif
 
 #if LOG
 #define ADDEND(g, y) (g)
@@ -122,6 +131,7 @@ COLUMN_KERNEL softmax_columns(global const in_t *x, long x_at, global out_t *y, 
 #define GRADIENT(g, y, total) ((y) * ((g) - (total)))
 #endif
 
+#if KERNELS == 0 || KERNELS == 1
 // Global size (teams * TEAM).
 TEAM_KERNEL softmax_rows_backward(global const out_t *y, long y_at, global const out_t *g, long g_at,
                                   global in_t *gx, long rows, long n, long block)
@@ -140,7 +150,9 @@ TEAM_KERNEL softmax_rows_backward(global const out_t *y, long y_at, global const
         }
     }
 }
+#endif
 
+#if KERNELS == 0 || KERNELS == 2
 // Global size (work-items).
 COLUMN_KERNEL softmax_columns_backward(global const out_t *y, long y_at, global const out_t *g, long g_at,
                                        global in_t *gx, long outer, long n, long inner, long block)
@@ -166,3 +178,4 @@ COLUMN_KERNEL softmax_columns_backward(global const out_t *y, long y_at, global 
         }
     }
 }
+#endif

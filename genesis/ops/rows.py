@@ -39,18 +39,20 @@ def width_of(device: Device, n: int, double: bool) -> int:
     return width
 
 
-def too_long(device: Device, n: int, passes: int, double: bool = False, columns: bool = False) -> bool:
+def too_long(device: Device, n: int, passes: int, double: bool = False, columns: bool = False, run: int = 0) -> bool:
     """Whether a work-item of this device cannot be trusted with so many passes over a row, or a column, of ``n``."""
     limit = device.quirks.max_loop
-    return 0 < limit < passes * (_SPAN * (n + 1) if columns else _steps(device, n, double))
+    return 0 < limit < passes * (_SPAN * (n + 1) if columns else groups_of(device, n, double, run) + 16)
 
 
-def _steps(device: Device, n: int, double: bool) -> int:
-    """Iterations of a pass over a row, with those that pad its last group."""
-    return -(-n // width_of(device, n, double)) + 16
+def groups_of(device: Device, n: int, double: bool, run: int = 0) -> int:
+    """Groups of elements in a row of ``n``, which may consist of several runs without gaps."""
+    width = width_of(device, run or n, double)
+    return max(1, -(-n // run) * -(-run // width) if run else -(-n // width))
 
 
-def rows_launch(device: Device, rows: int, n: int, passes: int, double: bool = False, most: int = 0) -> Rows:
+def rows_launch(device: Device, rows: int, n: int, passes: int, double: bool = False, most: int = 0,
+                run: int = 0) -> Rows:
     """A launch with a team to each row.
 
     Args:
@@ -59,9 +61,10 @@ def rows_launch(device: Device, rows: int, n: int, passes: int, double: bool = F
         passes: loops over a row that the kernel runs.
         double: whether it computes in float64.
         most: most teams, where each leaves a partial result; 0: any number.
+        run: elements without gaps that vectors are taken from, where a row consists of several such runs.
     """
-    width = width_of(device, n, double)
-    groups = max(1, -(-n // width))
+    width = width_of(device, run or n, double)
+    groups = groups_of(device, n, double, run)
     if device.type == "gpu":
         most_items = min(256, device.handle.max_work_group_size)
         team = min(max(32, 1 << (groups - 1).bit_length()), most_items)
@@ -71,13 +74,13 @@ def rows_launch(device: Device, rows: int, n: int, passes: int, double: bool = F
         block = _shared_out(device, rows, n)
     if most:
         block = max(block, -(-rows // most))
-    block = _within(device, block, passes * _steps(device, n, double))
+    block = _within(device, block, passes * (groups + 16))
     teams = -(-rows // block)
     return Rows((("WIDTH", width), ("TEAM", team), *_real(double)), block, teams, (teams * team,), (team,))
 
 
 def columns_launch(device: Device, outer: int, n: int, inner: int, passes: int, double: bool = False,
-                   most: int = 0, span: int = _SPAN) -> Rows:
+                   most: int = 0, span: int = _SPAN, block: int = 0) -> Rows:
     """A launch with a work-item to each group of neighbouring columns of (outer, n, inner).
 
     Args:
@@ -86,13 +89,14 @@ def columns_launch(device: Device, outer: int, n: int, inner: int, passes: int, 
         double: whether it computes in float64.
         most: most work-items, where each leaves a partial result; 0: any number.
         span: groups that a work-item takes at once where there are enough; 1 for a kernel that cannot.
+        block: spans that a work-item takes one after the other; 0 to choose.
     """
     gpu = device.type == "gpu"
     width = 1 if gpu else width_of(device, inner, double)
     groups = -(-inner // width)
     span = span if not gpu and groups >= span and outer * groups >= span * 4 * device.compute_units else 1
     tasks = outer * -(-groups // span)
-    block = 1 if gpu else _shared_out(device, tasks, n * width * span)
+    block = block or (1 if gpu else _shared_out(device, tasks, n * width * span))
     if most:
         block = max(block, -(-tasks // most))
     block = _within(device, block, span * passes * (n + 1))

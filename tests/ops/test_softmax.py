@@ -1,4 +1,4 @@
-"""Softmax and log_softmax: every dimension, edges, infinities, types, both kernels of rows, devices with short loops."""
+"""Softmax and log_softmax: every dimension, edges, infinities, types, both kernels of rows, devices of short loops."""
 
 import dataclasses
 
@@ -50,7 +50,7 @@ def test_softmax_of_rows_and_columns_of_any_length(name, n):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("n", [1, 31, 65, 1003])
+@pytest.mark.parametrize("n", [31, 1003])
 def test_softmax_with_a_group_to_a_row(name, n, gpu_path):
     check(name, normal(7, n), -1)
     check(name, normal(2, n, 5), 1)
@@ -95,8 +95,7 @@ def test_softmax_of_nothing_and_of_a_number(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("n", [3, 16, 40])
-@pytest.mark.parametrize("path", ["cpu", "gpu"])
+@pytest.mark.parametrize(("n", "path"), [(3, "cpu"), (40, "cpu"), (40, "gpu")])
 def test_softmax_of_infinities_is_that_of_torch(name, n, path, monkeypatch):
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(genesis.device(), "type", path)
