@@ -105,3 +105,35 @@ def check_against_torch(function, *inputs, rtol=2e-5, atol=2e-6, seed=0):
             assert x.grad is None
         else:
             close(x.grad, y.grad.numpy(), rtol, atol)
+
+
+def check_like_torch(function, *inputs, rtol=1e-5, atol=1e-5, gradients=None):
+    """Call ``function(library, *tensors)`` with genesis and with PyTorch; compare types, shapes, values and gradients.
+
+    Args:
+        function: returns a tensor or a tuple of them; gradients flow from the first result that requires them.
+        inputs: arrays, given to both in their own type.
+        gradients: positions of the inputs that require a gradient; all floating-point ones by default.
+    """
+    torch = pytest.importorskip("torch")
+    needs = [np.asarray(x).dtype.kind == "f" if gradients is None else i in gradients for i, x in enumerate(inputs)]
+    mine = [genesis.tensor(np.asarray(x), requires_grad=need) for x, need in zip(inputs, needs)]
+    its = [torch.tensor(np.asarray(x), requires_grad=need) for x, need in zip(inputs, needs)]
+    results, expected = function(genesis, *mine), function(torch, *its)
+    results, expected = [list(r) if isinstance(r, tuple | list) else [r] for r in (results, expected)]
+    assert len(results) == len(expected)
+    for result, wanted in zip(results, expected):
+        assert str(result.dtype).split(".")[-1] == str(wanted.dtype).split(".")[-1]
+        assert tuple(result.shape) == tuple(wanted.shape)
+        np.testing.assert_allclose(result.detach().numpy(), wanted.detach().numpy(), rtol=rtol, atol=atol)
+    for result, wanted in zip(results, expected):
+        assert result.requires_grad == wanted.requires_grad
+        if wanted.requires_grad:
+            g = np.random.default_rng(1).standard_normal(tuple(wanted.shape)).astype(wanted.detach().numpy().dtype)
+            result.backward(genesis.tensor(g))
+            wanted.backward(torch.tensor(g))
+            break
+    for x, y in zip(mine, its):
+        assert (x.grad is None) == (y.grad is None)
+        if y.grad is not None:
+            np.testing.assert_allclose(x.grad.numpy(), y.grad.numpy(), rtol=10 * rtol, atol=10 * atol)

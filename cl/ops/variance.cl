@@ -24,7 +24,7 @@ kernel void moments_rows(global const STORAGE(IN) *x, long x_at, global SCALAR *
     const long first = get_global_id(0) * block, count = min(block, n - first);
     global const STORAGE(IN) *p = x + x_at + get_global_id(1) * n + first;
     const long to = get_global_id(1) * get_global_size(0) + get_global_id(0);
-    SCALAR sum = 0, square = 0;
+    SCALAR sum = 0, square = 0, rest = 0;
     long i = 0;
 #if WIDTH > 1
     SCALAR lane[WIDTH];
@@ -46,27 +46,36 @@ kernel void moments_rows(global const STORAGE(IN) *x, long x_at, global SCALAR *
     i = 0;
 #if WIDTH > 1
     if (count >= 2 * WIDTH) {
-        real a0 = 0, a1 = 0;
+        real a0 = 0, a1 = 0, b0 = 0, b1 = 0;
         for (; i + 2 * WIDTH <= count; i += 2 * WIDTH) {
             const real d0 = LOAD(IN, p + i, 0) - mean, d1 = LOAD(IN, p + i, 1) - mean;
             a0 += d0 * d0;
             a1 += d1 * d1;
+            b0 += d0;
+            b1 += d1;
         }
         a0 += a1;
+        b0 += b1;
         VSTORE(a0, 0, lane);
         for (int j = 0; j < WIDTH; j++)
             square += lane[j];
+        VSTORE(b0, 0, lane);
+        for (int j = 0; j < WIDTH; j++)
+            rest += lane[j];
     }
 #endif
     for (; i < count; i++) {
         const SCALAR d = (SCALAR)LOAD1(IN, p, i) - mean;
         square += d * d;
+        rest += d;
     }
-    means[to] = mean;
-    squares[to] = square;
+    rest /= count;                                 // what rounding took from the mean
+    square -= rest * rest * count;
+    means[to] = mean + rest;
+    squares[to] = square < 0 ? 0 : square;
 }
 
-// One work-item a column and block, by Welford's recurrence (1962). Global size (inner, blocks, outer).
+// One work-item a column and block, by Welford's recurrence (1962) on differences from the first element. Global size (inner, blocks, outer).
 kernel void moments_columns(global const STORAGE(IN) *x, long x_at, global SCALAR *means, global SCALAR *squares,
                             long n, long inner, long block)
 {
@@ -74,14 +83,15 @@ kernel void moments_columns(global const STORAGE(IN) *x, long x_at, global SCALA
     if (column >= inner) return;
     const long first = get_global_id(1) * block, count = min(block, n - first);
     global const STORAGE(IN) *p = x + x_at + (get_global_id(2) * n + first) * inner + column;
+    const SCALAR shift = (SCALAR)LOAD1(IN, p, 0);
     SCALAR mean = 0, square = 0;
-    for (long i = 0; i < count; i++) {
-        const SCALAR e = (SCALAR)LOAD1(IN, p, i * inner), d = e - mean;
+    for (long i = 1; i < count; i++) {
+        const SCALAR e = (SCALAR)LOAD1(IN, p, i * inner) - shift, d = e - mean;
         mean += d / (SCALAR)(i + 1);
         square += d * (e - mean);
     }
     const long to = (get_global_id(2) * get_global_size(1) + get_global_id(1)) * inner + column;
-    means[to] = mean;
+    means[to] = shift + mean;
     squares[to] = square;
 }
 

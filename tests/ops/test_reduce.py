@@ -5,7 +5,17 @@ import math
 
 import numpy as np
 import pytest
-from helpers import EDGES, check_against_torch, check_gradients, close, f32, leaf, needs_float64, normal
+from helpers import (
+    EDGES,
+    check_against_torch,
+    check_gradients,
+    check_like_torch,
+    close,
+    f32,
+    leaf,
+    needs_float64,
+    normal,
+)
 
 import genesis
 from genesis.ops.reduce import reduce
@@ -287,3 +297,131 @@ def test_products_and_sums_of_squares():
     out = f32(np.zeros(()))._array
     assert reduce("sum", f32(7.0)._array, None, out=out) is out
     close(genesis.tensor(0.0)._wrap(out), 7.0)
+
+
+LIKE_TORCH = {
+    "prod": lambda t, x: x.prod(1),
+    "prod_all": lambda t, x: t.prod(x),
+    "max_dim": lambda t, x: x.max(1),
+    "min_dim": lambda t, x: t.min(x, -1, keepdim=True),
+    "max_other": lambda t, x: x.max(x.detach() * 2),
+    "min_other": lambda t, x: t.min(x, x.detach() * 2),
+    "aminmax": lambda t, x: x.aminmax(dim=0),
+    "var": lambda t, x: x.var(0),
+    "var_biased": lambda t, x: x.var(1, False),
+    "var_two": lambda t, x: x.var((0, 2), keepdim=True, correction=2),
+    "var_all": lambda t, x: x.var(unbiased=False),
+    "var_bool": lambda t, x: x.var(False),
+    "std": lambda t, x: x.std(-1, True, True),
+    "var_mean": lambda t, x: t.var_mean(x, (1, 2)),
+    "std_mean": lambda t, x: t.std_mean(x, 2),
+    "count_nonzero": lambda t, x: t.count_nonzero(x.detach().round(), (0, 1)),
+    "count_nonzero_all": lambda t, x: x.detach().round().count_nonzero(),
+    "nansum": lambda t, x: t.where(x > 0.5, math.nan, x).nansum(1),
+    "nanmean": lambda t, x: t.where(x > 0.5, math.nan, x).nanmean((0, 1)),
+    "logsumexp": lambda t, x: x.logsumexp((0, 2)),
+    "any": lambda t, x: (x.detach() > 1).any((0, 2)),
+    "all": lambda t, x: t.all(x.detach() > -1, 1),
+    "norm_fro": lambda t, x: x.norm("fro", (0, 1)),
+    "norm_out": lambda t, x: t.norm(x, 3, 1, True),
+    **{f"norm_{p}": (lambda t, x, p=p: x.norm(p, 1)) for p in (0, 0.5, 1, 1.5, 2, 4, -1, -2, math.inf, -math.inf)},
+    **{f"norm_all_{p}": (lambda t, x, p=p: x.norm(p)) for p in (0, 1, 2, 2.5, math.inf)},
+}
+
+
+@pytest.mark.parametrize("name", LIKE_TORCH)
+@pytest.mark.parametrize("layout", ["plain", "turned", "part"])
+def test_like_torch(name, layout):
+    look = {"plain": lambda x: x, "turned": lambda x: x.permute(2, 0, 1), "part": lambda x: x[:, 1::2]}[layout]
+    x = normal(4, 5, 6).astype(np.float32)
+    if name.endswith("_0"):      # PyTorch gives the 0-norm no gradient, or zeros, by version
+        check_like_torch(lambda t, x: LIKE_TORCH[name](t, look(x)), x, gradients=[])
+        return
+    check_like_torch(lambda t, x: LIKE_TORCH[name](t, look(x)), x, rtol=2e-5)
+
+
+def test_the_gradient_of_an_extreme_along_a_dimension_goes_to_its_position():
+    x = leaf([[1, 5, 5, 0], [7, 2, 2, 7]])
+    values, indices = x.max(1)
+    values.backward(f32([2, 3]))
+    assert indices.tolist() == [1, 0]
+    assert x.grad.tolist() == [[0, 2, 0, 0], [3, 0, 0, 0]]
+    y = leaf([[1, np.nan, np.nan], [3, 0, 0]])
+    values, indices = y.min(1)
+    values.sum().backward()
+    assert indices.tolist() == [1, 1]
+    assert math.isnan(values[0].item())
+    assert y.grad.tolist() == [[0, 1, 0], [0, 1, 0]]
+
+
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 33, 4096, 4097, 70_001])
+def test_extremes_and_their_positions_around_block_edges(n):
+    x = np.random.default_rng(n).integers(0, max(2, n // 2), n).astype(np.float32)
+    for values in (x, np.repeat(x[:, None], 3, 1), np.stack([x, -x])):
+        axis = int(values.shape[0] == 2 and values.ndim == 2 and n != 2)
+        for name in ("max", "min"):
+            found = getattr(f32(values), name)(axis)
+            assert (found.values.numpy() == getattr(values, name)(axis)).all()
+            assert (found.indices.numpy() == getattr(values, "arg" + name)(axis)).all()
+    x[-1] = np.nan
+    assert f32(x).argmax().item() == f32(x).argmin().item() == n - 1
+
+
+@pytest.mark.parametrize("inner", [1, 15, 16, 17, 255, 256, 257, 300])
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 200, 5000])
+def test_columns_of_every_width(inner, n):
+    x = normal(n, inner)
+    t = f32(x)
+    close(t.sum(0), x.sum(0), atol=1e-6 * n)
+    close(t.mean(0), x.mean(0), atol=1e-6)
+    assert (t.amax(0).numpy() == x.max(0)).all()
+    close(t.norm(1, 0), abs(x).sum(0))
+    close(t.var(0), x.var(0, ddof=1) if n > 1 else np.full(inner, np.nan), rtol=1e-5)
+
+
+def test_variance_does_not_suffer_from_a_large_mean():
+    x = (normal(3, 20_000) + 10_000).astype(np.float32)
+    for axis in (0, 1, None):
+        for values in (x, x.T):
+            expected = values.astype(np.float64).var(axis, ddof=1)
+            close(f32(values).var(axis), expected, rtol=1e-4)
+    assert genesis.full((100_000,), 3.7).var().item() == 0
+    assert math.isnan(genesis.ones(1).var().item())
+    with pytest.raises(RuntimeError, match="variance"):
+        genesis.tensor([1, 2]).var()
+
+
+def test_deviation_0_has_no_gradient():
+    x = leaf([2.0, 2.0, 2.0])
+    x.std().backward()
+    assert x.grad.tolist() == [0, 0, 0]
+
+
+def test_sums_go_into_a_part_of_a_larger_array():
+    for shape, axes in (((40, 33), (0,)), ((40, 33), (1,)), ((5, 6, 7), (1,)), ((5, 6, 7), None), ((7,), ())):
+        x = normal(*shape)
+        expected = x.sum(axes if axes is None else tuple(axes))
+        whole = genesis.full((expected.size + 7,), -1.0)
+        out = whole._array.view(expected.shape, genesis.ops.array.contiguous_strides(expected.shape), 3)
+        assert reduce("sum", f32(x)._array, axes, out=out) is out
+        close(whole[3:3 + expected.size].reshape(expected.shape), expected, atol=1e-5)
+        assert whole[:3].tolist() == [-1] * 3
+        assert whole[3 + expected.size:].tolist() == [-1] * 4
+
+
+def test_truth_of_fractions():
+    x = f32([0.25, 0.0, -0.5])
+    assert x.any().item() is True
+    assert x[:1].all().item() is True
+    assert x.all().item() is False
+    assert x.count_nonzero().item() == 2
+    assert genesis.full((100_003,), 0.3).count_nonzero().item() == 100_003
+    assert genesis.tensor([0.3], dtype=genesis.bfloat16).all().item() is True
+
+
+def test_allclose():
+    x = f32([1.0, 2.0, np.nan])
+    assert genesis.allclose(x, x * (1 + 1e-6), equal_nan=True)
+    assert not genesis.allclose(x, x)
+    assert not genesis.allclose(x[:2], x[:2] + 1e-3)
+    assert genesis.allclose(x[:2], x[:2] + 1e-3, atol=1e-2)
