@@ -13,7 +13,7 @@ Example:
 from importlib.metadata import PackageNotFoundError as _PackageNotFoundError
 from importlib.metadata import version as _version
 
-from . import amp, autograd, data, dtypes, errors, functions, nn, opencl, optim, random
+from . import amp, autograd, data, dtypes, errors, functions, nn, opencl, optim, random, utils
 from .amp import autocast, get_autocast_dtype, is_autocast_enabled
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .creation import (
@@ -61,6 +61,6 @@ __all__ = [
     "inference_mode", "initial_seed", "int32", "int64", "is_autocast_enabled", "is_grad_enabled", "linspace", "load",
     "manual_seed", "nn", "no_grad", "ones", "ones_like", "opencl", "optim", "rand", "rand_like", "randint", "randn",
     "randn_like", "random", "randperm", "save", "seed", "set_default_device", "set_grad_enabled", "set_rng_state",
-    "synchronize", "tensor", "uint8", "zeros", "zeros_like",
+    "synchronize", "tensor", "uint8", "utils", "zeros", "zeros_like",
     *functions.__all__,
 ]

@@ -1,11 +1,14 @@
 """Automatic differentiation: the graph of operations, backward, and the modes that switch recording off."""
 
-from . import inplace
+from . import function, inplace
 from .engine import Afterwards, backward, grad
+from .function import Function, once_differentiable
+from .gradcheck import GradcheckError, gradcheck
 from .graph import Node, View, apply, bind, refresh, same_device
 from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 
 __all__ = [
-    "Afterwards", "Node", "View", "apply", "backward", "bind", "enable_grad", "grad", "inference_mode", "inplace",
-    "is_grad_enabled", "no_grad", "refresh", "same_device", "set_grad_enabled",
+    "Afterwards", "Function", "GradcheckError", "Node", "View", "apply", "backward", "bind", "enable_grad", "function",
+    "grad", "gradcheck", "inference_mode", "inplace", "is_grad_enabled", "no_grad", "once_differentiable", "refresh",
+    "same_device", "set_grad_enabled",
 ]

@@ -33,6 +33,8 @@ class Region:
 
     Args:
         rerun: runs the function again. None for a region that is being run again itself.
+        keep: whether the operations keep what they need, as they do when they run again.
+        strict: whether the operations must be the same the second time, not only as many.
 
     Attributes:
         names: the operations' names, to notice when they differ the second time.
@@ -40,9 +42,10 @@ class Region:
         inner: the regions that were begun inside this one, in order.
     """
 
-    def __init__(self, rerun: Callable[[], Any] | None, keep: bool = False):
+    def __init__(self, rerun: Callable[[], Any] | None, keep: bool = False, strict: bool = True):
         self.rerun = rerun
         self.keep = keep
+        self.strict = strict
         self.names: list[str] = []
         self.contexts: dict[int, Any] = {}
         self.inner: list[Region] = []
@@ -82,7 +85,7 @@ class Region:
         with again:
             self.rerun()
         self.rerun = None
-        if again.names != self.names:
+        if again.names != self.names if self.strict else len(again.names) != len(self.names):
             first = next((i for i, (a, b) in enumerate(zip(self.names, again.names)) if a != b),
                          min(len(self.names), len(again.names)))
             raise RecomputationError(
@@ -91,3 +94,8 @@ class Region:
         self.contexts = again.contexts
         for mine, its in zip(self.inner, again.inner):
             mine.rerun = its.rerun
+
+
+def current() -> Region | None:
+    """The region that this thread is in."""
+    return state.region

@@ -1,0 +1,5 @@
+"""Tools for training: activation checkpointing."""
+
+from . import checkpoint
+
+__all__ = ["checkpoint"]
