@@ -107,6 +107,7 @@ class Playground {
             return going;
         });
         this.build();
+        if (!matchMedia("(prefers-reduced-motion: reduce)").matches) this.clock.start();
         this.refresh();
         new ResizeObserver(() => this.draw()).observe(this.canvas);
         onLookChange(() => { this.buildRacers(); this.draw(); });
@@ -134,7 +135,7 @@ class Playground {
         this.surface = surface;
         this.about = element("p", { class: "race-about" });
         this.parameter = this.range("race-parameter", "condition κ", 0, 1, (v) => this.change({ parameter: v }));
-        this.noise = this.range("race-noise", "gradient noise σ", 0, 1, (v) => this.change({ noise: v }));
+        this.noise = this.range("race-noise", "noise σ", 0, 1, (v) => this.change({ noise: v }));
         this.list = element("div", { class: "race-list" });
         const add = element("select", { id: "race-add", "aria-label": "Add an optimizer", onchange: (e) => {
             this.add(e.target.value);

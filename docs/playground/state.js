@@ -47,7 +47,7 @@ export function write(state) {
 // The state that an address holds. What is missing or makes no sense has its standard value.
 export function read(hash) {
     const query = new URLSearchParams(hash.replace(/^[#?]/, ""));
-    const name = SURFACES[query.get("on")] ? query.get("on") : "rosenbrock";
+    const name = Object.hasOwn(SURFACES, query.get("on") ?? "") ? query.get("on") : "rosenbrock";
     const state = standard(name), surface = SURFACES[name];
     const number = (value, low, high, otherwise) => {
         const n = value === null || value === "" ? NaN : Number(value);

@@ -1,0 +1,147 @@
+"""Every page of the built site: in a real browser, and its links."""
+
+import re
+from functools import cache
+from html.parser import HTMLParser
+from urllib.parse import unquote, urlsplit
+
+import browser as chromium
+import pytest
+
+import genesis
+from genesis.optim import OPTIMIZERS
+
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(chromium.missing()), reason=chromium.missing() or "-")]
+each_page = pytest.mark.parametrize("path", chromium.PAGES or ["none"])
+
+LOADED = """async () => {
+    document.querySelectorAll("img").forEach((image) => { image.loading = "eager"; });
+    await document.fonts.ready;
+    const done = () => [...document.images].every((image) => image.complete)
+        && [...document.querySelectorAll(".arithmatex, .plotly-figure")].every((x) => x.classList.contains("done"));
+    for (let i = 0; i < 200 && !done(); i++) await new Promise((next) => setTimeout(next, 50));
+    return {
+        images: [...document.images].filter((i) => !i.naturalWidth).map((i) => i.src),
+        unnamed: [...document.images].filter((i) => !i.alt).map((i) => i.src),
+        formulas: [...document.querySelectorAll(".arithmatex")].filter((f) => !f.querySelector(".katex"))
+            .map((f) => f.textContent),
+        wrong: [...document.querySelectorAll(".katex-error")].map((f) => f.title),
+        figures: [...document.querySelectorAll(".plotly-figure")].filter((f) => !f.querySelector(".main-svg")).length,
+        headings: document.querySelectorAll("h1").length,
+        braces: document.body.innerText.match(/\\{\\{ \\w+.*\\}\\}/g),
+        dollars: [...document.querySelectorAll("article p, article li, article td")].map((x) => [...x.childNodes]
+            .filter((n) => n.nodeType === 3).map((n) => n.data).join("")).filter((t) => /\\$[^$]+\\$/.test(t)),
+        title: document.title,
+    };
+}"""
+
+
+@each_page
+def test_page_is_whole(visit, path):
+    page = visit(path)
+    found = page.evaluate(LOADED)
+    assert found["title"]
+    assert found.pop("headings") == 1
+    assert {name: value for name, value in found.items() if value and name != "title"} == {}
+    page.set_viewport_size({"width": 390, "height": 844})                    # a phone's width
+    width = page.evaluate("new Promise((next) => setTimeout(() => next(document.scrollingElement.scrollWidth), 100))")
+    assert width <= 390, page.evaluate("""[...document.querySelectorAll("article *")].filter((x) =>
+        x.getBoundingClientRect().right > 391 && !x.closest("pre, .arithmatex, .md-typeset__scrollwrap"))
+        .slice(0, 5).map((x) => x.outerHTML.slice(0, 200))""")
+
+
+class Links(HTMLParser):
+    """The links and the anchors of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.ids, self.sources = set(), set(), set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if given.get("id"):
+            self.ids.add(given["id"])
+        if tag == "a" and given.get("href"):
+            self.links.add(given["href"])
+        for name in ("src", "href"):
+            if tag in ("img", "script", "link") and given.get(name):
+                self.sources.add(given[name])
+
+
+@cache
+def links(path):
+    return Links((chromium.SITE / path).read_text(encoding="utf-8"))
+
+
+@each_page
+def test_links_lead_somewhere(path):
+    for target in links(path).links:
+        parts = urlsplit(target)
+        if parts.scheme or parts.netloc:
+            assert parts.scheme in ("https", "mailto"), target
+            continue
+        file = (chromium.SITE / path).parent / unquote(parts.path) if parts.path else chromium.SITE / path
+        file = file.resolve() / "index.html" if file.is_dir() else file.resolve()
+        assert file.is_file(), target
+        if parts.fragment and file.suffix == ".html":
+            assert unquote(parts.fragment) in links(file.relative_to(chromium.SITE.resolve()).as_posix()).ids, target
+
+
+@each_page
+def test_nothing_is_taken_from_elsewhere(path):
+    own = [s for s in links(path).sources if not s.startswith("data:") and (urlsplit(s).scheme or urlsplit(s).netloc)]
+    assert own == []
+
+
+def test_style_sheets_and_scripts_name_no_other_host():
+    for file in (chromium.SITE / "assets").rglob("*.css"):
+        assert not re.search(r"url\(['\"]?(https?:)?//", file.read_text(encoding="utf-8")), file
+
+
+@pytest.mark.parametrize("stem", list(OPTIMIZERS))
+def test_optimizer_has_page_kernel_and_entry(stem):
+    title = OPTIMIZERS[stem].__name__
+    page = (chromium.SITE / f"algorithms/{stem}.html").read_text(encoding="utf-8")
+    assert f"{stem}.ipynb" in page
+    assert (chromium.SITE / f"algorithms/{stem}.ipynb").is_file()
+    assert title in (chromium.SITE / "algorithms/index.html").read_text(encoding="utf-8")
+    kernel = (chromium.SITE / f"kernels/{OPTIMIZERS[stem].source.removesuffix('.cl')}.html").read_text(encoding="utf-8")
+    assert "arithmatex" in kernel
+
+
+def test_every_public_name_is_in_the_reference():
+    for name in genesis.__all__:
+        value = getattr(genesis, name)
+        file = f"genesis.{name}.html" if hasattr(value, "__path__") or name == "Tensor" else "genesis.html"
+        if not isinstance(value, type(genesis)):
+            assert f"genesis.{name}" in links(f"api/{file}").ids, name
+
+
+@pytest.mark.parametrize(("query", "wanted"), [
+    ("adamw", "algorithms/adamw.html"), ("CosineAnnealingLR", "api/genesis.optim.lr_scheduler.html"),
+    ("clip_grad_norm_", "api/genesis.nn.utils.html"), ("playground", "playground.html")])
+@pytest.mark.parametrize("served", [True, False], ids=["served", "from files"])
+def test_search_finds(visit, base, query, wanted, served):
+    where = base if served else chromium.SITE.resolve().as_uri() + "/"
+    page = visit("index.html", address=where)
+    page.locator(".md-search__input").click()
+    page.locator(".md-search__input").type(query)
+    page.locator(".md-search-result__link").first.wait_for()
+    found = page.evaluate("[...document.querySelectorAll('.md-search-result__link')].slice(0, 5).map((a) => a.href)")
+    assert any(f"/{wanted}" in link for link in found), found
+
+
+def test_pages_work_when_opened_as_files(visit):
+    page = visit("algorithms/adam.html", address=chromium.SITE.resolve().as_uri() + "/")
+    found = page.evaluate(LOADED)
+    assert found["images"] == found["formulas"] == []
+    page = visit("playground.html", address=chromium.SITE.resolve().as_uri() + "/")
+    assert page.evaluate("playground.race.racers.length") > 2
+
+
+def test_scheme_can_be_changed(visit):
+    page = visit("algorithms/adam.html", color_scheme="light")
+    assert page.evaluate("document.body.dataset.mdColorScheme") == "default"
+    page.locator("label[for=__palette_1]").click()
+    assert page.evaluate("document.body.dataset.mdColorScheme") == "slate"

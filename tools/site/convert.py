@@ -1,0 +1,199 @@
+"""Makes a page from an executed notebook."""
+
+from __future__ import annotations
+
+import base64
+import json
+import posixpath
+import re
+import struct
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tools.notebooks import NOTEBOOKS, ROOT
+
+LONG = 12            # lines of code that draws a figure, above which it is folded away
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
+
+
+class Page(NamedTuple):
+    """A page made from a notebook.
+
+    Attributes:
+        uri: where it goes, below ``docs/``.
+        title: its first heading.
+        summary: its first paragraph.
+        markdown: the page.
+        files: what belongs to it, by path below ``docs/``: figures and the notebook.
+    """
+
+    uri: str
+    title: str
+    summary: str
+    markdown: str
+    files: dict[str, bytes]
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A notebook as JSON, texts joined."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        cell["source"] = "".join(cell["source"])
+    return notebook
+
+
+def section(path: Path, heading: str) -> str:
+    """The text under a heading of a notebook, up to the next heading; empty if there is no such heading."""
+    text = "\n\n".join(c["source"] for c in read(path)["cells"] if c["cell_type"] == "markdown")
+    found = re.search(rf"^## {re.escape(heading)}\s*\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    return found[1].strip() if found else ""
+
+
+def fence(text: str, language: str) -> str:
+    """A code block that holds whatever the text is."""
+    ticks = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
+    return f"{ticks} {language}\n{text.rstrip()}\n{ticks}"
+
+
+def folded(title: str, markdown: str) -> str:
+    """A part of a page that opens when its title is clicked."""
+    return f'??? code "{title}"\n\n' + re.sub(r"^(?=.)", "    ", markdown, flags=re.MULTILINE)
+
+
+def site_link(target: str, folder: str) -> str:
+    """A notebook's link, as it is on the site.
+
+    Args:
+        target: as in the notebook: to another notebook, a file of the repository, a page of ``docs/``, or outside.
+        folder: the notebook's, below the repository.
+    """
+    if re.match(r"[a-z]+:|#", target):
+        return target
+    path, hash_, anchor = target.partition("#")
+    path = posixpath.normpath(posixpath.join(folder, path))
+    here = folder.removeprefix("notebooks/")
+    if path.startswith("notebooks/") and path.endswith(".ipynb"):
+        goal = path.removeprefix("notebooks/").removesuffix(".ipynb") + ".md"
+    elif path.startswith("cl/"):
+        goal = kernel_uri(path)
+    elif path.startswith("docs/"):
+        goal = path.removeprefix("docs/")
+    else:
+        raise ValueError(f"a notebook in {folder} links to {target}, which is not on the site")
+    return posixpath.relpath(goal, here) + hash_ + anchor
+
+
+def kernel_uri(path: str) -> str:
+    """The page that shows a file of ``cl/``."""
+    stem, _, kind = path.removeprefix("cl/").rpartition(".")
+    return f"kernels/{stem}{'' if kind == 'cl' else '-' + kind}.md"
+
+
+def _png(data: bytes) -> tuple[int, int]:
+    width, height = struct.unpack(">II", data[16:24])
+    return width, height
+
+
+def _output(output: dict[str, Any], name: str, alt: str, files: dict[str, bytes], folder: str) -> str:
+    """One output of a cell as Markdown; figures go to ``files``."""
+    def joined(value: Any) -> str:
+        return value if isinstance(value, str) else "".join(value)
+
+    kind = output["output_type"]
+    if kind == "error":
+        raise ValueError(f"{name} holds an error: {output['ename']}: {output['evalue']}")
+    if kind == "stream":
+        return fence(_ANSI.sub("", joined(output["text"])), "{ .text .output }")
+    data = output["data"]
+    if "application/vnd.plotly.v1+json" in data:
+        figure = data["application/vnd.plotly.v1+json"]
+        text = json.dumps({"data": figure["data"], "layout": figure["layout"]}, separators=(",", ":"))
+        height = figure["layout"].get("height", 420)
+        return (f'<div class="plotly-figure" role="img" aria-label="{alt}" style="min-height:{height}px">'
+                f'<script type="application/json">{text.replace("</", "<" + chr(92) + "/")}</script></div>')
+    for mime, ending in (("image/svg+xml", "svg"), ("image/png", "png")):
+        if mime in data:
+            raw = joined(data[mime])
+            content = raw.encode() if ending == "svg" else base64.b64decode(raw)
+            files[f"{folder}/figures/{name}.{ending}"] = content
+            size = "" if ending == "svg" else " width={} height={}".format(*_png(content))
+            return f"![{alt}](figures/{name}.{ending}){{ .figure loading=lazy{size} }}"
+    if "text/markdown" in data:
+        return re.sub(r"^```(\w+)\n// (cl/\S+)", r'``` { .\1 title="\2" }', joined(data["text/markdown"]))
+    if "text/html" in data:
+        return f'<div class="output-html">{joined(data["text/html"])}</div>'
+    if "text/latex" in data:
+        return joined(data["text/latex"])
+    return fence(_ANSI.sub("", joined(data["text/plain"])), "{ .text .output }")
+
+
+def _code(source: str, figures: int) -> str:
+    lines = source.strip().splitlines()
+    block = fence("\n".join(lines), "python")
+    body = [line for line in lines if line.strip()]
+    if body and body[0].startswith(("import ", "from ")):
+        return folded("Imports", block) if len(body) > 3 else block
+    return folded(f"The code of the figure ({len(lines)} lines)", block) if figures and len(lines) > LONG else block
+
+
+def page(path: Path, executed: Path, buttons: str = "") -> Page:
+    """Make the page of a notebook.
+
+    Args:
+        path: the notebook in the repository.
+        executed: the same with outputs.
+        buttons: Markdown that goes under the title.
+    """
+    folder = path.parent.relative_to(ROOT).as_posix()
+    uri = path.relative_to(NOTEBOOKS).with_suffix(".md").as_posix()
+    here = posixpath.dirname(uri)
+    files: dict[str, bytes] = {f"{here}/{path.name}": path.read_bytes()}
+    parts, heading = [], ""
+    for cell in read(executed)["cells"]:
+        source = cell["source"].strip()
+        if cell["cell_type"] == "markdown":
+            headings = re.findall(r"^#+ (.+)", source, re.MULTILINE)
+            heading = headings[-1] if headings else heading
+            parts.append(_LINK.sub(lambda m: f"[{m[1]}]({site_link(m[2], folder)})", source))
+        elif cell["cell_type"] == "code":
+            outputs = []
+            for i, output in enumerate(cell["outputs"]):
+                alt = f"Figure: {heading}".replace('"', "'").replace("[", "(").replace("]", ")")
+                outputs.append(_output(output, f"{cell['id']}-{i}", alt, files, here))
+            shows_source = source.startswith("show_source(")
+            figures = sum(".figure" in text or "plotly-figure" in text for text in outputs)
+            parts += ([] if shows_source else [_code(source, figures)]) + outputs
+    text = "\n\n".join(part for part in parts if part)
+    # A list or display formula right under a line of text is one in a notebook; Markdown on the site wants a gap.
+    text = _spaced(text)
+    title = re.match(r"# (.+)\n+", text)
+    if not title:
+        raise ValueError(f"{path.relative_to(ROOT)} does not begin with a title")
+    rest = text[title.end():]
+    summary = rest.split("\n\n")[0].replace("\n", " ")
+    return Page(uri, title[1], summary, f"# {title[1]}\n\n{buttons}\n\n{rest}\n", files)
+
+
+_LIST = re.compile(r"\s*([-*+]|\d+\.)\s")
+
+
+def _spaced(text: str) -> str:
+    """The text with an empty line after headings and before lists, tables and display formulas; code as it is."""
+    lines: list[str] = []
+    inside = ""
+    for line in text.splitlines():
+        mark = re.match(r"\s*(`{3,})", line)
+        if inside:
+            inside = "" if mark and mark[1] == inside and line.strip() == inside else inside
+        elif mark:
+            inside = mark[1]
+        else:
+            former = lines[-1] if lines else ""
+            starts = (bool(_LIST.match(line)) and not _LIST.match(former) and not former.startswith((" ", "\t"))
+                      or line.startswith("|") and not former.startswith("|")
+                      or former.startswith("#"))
+            if former.strip() and starts and line.strip():
+                lines.append("")
+        lines.append(line)
+    return "\n".join(lines)

@@ -1,0 +1,121 @@
+"""Makes tables from what was measured: benchmarks and test runs, each a JSON file under ``docs/data``.
+
+    python -m tools.site.records benchmarks/results/optimizer_step.json     publishes a result, without its raw figures
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tools.notebooks import ROOT
+
+DATA = ROOT / "docs" / "data"
+
+
+def _read(folder: str) -> list[tuple[Path, dict[str, Any]]]:
+    return [(path, json.loads(path.read_text(encoding="utf-8"))) for path in sorted((DATA / folder).glob("*.json"))]
+
+
+def table(header: list[str], rows: list[list[Any]]) -> str:
+    """A Markdown table."""
+    def line(cells: list[Any]) -> str:
+        return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+    return "\n".join([line(header), "|" + "---|" * len(header), *map(line, rows)])
+
+
+def _milliseconds(found: dict[str, float]) -> str:
+    return f"{1e3 * found['median']:.3g} ({1e3 * found['low']:.3g} to {1e3 * found['high']:.3g})"
+
+
+def _ratio(found: dict[str, float] | None) -> str:
+    if not found:
+        return ""
+    return f"{found['median']:.2f} ({found['low']:.2f} to {found['high']:.2f})"
+
+
+def _machine(machine: dict[str, Any], results: dict[str, Any]) -> str:
+    cl = machine["opencl"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    busy = "" if machine["load"] <= 0.5 else \
+        f" Other programs ran meanwhile (load {machine['load']} when it began): take ratios, not times, from it."
+    return (f"Measured on {machine['date'][:10]} on {machine['cpu']}, {machine['cores']} cores, {machine['system']}, with "
+            f"{cl['platform']} ({cl['driver']}) and {versions}; {results['rounds']} rounds.{busy}")
+
+
+def _count(number: int) -> str:
+    return f"{number:,}"
+
+
+def _steps(results: dict[str, Any]) -> str:
+    parts = []
+    for kind, lists in (("", results.get("steps", [])), (", clipped by the gradients' norm", results.get("clipping", []))):
+        for found in lists:
+            rows = [[name, _milliseconds(peer["seconds"]), _ratio(peer.get("ratio"))]
+                    for name, peer in found["peers"].items()]
+            what = next((s for s in results["steps"] if s["size"] == found["size"]), {})
+            size = (f"{_count(what['tensors'])} tensor{'s' * (what['tensors'] > 1)}, {_count(what['parameters'])} parameters"
+                    if what else found["size"])
+            parts.append(f"### {found['optimizer']}{kind}: {size}\n\n"
+                         + table(["", "Time of a step, ms", "Genesis' time by this one's"], rows))
+    if parts:
+        parts.insert(0, "A time is the median of the rounds, with the quarter below and above it; a ratio is the median of the "
+                        "rounds' ratios, below 1 where genesis takes less time. *stream* is a kernel that only moves the "
+                        "bytes which an update has to move: the limit.")
+    return "\n\n".join(parts)
+
+
+def _goals(results: dict[str, Any]) -> str:
+    rows = [[g["goal"], f"{'at least' if g['at_least'] else 'at most'} {g['limit']:g} {g['unit']}",
+             "" if g["value"] is None else f"{g['value']:.3g} {g['unit']}",
+             {True: "reached", False: "**not reached**", None: "not measured"}[g["reached"]]]
+            for g in results.get("goals", [])]
+    return "### Goals\n\n" + table(["", "limit", "measured", ""], rows) if rows else ""
+
+
+def benchmarks(_: str = "") -> str:
+    """All published benchmark results; says so when there are none."""
+    parts = []
+    for path, results in _read("benchmarks"):
+        title = results.get("title", path.stem.replace("_", " "))
+        parts += [f"## {title[0].upper() + title[1:]}", _machine(results["machine"], results), _steps(results),
+                  _goals(results), f"[The figures as JSON](data/benchmarks/{path.name})"]
+    if not parts:
+        return ('!!! note "No figures here yet"\n\n    No benchmark has been published with this version. '
+                "The programs below measure on your own machine.")
+    return "\n\n".join(part for part in parts if part)
+
+
+def portability(_: str = "") -> str:
+    """A table of test runs, one row a device; says so when there are none."""
+    runs = _read("portability")
+    if not runs:
+        return '!!! note "No runs here yet"\n\n    No test run has been recorded with this version.'
+    rows = []
+    for _, run in runs:
+        device = run["device"]
+        rows.append([device["platform"], device["name"], device["version"], run["system"], run["tests"],
+                     run["passed"], run["failed"], run["skipped"], run["date"]])
+    return table(["Runtime", "Device", "Version", "System", "Tests", "Passed", "Failed", "Skipped", "Date"], rows)
+
+
+def publish(path: Path) -> Path:
+    """Copy a benchmark's result to where the site takes it from, without each round's figure."""
+    def slim(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: slim(item) for key, item in value.items() if key != "each"}
+        return [slim(item) for item in value] if isinstance(value, list) else value
+
+    target = DATA / "benchmarks" / path.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(slim(json.loads(path.read_text(encoding="utf-8"))), indent=1, ensure_ascii=False) + "\n",
+                      encoding="utf-8")
+    return target
+
+
+if __name__ == "__main__":
+    for argument in sys.argv[1:]:
+        print(publish(Path(argument)))
