@@ -48,13 +48,18 @@ class Module:
         object.__setattr__(self, "_modules", OrderedDict())
         object.__setattr__(self, "_transient", set())
         object.__setattr__(self, "_forward_hooks", Hooks())
+        object.__setattr__(self, "_forward_pre_hooks", Hooks())
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; defined by every subclass."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute the output and call the forward hooks."""
+        """Call the hooks before, compute the output, and call the hooks after it."""
+        for hook in list(self._forward_pre_hooks.values()):
+            replaced = hook(self, args)
+            if replaced is not None:
+                args = replaced if isinstance(replaced, tuple) else (replaced,)
         result = self.forward(*args, **kwargs)
         for hook in list(self._forward_hooks.values()):
             changed = hook(self, args, result)
@@ -65,6 +70,10 @@ class Module:
     def register_forward_hook(self, hook: Callable[[Module, Any, Any], Any]) -> RemovableHandle:
         """Call ``hook(module, args, output)`` after each forward; what it returns, unless None, replaces the output."""
         return register(self._forward_hooks, hook)
+
+    def register_forward_pre_hook(self, hook: Callable[[Module, Any], Any]) -> RemovableHandle:
+        """Call ``hook(module, args)`` before each forward; what it returns, unless None, replaces the arguments."""
+        return register(self._forward_pre_hooks, hook)
 
     # Registration ----------------------------------------------------------------------------------------------
 

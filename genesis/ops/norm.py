@@ -194,3 +194,15 @@ class Norm(Operation):
         if grads.wanted:
             _sum_parts(parts, count, length, *grads.arrays)
         return gx, *grads.results()
+
+
+class LayerNorm(Norm):
+    """Layer normalization."""
+
+
+class RMSNorm(Norm):
+    """Division by the root mean square."""
+
+
+class GroupNorm(Norm):
+    """Group normalization."""

@@ -33,7 +33,7 @@ def layer_norm(input: Tensor, normalized_shape: int | Sequence[int], weight: Ten
         [[-1.0, 1.0]]
     """
     n = _row_size("layer_norm", input, normalized_shape, weight, bias)
-    return apply(ops.Norm, input, weight, bias, n=n, eps=float(eps))
+    return apply(ops.LayerNorm, input, weight, bias, n=n, eps=float(eps))
 
 
 def rms_norm(input: Tensor, normalized_shape: int | Sequence[int], weight: Tensor | None = None,
@@ -52,7 +52,7 @@ def rms_norm(input: Tensor, normalized_shape: int | Sequence[int], weight: Tenso
     """
     n = _row_size("rms_norm", input, normalized_shape, weight, None)
     eps = _EPS[input.dtype.compute] if eps is None else float(eps)
-    return apply(ops.Norm, input, weight, None, n=n, eps=eps, center=False)
+    return apply(ops.RMSNorm, input, weight, None, n=n, eps=eps, center=False)
 
 
 def _row_size(name: str, input: Tensor, normalized_shape: int | Sequence[int], weight: Tensor | None,
@@ -97,7 +97,7 @@ def group_norm(input: Tensor, num_groups: int, weight: Tensor | None = None, bia
     n = channels // num_groups * math.prod(input.shape[2:])
     if input.shape[0] * n == 1:
         raise ValueError(f"a group of one value cannot be normalized: input of shape {tuple(input.shape)}")
-    return apply(ops.Norm, input, weight, bias, n=n, eps=float(eps), groups=num_groups)
+    return apply(ops.GroupNorm, input, weight, bias, n=n, eps=float(eps), groups=num_groups)
 
 
 def _check_channels(channels: int, **tensors: Tensor | None) -> None:
