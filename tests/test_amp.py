@@ -175,7 +175,7 @@ def test_every_class_in_the_table_has_its_policy():
         waiting += cls.__subclasses__()
         if cls.__module__.startswith("genesis.ops."):
             found[cls.__name__] = cls.autocast
-    for policy, table in (("low", precision.LOW), ("float32", precision.FLOAT32), ("promote", precision.PROMOTE)):
+    for policy, table in (("low", precision.LOW), ("float32", precision.FLOAT32)):
         for classes in table.values():
             for name in classes:
                 assert found.get(name) == policy, f"{name} is {found.get(name, 'no operation')}, not {policy}"

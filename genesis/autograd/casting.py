@@ -68,7 +68,7 @@ def convert(policy: str, inputs: tuple[Any, ...], arrays: list[Any]) -> tuple[li
     """
     kinds = {x.dtype for x in arrays if isinstance(x, Array) and x.dtype.is_floating_point}
     wanted = state.dtype if policy == "low" else dtypes.float32
-    if (policy == "promote" and len(kinds) == 1) or kinds <= {wanted} or dtypes.float64 in kinds:
+    if kinds <= {wanted} or dtypes.float64 in kinds:
         return arrays, None
     casts: list[DType | None] = [None] * len(arrays)
     arrays = list(arrays)
@@ -81,7 +81,7 @@ def convert(policy: str, inputs: tuple[Any, ...], arrays: list[Any]) -> tuple[li
 
 def _cached(tensor: Any, x: Array, wanted: DType) -> Array:
     """A parameter's 16-bit copy, made once a region unless the parameter is changed or given other data meanwhile."""
-    if wanted is dtypes.float32 or not tensor.requires_grad or not tensor.is_leaf:
+    if wanted is dtypes.float32 or not getattr(tensor, "requires_grad", False) or not tensor.is_leaf:
         return elementwise.cast(x, wanted)
     cache = state.cache
     if cache is None:

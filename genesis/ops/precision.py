@@ -9,10 +9,8 @@ from __future__ import annotations
 
 # Names as users know them -> classes of operations below genesis.ops.
 LOW: dict[str, tuple[str, ...]] = {
-    "matmul, mm, bmm, @": ("MatMul",),
-    "addmm, baddbmm": ("AddMatMul",),
-    "einsum": ("Einsum",),
-    "nn.functional.linear, bilinear": ("Linear",),
+    "matmul, mm, bmm, @, einsum, tensordot": ("MatMul",),
+    "nn.functional.linear": ("Linear",),
     "nn.functional.conv1d, conv2d, conv_transpose2d": ("Convolution", "TransposedConvolution"),
     "nn.functional.scaled_dot_product_attention": ("Attention", "PackedAttention"),
     "products of RNN, LSTM and GRU": ("Rnn", "Lstm", "Gru"),
@@ -30,19 +28,16 @@ FLOAT32: dict[str, tuple[str, ...]] = {
     "cumsum, cumprod": ("CumSum", "CumProd"),
     "softmax, log_softmax": ("Softmax", "LogSoftmax"),
     "nn.functional.softplus, logsigmoid": ("Softplus", "LogSigmoid"),
-    "layer_norm, rms_norm, group_norm, batch_norm": (
-        "LayerNorm", "RMSNorm", "RmsNorm", "GroupNorm", "BatchNorm", "InstanceNorm", "Normalize"),
+    "nn.functional.layer_norm, rms_norm, group_norm, batch_norm, instance_norm": (
+        "LayerNorm", "RMSNorm", "GroupNorm", "BatchNorm"),
     "cross_entropy, nll_loss, mse_loss and the other losses": (
         "CrossEntropy", "NLL", "PairLoss", "WeightedLogits"),
 }
-# Operations that promote by themselves read inputs of different types as they are; these need one type.
-PROMOTE: dict[str, tuple[str, ...]] = {}
 
-
-_POLICY = {cls: name for name, table in (("low", LOW), ("float32", FLOAT32), ("promote", PROMOTE))
+_POLICY = {cls: name for name, table in (("low", LOW), ("float32", FLOAT32))
            for classes in table.values() for cls in classes}
 
 
 def policy(operation: str) -> str | None:
-    """What autocast does to the inputs of a class of operations: ``"low"``, ``"float32"``, ``"promote"`` or None."""
+    """What autocast does to the inputs of a class of operations: ``"low"``, ``"float32"`` or None."""
     return _POLICY.get(operation)
