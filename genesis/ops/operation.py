@@ -62,8 +62,8 @@ class Operation:
     those that are not floating point.
 
     Attributes:
-        autocast: what autocast does to the inputs: ``"low"``, ``"float32"``, ``"promote"`` or None; set from the table
-            in `genesis.ops.precision`.
+        autocast: what autocast does to the inputs: ``"low"``, ``"float32"`` or None; set from the table in
+            `genesis.ops.precision`.
     """
 
     autocast: ClassVar[str | None] = None
