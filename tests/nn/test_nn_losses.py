@@ -136,6 +136,55 @@ def test_cross_entropy_in_float64():
     close(loss, reference(x, target, weight, label_smoothing=0.1), rtol=1e-13, atol=0)
 
 
+PROBABLE = [(5,), (6, 7), (33, 40), (3, 4, 5), (2, 3, 4, 17)]
+
+
+@pytest.mark.parametrize("options", OPTIONS[:3] + OPTIONS[4::9], ids=str)
+@pytest.mark.parametrize("shape", PROBABLE, ids=str)
+@pytest.mark.parametrize("trained", [False, True], ids=["fixed", "trained"])
+def test_cross_entropy_of_probabilities_matches_torch(shape, options, trained):
+    torch = pytest.importorskip("torch")
+    classes = shape[0] if len(shape) == 1 else shape[1]
+    chances = np.abs(normal(*shape, seed=3)) / classes
+    options = {k: v for k, v in options.items() if k != "ignore_index"}
+
+    def loss(x, q):
+        lib, extra = (genesis, {}) if isinstance(x, genesis.Tensor) else (torch, {"dtype": torch.float64})
+        functional = F if lib is genesis else torch.nn.functional
+        weight = lib.tensor(np.linspace(0.5, 2, classes).astype(np.float32), **extra) if options["weight"] else None
+        return functional.cross_entropy(x, q if trained else q.detach(), **{**options, "weight": weight})
+
+    check_against_torch(loss, normal(*shape), chances, rtol=1e-4, atol=1e-6)
+
+
+def test_cross_entropy_of_probabilities_of_other_types():
+    x, q = normal(4, 9), np.abs(normal(4, 9, seed=1))
+    q /= q.sum(1, keepdims=True)
+    expected = -(q * np.log(np.exp(x) / np.exp(x).sum(1, keepdims=True))).sum(1)
+    close(F.cross_entropy(f32(x), f32(q).half(), reduction="none"), expected, rtol=1e-3)
+    narrow = F.cross_entropy(f32(x).bfloat16(), f32(q), reduction="none")
+    assert narrow.dtype is genesis.bfloat16
+    close(narrow.float(), expected, rtol=0.02)
+    with pytest.raises(ValueError, match="ignore_index"):
+        F.cross_entropy(f32(x), f32(q), ignore_index=1)
+
+
+@pytest.mark.parametrize("shape", [(70, 33), (3, 5, 40)], ids=str)
+def test_cross_entropy_with_a_group_to_a_row(shape, monkeypatch):
+    monkeypatch.setattr(genesis.device(), "type", "gpu")
+    target, weight = _target(shape), np.linspace(0.5, 2, shape[1])
+    options = {"ignore_index": 1, "label_smoothing": 0.1}
+    check_gradients(lambda x: F.cross_entropy(x, genesis.tensor(target), f32(weight), **options),
+                    lambda x: reference(x, target, weight, **options), normal(*shape))
+
+
+@pytest.mark.parametrize("shape", [(3, 50257), (70001, 3)], ids=str)
+def test_cross_entropy_of_many_classes_and_rows(shape):
+    target = _target(shape)
+    check_gradients(lambda x: F.cross_entropy(x, genesis.tensor(target)), lambda x: reference(x, target),
+                    normal(*shape), atol=2e-4)
+
+
 def test_cross_entropy_repeats_bit_for_bit():
     x, target = f32(normal(1003, 10)), genesis.tensor(_target((1003, 10)))
     assert F.cross_entropy(x, target).item() == F.cross_entropy(x, target).item()
