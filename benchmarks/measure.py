@@ -6,6 +6,8 @@ hour; what two peers took is therefore compared round by round, and the median o
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import importlib.metadata
 import json
@@ -121,6 +123,38 @@ class Rounds:
                         "each": seconds} for name, seconds in self.seconds.items()}
         return {"peers": peers, "by_position": self.effect("position"),
                 "reference_by_predecessor": self.effect("before", reference)}
+
+
+def tinygrad_device(device: Any) -> str:
+    """Make tinygrad use an OpenCL device; returns what tinygrad calls it.
+
+    tinygrad takes the first platform of the loader that it finds, so it gets pyopencl's loader and our device.
+
+    Raises:
+        ImportError: tinygrad is not installed.
+    """
+    import pyopencl
+
+    for library in Path(pyopencl.__file__).parent.glob(".libs/libOpenCL*"):
+        os.environ.setdefault("OPENCL_PATH", str(library))
+    from tinygrad.runtime.ops_cl import CLDevice  # type: ignore[import-not-found]
+    from tinygrad.runtime.ops_cl import cl as binding
+
+    handle = ctypes.cast(device.handle.int_ptr, binding.cl_device_id)
+    CLDevice.device_ids = (binding.cl_device_id * 1)(handle)
+    return "CL"
+
+
+def release(device: Any) -> None:
+    """Give the memory of earlier peers back to the system."""
+    gc.collect()
+    device.finish()
+    device.pool.empty_cache()
+    with contextlib.suppress(ImportError, AttributeError):
+        from tinygrad import Device
+
+        if "CL" in Device._opened_devices:
+            Device["CL"].allocator.free_cache()
 
 
 def _cpu_model() -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import inspect
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from measure import tinygrad_device
 
 import genesis
 
@@ -161,23 +160,12 @@ def torch_clipped_step(shapes: Shapes, recipe: Recipe) -> Callable[[], None]:
 
 def tinygrad_peers(device: Any, shapes: Shapes, recipe: Recipe) -> dict[str, Peer]:
     """The optimizer of tinygrad on the same OpenCL device, its step captured by TinyJit as its users do."""
-    import ctypes
-    import os
-
-    import pyopencl
-
     if not recipe.tinygrad:
         raise NotImplementedError(f"tinygrad has no {recipe.name}")
-    # tinygrad takes the first platform of the loader that it finds; give it pyopencl's loader and our device.
-    for library in Path(pyopencl.__file__).parent.glob(".libs/libOpenCL*"):
-        os.environ.setdefault("OPENCL_PATH", str(library))
+    tinygrad_device(device)
     from tinygrad import Context, Device, Tensor, TinyJit
     from tinygrad.nn import optim
-    from tinygrad.runtime.ops_cl import CLDevice
-    from tinygrad.runtime.ops_cl import cl as binding
 
-    handle = ctypes.cast(device.handle.int_ptr, binding.cl_device_id)
-    CLDevice.device_ids = (binding.cl_device_id * 1)(handle)
     params = [Tensor(values(s, 0), device="CL").realize() for s in shapes]
     for p in params:
         p.grad = Tensor(values(p.shape, 1), device="CL").realize()
@@ -228,17 +216,3 @@ def stream_peers(device: Any, shapes: Shapes, recipe: Recipe) -> dict[str, Peer]
 
 
 BUILDERS = {"genesis": genesis_peers, "torch": torch_peers, "tinygrad": tinygrad_peers, "stream": stream_peers}
-
-
-def release(device: Any) -> None:
-    """Give the memory of earlier peers back to the system."""
-    gc.collect()
-    device.finish()
-    device.pool.empty_cache()
-    try:
-        from tinygrad import Device
-
-        if "CL" in Device._opened_devices:
-            Device["CL"].allocator.free_cache()
-    except (ImportError, AttributeError):
-        pass

@@ -67,9 +67,9 @@ def compare(device: Any, key: str, recipe: Recipe, rounds: int, builders: Sequen
         measured.run({name: stopwatch(peer.step, peer.finish) for name, peer in built.items()}, part, burst(size))
         built.clear()
         del found, peer
-        all_peers.release(device)
+        measure.release(device)
     lasting.clear()
-    all_peers.release(device)
+    measure.release(device)
     moved = recipe.bytes_moved * size.elements
     found = {"size": key, "optimizer": recipe.name, "tensors": len(size.shapes), "parameters": size.elements,
              "bytes_moved": moved, "skipped": skipped, "difference_after_3_steps": differences,
@@ -122,7 +122,7 @@ def clipping(device: Any, key: str, recipe: Recipe, rounds: int) -> dict[str, An
             runs[FUSED] = all_peers.torch_clipped_step(size.shapes, recipe)
         measured.run({name: stopwatch(run, device.finish) for name, run in runs.items()}, part, burst(size))
         del optimizer, params, bare, clipped, by_hand, runs
-        all_peers.release(device)
+        measure.release(device)
     found = {"size": key, "optimizer": recipe.name, **measured.report(CLIPPED)}
     print(f"\n{recipe.name} with the norm of the gradients clipped to 1, {size.title}")
     print(table(["", "median", "max_grad_norm / it"], [
