@@ -52,7 +52,10 @@ def _integer(op: str, swapped: bool = False) -> Any:
             return NotImplemented
         same_device(self, other)
         operands = [raw(other), self._array] if swapped else [self._array, raw(other)]
-        return plain(ew.run(op, operands, ew.dtype_of(*operands)))
+        dtype = ew.dtype_of(*operands)
+        if op == "floor_divide" and dtype is dtypes.bool_:
+            raise NotImplementedError("booleans cannot be divided; convert them")
+        return plain(ew.run(op, operands, dtype))
 
     return method
 

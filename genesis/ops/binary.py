@@ -56,10 +56,9 @@ class Sub(Binary):
     @classmethod
     def result_dtype(cls, a: Operand, b: Operand) -> DType:
         """As for other operations; booleans have no difference."""
-        dtype = dtype_of(a, b)
-        if dtype is dtypes.bool_:
-            raise RuntimeError("booleans cannot be subtracted; use ^ for whether they differ, ~ to negate")
-        return dtype
+        if any(isinstance(x, bool) or (isinstance(x, Array) and x.dtype is dtypes.bool_) for x in (a, b)):
+            raise RuntimeError("booleans cannot be subtracted; use ^ for whether they differ, ~ to negate, or convert")
+        return dtype_of(a, b)
 
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
@@ -132,6 +131,14 @@ class Remainder(Binary):
     """``a % b``, with the sign of ``b``."""
 
     op = "remainder"
+
+    @classmethod
+    def result_dtype(cls, a: Operand, b: Operand) -> DType:
+        """As for other operations; booleans have no remainder."""
+        dtype = dtype_of(a, b)
+        if dtype is dtypes.bool_:
+            raise NotImplementedError("booleans have no remainder; convert them")
+        return dtype
 
     @classmethod
     def remember(cls, ctx: Context, a: Operand, b: Operand) -> None:
