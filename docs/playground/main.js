@@ -331,7 +331,9 @@ class Playground {
         this.slider.value = String(race.step);
         this.count.textContent = `step ${race.step}`;
         this.list.querySelectorAll(".race-loss").forEach((output) => {
-            const { loss, lost } = race.racers[Number(output.dataset.place)].racer.at(race.step);
+            const found = race.racers[Number(output.dataset.place)];
+            if (!found) return;                               // its card is about to go
+            const { loss, lost } = found.racer.at(race.step);
             output.textContent = lost ? "diverged" : `loss ${short(loss)}`;
         });
     }
