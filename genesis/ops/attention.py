@@ -170,7 +170,7 @@ class Attention(Operation):
     """Attention of separate arrays: q (B, H, L, E), k (B, Hk, S, E), v (B, Hk, S, Ev), mask (B, H, L, S) or None."""
 
     @classmethod
-    def forward(cls, ctx: Context, q: Array, k: Array, v: Array, mask: Array | None, *, options: Options) -> Array:
+    def forward(cls, ctx: Context, q: Array, k: Array, v: Array, *, mask: Array | None, options: Options) -> Array:
         """Attend; the result (B, H, L, Ev) lies in memory as (B, L, H, Ev)."""
         ctx.dtype = q.dtype
         q, k, v = (_rows_whole(_wide(x)) for x in (q, k, v))
@@ -187,7 +187,7 @@ class Attention(Operation):
         q, k, v, mask, out, lse = ctx.saved
         grads = tuple(_heads_inside(x.device, x.shape, x.dtype) for x in (q, k, v))
         backward(q, k, v, mask, ctx.options, out, lse, _rows_whole(cast(g, q.dtype)), *grads)
-        return (*(cast(x, ctx.dtype) if need else None for x, need in zip(grads, ctx.needs)), None)
+        return tuple(cast(x, ctx.dtype) if need else None for x, need in zip(grads, ctx.needs))
 
 
 class PackedAttention(Operation):
@@ -197,27 +197,29 @@ class PackedAttention(Operation):
     """
 
     @classmethod
-    def forward(cls, ctx: Context, x: Array, mask: Array | None, *, heads: int, options: Options) -> Array:
+    def forward(cls, ctx: Context, x: Array, *, mask: Array | None, heads: int, options: Options) -> Array:
         """Attend; (B, L, H * E)."""
         ctx.dtype = x.dtype
         x = contiguous(_wide(x))
         batch, rows, width = x.shape
         out = empty(x.device, (batch, rows, width // 3), x.dtype)
         seen = _heads_of(out, heads, 1)[0]
-        lse = forward(*_heads_of(x, heads, 3), mask, options, seen)
+        q, k, v = _heads_of(x, heads, 3)
+        lse = forward(q, k, v, mask, options, seen)
         ctx.heads, ctx.options = heads, options
         if True in ctx.needs:
             ctx.save(x, mask, out, lse)
         return cast(out, ctx.dtype)
 
     @classmethod
-    def backward(cls, ctx: Context, g: Array) -> tuple[Array, None]:
+    def backward(cls, ctx: Context, g: Array) -> Array:
         """The gradient, in the layout of the input."""
         x, mask, out, lse = ctx.saved
         dx = empty(x.device, x.shape, x.dtype)
         seen, gradient = (_heads_of(contiguous(y), ctx.heads, 1)[0] for y in (out, cast(g, x.dtype)))
-        backward(*_heads_of(x, ctx.heads, 3), mask, ctx.options, seen, lse, gradient, *_heads_of(dx, ctx.heads, 3))
-        return cast(dx, ctx.dtype), None
+        (q, k, v), (dq, dk, dv) = _heads_of(x, ctx.heads, 3), _heads_of(dx, ctx.heads, 3)
+        backward(q, k, v, mask, ctx.options, seen, lse, gradient, dq, dk, dv)
+        return cast(dx, ctx.dtype)
 
 
 def _heads_of(x: Array, heads: int, parts: int) -> list[Array]:

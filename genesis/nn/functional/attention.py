@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ... import dtypes
-from ...autograd import apply, is_grad_enabled
+from ...autograd import apply, is_grad_enabled, same_device
 from ...ops import elementwise as ew
 from ...ops.array import broadcast_shapes
 from ...ops.attention import Attention, Options, PackedAttention, supported
@@ -66,9 +66,10 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, attn
         return _composed(query, key, value, attn_mask, dropout_p, is_causal, scale, group)
     mask = None
     if attn_mask is not None:
-        mask = _four(additive_mask(attn_mask, query).expand(*lead, query.shape[-2], key.shape[-2]))
+        same_device(query, attn_mask)
+        mask = _four(additive_mask(attn_mask, query).expand(*lead, query.shape[-2], key.shape[-2]))._array
     options = Options(is_causal, scale, dropout_p, default_generator.stream() if dropout_p else (0, 0))
-    result = apply(Attention, _four(query), _four(key), _four(value), mask, options=options)
+    result = apply(Attention, _four(query), _four(key), _four(value), mask=mask, options=options)
     return result if len(lead) == 2 else result.reshape(*lead, *result.shape[-2:])
 
 
@@ -103,10 +104,13 @@ def packed_self_attention(qkv: Tensor, num_heads: int, attn_mask: Tensor | None 
         parts = qkv.reshape(batch, rows, 3, num_heads, size).permute(2, 0, 3, 1, 4)
         result = scaled_dot_product_attention(parts[0], parts[1], parts[2], attn_mask, dropout_p, is_causal)
         return result.transpose(1, 2).reshape(batch, rows, width // 3)
-    mask = None if attn_mask is None else additive_mask(attn_mask, qkv).expand(batch, num_heads, rows, rows)
+    mask = None
+    if attn_mask is not None:
+        same_device(qkv, attn_mask)
+        mask = additive_mask(attn_mask, qkv).expand(batch, num_heads, rows, rows)._array
     options = Options(is_causal, 1 / math.sqrt(size or 1), dropout_p,
                       default_generator.stream() if dropout_p else (0, 0))
-    return apply(PackedAttention, qkv, mask, heads=num_heads, options=options)
+    return apply(PackedAttention, qkv, mask=mask, heads=num_heads, options=options)
 
 
 def _check(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, p: float) -> None:

@@ -1,0 +1,244 @@
+"""Recurrent layers over whole sequences: the host half of ``cl/ops/recurrent.cl``.
+
+The products of all inputs with the input weights are one matrix product; each step is then one launch, forward and
+backward; the weights' gradients are one product each over the whole sequence.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from .. import dtypes
+from .array import Array, empty
+from .elementwise import assign, cast, contiguous, copy, run
+from .matmul import product, transposed
+from .operation import Context, Operation
+from .reduce import reduce
+
+_GATES = {"TANH": 1, "RELU": 1, "LSTM": 4, "GRU": 3}
+_MOST_ROWS = {1: 12, 2: 12, 3: 8, 4: 6}      # rows of so many vectors that fit into a CPU's registers
+
+
+class _Steps:
+    """Sizes and kernels of one direction of one layer.
+
+    Args:
+        cell: ``"TANH"``, ``"RELU"``, ``"LSTM"`` or ``"GRU"``.
+        like: an array of the device and element type to work in.
+        hidden, batch: sizes.
+        columns: vectors of packed weights that belong together.
+    """
+
+    def __init__(self, cell: str, like: Array, hidden: int, batch: int, columns: int):
+        self.device, self.dtype = like.device, like.dtype
+        self.hidden, self.batch, self.columns, self.gates = hidden, batch, columns, _GATES[cell]
+        gpu, limit = self.device.type == "gpu", self.device.quirks.max_loop
+        if 0 < limit < 8 * _GATES[cell] * hidden:
+            raise RuntimeError(f"{self.device.name} ends loops early and cannot be trusted with {hidden} hidden units")
+        self.width = 1 if gpu else 8 if self.dtype is dtypes.float64 else 16
+        most = 1 if limit else _MOST_ROWS[columns]
+        rows = range(most, most // 2, -1)
+        self.rows = min(rows, key=lambda n: -(-batch // n) * n)      # the fewest rows of padding
+        tiles, panels = -(-batch // self.rows), -(-hidden // (self.width * (1 if columns == self.gates else columns)))
+        self.blocks = 1
+        while not gpu and not limit and self.blocks < 8 and tiles > self.blocks and (
+                panels * tiles >= 8 * self.device.compute_units * self.blocks):
+            self.blocks *= 2
+        self.macros: tuple[tuple[str, Any], ...] = (
+            ("CELL", cell), ("ROWS", self.rows), ("BLOCKS", self.blocks), ("COLUMNS", columns), ("WIDTH", self.width))
+        if self.dtype is dtypes.float64:
+            self.macros += (("REAL64", 1),)
+
+    def kernel(self, name: str, signature: str) -> Any:
+        """A kernel compiled for the sizes."""
+        return self.device.programs.kernel("ops/recurrent.cl", name, signature, self.macros)
+
+    def pack(self, weight: Array, transpose: bool) -> Array:
+        """The recurrent weights (gates * hidden, hidden) in the order in which a step reads them."""
+        weight = contiguous(weight)
+        hidden, width = self.hidden, self.width
+        units = width if transpose else width * self.columns
+        panels, depth = -(-hidden // units), hidden if transpose else self.gates * hidden
+        if self.device.type == "gpu":         # neighbouring work-items read neighbouring elements
+            strides = (self.columns * panels, panels, 1)
+        else:
+            strides = (self.columns, 1, depth * self.columns)
+        self.panels, self.sizes = panels, struct.pack("5q", hidden, self.batch, *strides)
+        out = empty(self.device, (panels * depth * self.columns * width,), self.dtype)
+        by = (1, hidden * hidden, hidden) if transpose else (hidden, 0, 1)
+        self.kernel("pack", "PlPlllll(40)")((panels, depth), None, weight.buffer.handle, weight.offset,
+                                            out.buffer.handle, *by, units, 0 if transpose else width, self.sizes)
+        return out
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Global size of a step."""
+        return self.panels, -(-self.batch // (self.rows * self.blocks))
+
+
+class _Recurrent(Operation):
+    """One direction of one layer.
+
+    The inputs are x (T, B, I), h0 (B, H), c0 (B, H) or None, weight_ih (gates * H, I), weight_hh (gates * H, H), and
+    bias_ih and bias_hh (gates * H,) or None; the results y (T, B, H), the last h (B, H) and, for an LSTM, the last c.
+    """
+
+    cell = ""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, h0: Array, c0: Array | None, w_ih: Array, w_hh: Array,
+                b_ih: Array | None, b_hh: Array | None, *, reverse: bool = False, cell: str = "") -> Any:
+        """Go through the sequence, from its end if ``reverse``."""
+        cell = cell or cls.cell
+        ctx.dtypes = [None if a is None else a.dtype for a in (x, h0, c0, w_ih, w_hh, b_ih, b_hh)]
+        x, h0, c0, w_ih, w_hh, b_ih, b_hh = (_wide(a) for a in (x, h0, c0, w_ih, w_hh, b_ih, b_hh))
+        (steps, batch, _), hidden, gates = x.shape, w_hh.shape[1], _GATES[cell]
+        device = x.device
+        states = _history(h0, steps, reverse)              # h before the first step, then after each
+        cells = None if c0 is None else _history(c0, steps, reverse)
+        kept = empty(device, (steps, batch, 4 * hidden if gates > 1 else 0), x.dtype)
+        if steps and batch and hidden:
+            inputs = product(x, transposed(w_ih), bias=b_ih)                # (T, B, gates * H)
+            work = _Steps(cell, x, hidden, batch, gates)
+            packed = work.pack(w_hh, transpose=True)
+            step = work.kernel("recur", "PlPPliPlPlPlPlPl(40)")
+            bias = packed if b_hh is None else contiguous(b_hh)
+            one, some = batch * hidden, cells or states
+            for t in range(steps - 1, -1, -1) if reverse else range(steps):
+                before, after = (t + 1, t) if reverse else (t, t + 1)
+                step(work.size, None, inputs.buffer.handle, inputs.offset + t * gates * one, packed.buffer.handle,
+                     bias.buffer.handle, bias.offset, int(b_hh is not None), states.buffer.handle, before * one,
+                     states.buffer.handle, after * one, some.buffer.handle, before * one, some.buffer.handle,
+                     after * one, kept.buffer.handle, t * 4 * one, work.sizes)
+        ctx.reverse, ctx.cell, ctx.biased = reverse, cell, b_ih is not None
+        if True in ctx.needs:
+            ctx.save(x, states, cells, kept, w_ih, w_hh)
+        last = 0 if reverse else steps
+        y = _rows(states, 0 if reverse else 1, steps)
+        results = [cast(y, ctx.dtypes[0]), _last(states, last, ctx.dtypes[1])]
+        if cells is not None:
+            results.append(_last(cells, last, ctx.dtypes[2]))
+        return tuple(results)
+
+    @classmethod
+    def backward(cls, ctx: Context, dy: Array | None, dh: Array | None, dc: Array | None = None) -> Any:
+        """Go back through the sequence, then multiply."""
+        x, states, cells, kept, w_ih, w_hh = ctx.saved
+        (steps, batch, _), hidden, gates = x.shape, w_hh.shape[1], _GATES[ctx.cell]
+        device, reverse, one = x.device, ctx.reverse, batch * hidden
+        if not (steps and batch and hidden):
+            return cls._empty(ctx, x, w_ih, w_hh, dh, dc)
+        dy, dh, dc = (None if g is None else cast(g, x.dtype) for g in (dy, dh, dc))
+        if dy is not None and dy.strides[2] != 1:
+            dy = contiguous(dy)
+        dh = None if dh is None else contiguous(dh)
+        carry = empty(device, (batch, hidden), x.dtype)
+        assign(carry, 0 if dc is None else dc)
+        gates_x = empty(device, (steps, batch, gates * hidden), x.dtype)
+        gates_h = empty(device, gates_x.shape, x.dtype) if ctx.cell == "GRU" else gates_x
+        work = _Steps(ctx.cell, x, hidden, batch, 1 if device.type == "gpu" or hidden <= 16 else 2)
+        packed = work.pack(w_hh, transpose=False)
+        step = work.kernel("recur_backward", "PllPPlliPliPPlPlPlPlPlPPl(40)")
+        some, one_dy = cells or states, dy or carry
+        order = range(steps) if reverse else range(steps - 1, -1, -1)
+        for i, t in enumerate(order):
+            before, after = (t + 1, t) if reverse else (t, t + 1)
+            start = dh if i == 0 else None
+            next_ = t - 1 if reverse else t + 1
+            step(work.size, None, gates_h.buffer.handle, next_ * gates * one if i else 0, gates * hidden if i else 0,
+                 packed.buffer.handle, one_dy.buffer.handle, one_dy.offset + (0 if dy is None else t * dy.strides[0]),
+                 0 if dy is None else dy.strides[1], int(dy is not None), (start or carry).buffer.handle,
+                 0 if start is None else start.offset, int(start is not None), carry.buffer.handle,
+                 states.buffer.handle, before * one, states.buffer.handle, after * one, some.buffer.handle,
+                 before * one, some.buffer.handle, after * one, kept.buffer.handle, t * 4 * one, gates_x.buffer.handle,
+                 gates_h.buffer.handle, t * gates * one, work.sizes)
+        return cls._gradients(ctx, x, states, w_ih, w_hh, gates_x, gates_h, carry)
+
+    @classmethod
+    def _gradients(cls, ctx: Context, x: Array, states: Array, w_ih: Array, w_hh: Array, gates_x: Array,
+                   gates_h: Array, carry: Array) -> tuple[Array | None, ...]:
+        """The inputs' gradients, from those of the gates of all steps."""
+        (steps, batch, width), hidden, reverse = x.shape, w_hh.shape[1], ctx.reverse
+        need = ctx.needs
+        flat_x, flat_h = (g.view((steps * batch, g.shape[2]), (g.shape[2], 1)) for g in (gates_x, gates_h))
+        grads: list[Array | None] = [None] * 7
+        if need[0]:
+            grads[0] = product(gates_x, w_ih)
+        if need[1]:
+            first = _rows(gates_h, steps - 1 if reverse else 0, 1)
+            g = product(first.view(first.shape[1:], first.strides[1:]), w_hh)
+            grads[1] = run("add", [g, carry], g.dtype, out=g) if ctx.cell == "GRU" else g
+        if need[2]:
+            grads[2] = carry
+        if need[3]:
+            rows = contiguous(x)
+            rows = rows.view((steps * batch, width), (width, 1))
+            grads[3] = _into(ctx, 3, transposed(flat_x), rows)
+        if need[4]:
+            before = _rows(states, 1 if reverse else 0, steps)
+            before = before.view((steps * batch, hidden), (hidden, 1))
+            grads[4] = _into(ctx, 4, transposed(flat_h), before)
+        if need[5]:
+            grads[5] = reduce("sum", flat_x, (0,))
+        if need[6]:
+            grads[6] = reduce("sum", flat_h, (0,))
+        return tuple(None if g is None else cast(g, dtype) for g, dtype in zip(grads, ctx.dtypes))
+
+    @classmethod
+    def _empty(cls, ctx: Context, x: Array, w_ih: Array, w_hh: Array, dh: Array | None,
+               dc: Array | None) -> tuple[Array | None, ...]:
+        """Gradients where nothing was computed: the last state is the first one."""
+        hidden = w_hh.shape[1]
+        shapes = (x.shape, (x.shape[1], hidden), (x.shape[1], hidden), w_ih.shape, w_hh.shape, w_hh.shape[:1],
+                  w_hh.shape[:1])
+        given = (None, dh, dc)
+        return tuple(None if not need else given[i] if i < 3 and given[i] is not None
+                     else assign(empty(x.device, shape, dtype), 0)
+                     for i, (shape, dtype, need) in enumerate(zip(shapes, ctx.dtypes, ctx.needs)))
+
+
+class Rnn(_Recurrent):
+    """A layer of simple cells; ``cell`` is ``"TANH"`` or ``"RELU"``."""
+
+    cell = "TANH"
+
+
+class Lstm(_Recurrent):
+    """A layer of long short-term memory cells (Hochreiter & Schmidhuber 1997)."""
+
+    cell = "LSTM"
+
+
+class Gru(_Recurrent):
+    """A layer of gated recurrent units (Cho et al. 2014)."""
+
+    cell = "GRU"
+
+
+def _wide(x: Array | None) -> Any:
+    """16-bit floats as float32."""
+    return x if x is None or x.dtype.itemsize > 2 else cast(x, dtypes.float32)
+
+
+def _history(first: Array, steps: int, reverse: bool) -> Array:
+    """Memory (T + 1, B, H) for a state before and after every step, with the first one in its place."""
+    out = empty(first.device, (steps + 1, *first.shape), first.dtype)
+    place = _rows(out, steps if reverse else 0, 1)
+    assign(place.view(first.shape, place.strides[1:]), first)
+    return out
+
+
+def _rows(x: Array, first: int, count: int) -> Array:
+    """Entries of the first dimension."""
+    return x.view((count, *x.shape[1:]), x.strides, x.offset + first * x.strides[0])
+
+
+def _last(x: Array, at: int, dtype: dtypes.DType) -> Array:
+    return copy(x.view(x.shape[1:], x.strides[1:], x.offset + at * x.strides[0]), dtype)
+
+
+def _into(ctx: Context, i: int, left: Array, right: Array) -> Array:
+    """The product, written into the input's own gradient memory where types allow it."""
+    target = ctx.targets[i]
+    return product(left, right, out=target if target is not None and target.dtype is left.dtype else None)
