@@ -96,37 +96,42 @@ def run(op: str, operands: Sequence[Operand], dtype: DType, out: Array | None = 
         out: where to write instead of a new array; may be one of the operands.
         compute: C type to work in; by default the one that ``dtype`` computes in.
     """
-    arrays = [x for x in operands if isinstance(x, Array)]
     if out is None:
-        shape = broadcast_shapes(*(x.shape for x in arrays))
-        out = empty(arrays[0].device, shape, dtype)
+        arrays = [x for x in operands if isinstance(x, Array)]
+        shape = arrays[0].shape
+        for x in arrays:
+            if x.shape != shape:
+                shape = broadcast_shapes(*[x.shape for x in arrays])
+                break
+        out = empty(arrays[0].buffer.device, shape, dtype)
+    else:
+        for i, x in enumerate(operands):
+            # Reading and writing the same memory is only sound element by element.
+            if isinstance(x, Array) and x.buffer.handle is out.buffer.handle and (
+                    x.offset != out.offset or x.expand(out.shape).strides != out.strides) and _overlap(x, out):
+                operands = [*operands[:i], copy(x), *operands[i + 1:]]
     if out.size == 0:
         return out
     if compute is None:
         compute = dtype.compute
     if compute == "uchar":
         compute = "int"
-    for i, x in enumerate(operands):
-        # Reading and writing the same memory is only sound element by element.
-        if isinstance(x, Array) and x.buffer.handle is out.buffer.handle and (
-                x.offset != out.offset or x.expand(out.shape).strides != out.strides) and _overlap(x, out):
-            operands = [*operands[:i], copy(x), *operands[i + 1:]]
-    key = (op, compute, out.dtype, out.shape, out.strides, out.buffer.device,
-           *((x.dtype, x.shape, x.strides) if isinstance(x, Array) else None for x in operands))
-    plan = _plans.get(key)
-    if plan is None:
-        if len(_plans) >= _MAX_PLANS:
-            _plans.clear()
-        plan = _plans[key] = _plan(op, out, operands, compute)
-    kernel, global_size, local_size, outer, layout = plan
+    key: list[Any] = [op, compute, out.dtype, out.shape, out.strides, out.buffer.device]
     args: list[Any] = [out.buffer.handle, out.offset]
     for x in operands:
         if isinstance(x, Array):
+            key += (x.dtype, x.shape, x.strides)
             args += (x.buffer.handle, x.offset)
-        elif compute in _BITS:
-            args.append(_wrapped(int(x), _BITS[compute]))
         else:
-            args.append(float(x))
+            key.append(None)
+            args.append(_wrapped(int(x), _BITS[compute]) if compute in _BITS else float(x))
+    entry = tuple(key)
+    plan = _plans.get(entry)
+    if plan is None:
+        if len(_plans) >= _MAX_PLANS:
+            _plans.clear()
+        plan = _plans[entry] = _plan(op, out, operands, compute)
+    kernel, global_size, local_size, outer, layout = plan
     kernel(global_size, local_size, *args, outer, layout)
     return out
 
