@@ -56,8 +56,8 @@ def opening(path: Path) -> str:
         if not line.startswith("//"):
             break
         comment.append(line.removeprefix("//").strip())
-    first = " ".join(comment).split(". ")[0].rstrip(".:")
-    return re.sub(r"\s+", " ", first)
+    first = comment[0] if comment and "arXiv" in comment[0] else " ".join(comment).split(". ")[0]
+    return re.sub(r"\s+", " ", first).rstrip(".:")
 
 
 def _host_table(cls: type[Optimizer]) -> str:

@@ -30,6 +30,17 @@ ONE(4sign, x > 0 ? 1.0f : x < 0 ? -1.0f : x == 0 ? x : 0.0f)
 TWO(4fmax, x > y || y != y ? x : y)
 TWO(4fmin, x < y || y != y ? x : y)
 TWO(8copysign, __builtin_copysignf(x, y))
+TWO(3max, x < y ? y : x)
+TWO(3min, y < x ? y : x)
+ONE(5trunc, __builtin_truncf(x))
+ONE(4rint, __builtin_rintf(x))
+
+#define THREE(name, expression) \
+    float cl_##name(float, float, float) NAMED("_Z" #name "fff"); \
+    float cl_##name(float x, float y, float z) { return expression; }
+THREE(3fma, (float)((double)x * y + z))
+THREE(3mad, x * y + z)
+THREE(5clamp, x < y ? y : x > z ? z : x)
 
 int cl_isfinite(float) NAMED("_Z8isfinitef");
 int cl_isfinite(float x) { return x - x == 0; }
@@ -37,5 +48,3 @@ int cl_isnan(float) NAMED("_Z5isnanf");
 int cl_isnan(float x) { return x != x; }
 float cl_select(float, float, int) NAMED("_Z6selectffi");
 float cl_select(float a, float b, int c) { return c ? b : a; }
-float cl_clamp(float, float, float) NAMED("_Z5clampfff");
-float cl_clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }

@@ -83,7 +83,8 @@ def compiled(rule: Rule) -> bytes:
 def _run(command: list[str], rule: Rule) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise CompileError(f"{rule.file}, {rule.name}:\n{done.stderr}")
+        hint = f"\n{RUNTIME.name} has to define what is undefined" if "undefined symbol" in done.stderr else ""
+        raise CompileError(f"{rule.file}, {rule.name}:\n{done.stderr}{hint}")
 
 
 # Python to JavaScript -------------------------------------------------------------------------------------------------
