@@ -10,6 +10,7 @@
 //   ELEMENT   any C type of the element's size, where elements are copied as they are
 //   IN, OUT   storage types of values and result;  ACC  the C type that they are joined in
 //   JOIN      add, prod, amax, amin or put (the last value wins)
+//   WIDTH     lanes of add_tiles
 //   LAST      inner is 1, and the positions run along the first dimension of the global size
 #include "types.h"
 
@@ -52,6 +53,23 @@ kernel void select_rows(global const ELEMENT *x, long x_at, global const long *i
     out[(o * count + k) * inner + i] = x[x_at + (o * n + WRAPPED(at, n)) * inner + i];
 }
 
+// The same for CPUs, where a work-item copies `rows` whole rows. Global size (count / rows, rounded up, outer).
+kernel void copy_rows(global const ELEMENT *x, long x_at, global const long *index, long index_at,
+                      global ELEMENT *out, long n, long inner, long count, long rows)
+{
+    const long first = get_global_id(0) * rows, last = min(first + rows, count), o = get_global_id(1);
+    for (long k = first; k < last; k++) {
+        const long at = index[index_at + k];
+        global const ELEMENT *from = x + x_at + (o * n + WRAPPED(at, n)) * inner;
+        global ELEMENT *to = out + (o * count + k) * inner;
+        long i = 0;
+        for (; i + 16 <= inner; i += 16)
+            vstore16(vload16(0, from + i), 0, to + i);
+        for (; i < inner; i++)
+            to[i] = from[i];
+    }
+}
+
 // out[o, k, i] = x[o, index[o, k, i], i]. Global size (inner, k, outer), or (k, outer) with LAST.
 kernel void gather(global const ELEMENT *x, long x_at, global const long *index, long index_at,
                    global ELEMENT *out, long n, long inner, long count)
@@ -65,6 +83,21 @@ kernel void gather(global const ELEMENT *x, long x_at, global const long *index,
 #endif
     const long from = (o * count + k) * inner + i, at = index[index_at + from];
     out[from] = x[x_at + (o * n + WRAPPED(at, n)) * inner + i];
+}
+
+// The same for inner = 1 on CPUs, where a work-item takes `block` elements of `rows` rows.
+// Global size (blocks, outer / rows, rounded up).
+kernel void gather_blocks(global const ELEMENT *x, long x_at, global const long *index, long index_at,
+                          global ELEMENT *out, long n, long count, long block, long outer, long rows)
+{
+    const long first = get_global_id(0) * block, size = min(block, count - first), from = get_global_id(1) * rows;
+    for (long o = from; o < min(from + rows, outer); o++) {
+        global const ELEMENT *row = x + x_at + o * n;
+        global const long *at = index + index_at + o * count + first;
+        global ELEMENT *to = out + o * count + first;
+        for (long k = 0; k < size; k++)
+            to[k] = row[WRAPPED(at[k], n)];
+    }
 }
 
 // out[o, index[o, k, i], i] = value[o, k, i], for indices of which no two in a column are equal, in [0, n).
@@ -108,6 +141,27 @@ kernel void scatter_columns(global const STORAGE(IN) *value, long value_at, long
         STORE1(OUT, out, to, JOINED(a, x));
     }
 }
+
+// out[o, index[k], i] += value[o, k, i] for whole rows of floats, for CPUs: a work-item takes `tile` columns of each row,
+// so that it reads and writes long pieces. `value` is row by row without gaps. Global size (inner / tile, rounded up,
+// outer).
+#if WIDTH > 1
+kernel void add_tiles(global const STORAGE(IN) *value, long value_at, global const long *index, long index_at,
+                      global STORAGE(OUT) *out, long out_at, long n, long inner, long count, long tile)
+{
+    const long column = get_global_id(0) * tile, columns = min(tile, inner - column), o = get_global_id(1);
+    for (long k = 0; k < count; k++) {
+        const long at = index[index_at + k];
+        global const STORAGE(IN) *from = value + value_at + (o * count + k) * inner + column;
+        global STORAGE(OUT) *to = out + out_at + (o * n + WRAPPED(at, n)) * inner + column;
+        long i = 0;
+        for (; i + WIDTH <= columns; i += WIDTH)
+            STORE(OUT, to + i, 0, LOAD(OUT, to + i, 0) + LOAD(IN, from + i, 0));
+        for (; i < columns; i++)
+            STORE1(OUT, to, i, (ACC)LOAD1(OUT, to, i) + (ACC)LOAD1(IN, from, i));
+    }
+}
+#endif
 
 // Places in the array seen as flat: (o * n + index[o, k, i]) * inner + i. Global size: outer * count * inner.
 kernel void places(global const long *index, long index_at, global long *out, long n, long inner, long count, long all)

@@ -18,6 +18,8 @@ from .views import reshaped
 
 _ELEMENTS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"}
 _FEW = 4096           # indices whose range one work-item finds
+_PIECE = 16384        # elements of whole rows that a CPU's work-item copies
+_GATHERED = 4096       # elements that a CPU's work-item gathers
 _SEGMENT = 64         # sorted indices that a work-item joins before another launch joins the blocks
 
 
@@ -53,7 +55,12 @@ def select(x: Array, axis: int, index: Array) -> Array:
     x, index = contiguous(x), contiguous(cast(index, dtypes.int64))
     outer, n, inner = sizes_of(x, axis)
     out = empty(x.device, (*x.shape[:axis], *index.shape, *x.shape[axis + 1:]), x.dtype)
-    if out.size:
+    if out.size and inner >= 16 and x.device.type == "cpu":
+        kernel = x.device.programs.kernel("ops/index.cl", "copy_rows", "PlPlPllll", _copying(x.dtype.itemsize, False))
+        rows = min(max(1, _PIECE // inner), max(1, index.size * outer // (8 * x.device.compute_units)))
+        kernel((-(-index.size // rows), outer), (1, 1), x.buffer.handle, x.offset, index.buffer.handle, index.offset,
+               out.buffer.handle, n, inner, index.size, rows)
+    elif out.size:
         _read("select_rows", x, index, out, n, inner, index.size, outer)
     return out
 
@@ -66,6 +73,14 @@ def gather(x: Array, axis: int, index: Array) -> Array:
     out = empty(x.device, index.shape, x.dtype)
     if out.size:
         outer, count, inner = sizes_of(index, axis)
+        if inner == 1 and x.device.type == "cpu":
+            kernel = x.device.programs.kernel("ops/index.cl", "gather_blocks", "PlPlPlllll",
+                                              _copying(x.dtype.itemsize, True))
+            block = min(count, _GATHERED)
+            rows = max(1, min(_GATHERED // block, outer // (4 * x.device.compute_units)))
+            kernel((-(-count // block), -(-outer // rows)), (1, 1), x.buffer.handle, x.offset, index.buffer.handle,
+                   index.offset, out.buffer.handle, sizes_of(x, axis)[1], count, block, outer, rows)
+            return out
         _read("gather", x, index, out, sizes_of(x, axis)[1], inner, count, outer)
     return out
 
@@ -107,6 +122,10 @@ def scatter_into(out: Array, axis: int, index: Array, value: Array, join: str) -
         wide = cast(out, dtypes.float32)      # so that a sum is rounded once
         scatter_into(wide, axis, index, value, join)
         assign(out, wide)
+    elif (rows and join == "add" and inner >= 16 and out.dtype is dtypes.float32 and out.device.type == "cpu"
+          and not out.device.quirks.max_loop and three.dtype.compute == "float" and count > 1
+          and _by_columns(out, outer * inner, count, rows)):
+        _tiles(out, outer, n, inner, index, count, contiguous(three))
     elif _by_columns(out, outer * inner, count, rows):
         _columns(out, outer, n, inner, index, (0, 1, 0) if rows else (count * inner, inner, 1), count, three, join)
     else:
@@ -140,6 +159,17 @@ def _columns(out: Array, outer: int, n: int, inner: int, index: Array, steps: tu
     for first in range(0, count, each):
         kernel(size, local, value.buffer.handle, value.offset, *value.strides, index.buffer.handle, index.offset,
                *steps, out.buffer.handle, out.offset, n, inner, outer, first, min(first + each, count))
+
+
+def _tiles(out: Array, outer: int, n: int, inner: int, index: Array, count: int, value: Array) -> None:
+    """Add whole rows of floats on a CPU."""
+    device = out.device
+    parts = max(1, min(-(-2 * device.compute_units // outer), inner // 64))
+    tile = -(-inner // parts // 16) * 16
+    kernel = device.programs.kernel("ops/index.cl", "add_tiles", "PlPlPlllll",
+                                    (*_joining("add", value.dtype, out.dtype, False), ("WIDTH", 16)))
+    kernel((-(-inner // tile), outer), (1, 1), value.buffer.handle, value.offset, index.buffer.handle, index.offset,
+           out.buffer.handle, out.offset, n, inner, count, tile)
 
 
 def _flat_places(value: Array, index: Array, outer: int, n: int, inner: int, count: int) -> tuple[Array, Array]:
