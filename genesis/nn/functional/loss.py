@@ -78,13 +78,3 @@ def _cross_entropy_of_chances(input: Tensor, target: Tensor, weight: Tensor | No
         log_p = log_p * weight.reshape(-1, *[1] * (input.ndim - 1 - axis))
     mixed = target * (1 - label_smoothing) + label_smoothing / max(input.shape[axis], 1)
     return _reduced(-(log_p * mixed).sum(axis), reduction)
-
-
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """Squared differences."""
-    return _reduced((input - target) ** 2, reduction)
-
-
-def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """Absolute differences."""
-    return _reduced((input - target).abs(), reduction)
