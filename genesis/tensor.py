@@ -254,9 +254,10 @@ class Tensor(TensorMethods):
             into = self._grad._array
             elementwise.run("add", [into, g], into.dtype, out=into)
 
-    def backward(self, gradient: Tensor | None = None, retain_graph: bool = False) -> None:
+    def backward(self, gradient: Tensor | None = None, retain_graph: Any = None, create_graph: Any = False,
+                 inputs: Any = None) -> None:
         """Compute the gradients of everything this tensor was made from; see `genesis.autograd.backward`."""
-        autograd.backward(self, gradient, retain_graph)
+        autograd.backward(self, gradient, retain_graph, create_graph, inputs)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set ``requires_grad``; returns the tensor."""
@@ -418,7 +419,33 @@ class Tensor(TensorMethods):
         array = self._array
         return lend(array.buffer, array.offset, array.shape, array.strides, array.dtype.numpy)
 
+    def __dlpack_device__(self) -> tuple[Any, ...]:
+        """DLPack's name for where the tensor is: host memory for CPU devices, OpenCL for others."""
+        from . import dlpack
+
+        return (dlpack.CPU, 0) if self.device.type == "cpu" else (dlpack.OPENCL, self.device.index)
+
+    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None,
+                   copy: Any = None) -> Any:
+        """A DLPack capsule on the tensor's memory, for ``numpy.from_dlpack`` and ``torch.from_dlpack``.
+
+        Waits for the device. Nothing is copied; for what is computed later the borrower has to wait by
+        `genesis.synchronize`. See `genesis.from_dlpack` for the other way.
+
+        Raises:
+            BufferError: the device is no CPU or has memory of its own, or the tensor requires a gradient.
+        """
+        from . import dlpack
+
+        if stream is not None:
+            raise BufferError(f"a tensor in host memory has no stream, but {stream!r} was asked for")
+        if dl_device is not None and tuple(dl_device) != (dlpack.CPU, 0):
+            raise BufferError(f"the tensor can be exported to host memory, not to device {tuple(dl_device)}")
+        return dlpack.lend(self, max_version, copy)
+
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("a NumPy array of a tensor is always a copy; numpy.from_dlpack() may share memory")
         values = self.detach().numpy()
         return values if dtype is None else values.astype(dtype)
 

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "genesis"
 
 # What a part may import beside itself. A part is a subpackage, or modules at the top that belong together.
 BASE = {"dtypes", "errors", "random"}                     # plain Python and NumPy, for everybody
-TENSOR = {"autograd", "creation", "functions", "gradients", "hooks", "indexing", "tensor", "methods",
+TENSOR = {"autograd", "creation", "dlpack", "functions", "gradients", "hooks", "indexing", "tensor", "methods",
           "joining", "contraction"}
 BELOW_TENSOR = {"opencl", "ops", *BASE}
 BELOW_NN = {*BELOW_TENSOR, *TENSOR}

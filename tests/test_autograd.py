@@ -631,3 +631,127 @@ def test_operations_with_several_results_need_retain_graph_to_run_twice():
     assert x.grad.tolist() == [1, 1]
     with pytest.raises(RuntimeError, match="retain_graph"):
         a.sum().backward()
+
+
+def test_backward_to_some_inputs_only():
+    x, w, other = leaf([1.0, 2.0]), leaf([3.0, 4.0]), leaf([5.0, 6.0])
+    middle = x * w
+    loss = (middle * middle).sum() + other.exp().sum()
+    loss.backward(inputs=[w, middle], retain_graph=True)
+    assert w.grad.tolist() == [6, 32]
+    assert middle.grad.tolist() == [6, 16]
+    assert x.grad is None
+    assert other.grad is None
+    loss.backward(inputs=w)
+    assert w.grad.tolist() == [12, 64]
+    with pytest.raises(RuntimeError, match="empty"):
+        loss.backward(inputs=[])
+    with pytest.raises(RuntimeError, match="does not require"):
+        loss.backward(inputs=[f32([1.0])])
+
+
+def test_grad_computes_only_what_leads_to_its_inputs():
+    x, y = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    ran = []
+    a, b = x * 2, y * 3
+    a.register_hook(lambda g: ran.append("a"))
+    b.register_hook(lambda g: ran.append("b"))
+    loss = (a * b).sum()
+    (g,) = autograd.grad(loss, x, retain_graph=True)
+    assert g.tolist() == [18, 24]
+    assert ran == ["a"]
+    assert [v.tolist() for v in autograd.grad([a, loss], [a, x], [f32([1.0, 1.0]), None], retain_graph=True)] == [
+        [10, 13], [20, 26]]
+    z = leaf([1.0])
+    assert autograd.grad(loss, [z], retain_graph=True, materialize_grads=True)[0].tolist() == [0]
+    with pytest.raises(ValueError, match="materialize"):
+        autograd.grad(loss, [z], allow_unused=False, materialize_grads=True)
+    with pytest.raises(RuntimeError, match="as many gradients"):
+        autograd.grad([loss, a], x, [None], retain_graph=True)
+    for call in (lambda: autograd.grad(loss, x, create_graph=True), lambda: autograd.backward(loss, create_graph=True)):
+        with pytest.raises(NotImplementedError, match="create_graph"):
+            call()
+    loss.backward()
+
+
+def test_hooks_after_a_gradient_was_added():
+    x, w = leaf([1.0]), leaf([2.0])
+    seen = []
+
+    def note(leaf):
+        seen.append((leaf is w, leaf.grad.item(), genesis.is_grad_enabled()))
+        leaf.grad = None
+
+    handle = w.register_post_accumulate_grad_hook(note)
+    h = x * 2
+    h.register_hook(lambda g: seen.append("h"))
+    ((h * w) * w).backward()                   # two parts, one call, before backward goes on below
+    assert seen == [(True, 8, False), "h"]
+    assert w.grad is None
+    assert x.grad.item() == 8
+    w.backward()
+    assert seen[2] == (True, 1, False)
+    (w * 3).backward(inputs=w)
+    assert seen[3] == (True, 3, False)
+    handle.remove()
+    (w * 1).backward()
+    assert len(seen) == 4
+    with pytest.raises(RuntimeError, match="leaves"):
+        h.register_post_accumulate_grad_hook(note)
+    with pytest.raises(RuntimeError, match="leaves"):
+        f32([1.0]).register_post_accumulate_grad_hook(note)
+
+
+def test_a_hook_must_return_a_gradient_that_fits():
+    x = leaf([1.0, 2.0])
+    y = x * 2
+    handle = y.register_hook(lambda g: g.sum())
+    with pytest.raises(RuntimeError, match="hook"):
+        y.sum().backward(retain_graph=True)
+    handle.remove()
+    y.register_hook(lambda g: (g * 3).half())
+    y.sum().backward()
+    assert x.grad.dtype is genesis.float32
+    assert x.grad.tolist() == [6, 6]
+
+
+def test_tied_weights_get_the_sum():
+    torch = pytest.importorskip("torch")
+    weight, x = normal(4, 4), normal(3, 4, seed=1)
+    w = leaf(weight)
+    module = genesis.nn.Linear(4, 4, bias=False)
+    module.weight = genesis.nn.Parameter(w.detach())
+    tied = genesis.nn.Sequential(module, genesis.nn.Tanh(), module)
+    assert len(list(tied.parameters())) == 1
+    tied(f32(x)).sum().backward()
+    v = torch.tensor(weight, requires_grad=True)
+    ((torch.tensor(x) @ v.T).tanh() @ v.T).sum().backward()
+    close(module.weight.grad, v.grad.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_what_a_node_says():
+    x = leaf([1.0])
+    y = x * 2
+    z = y + x
+    assert z.grad_fn.name() == "AddBackward"
+    assert [f for f, _ in z.grad_fn.next_functions] == [y.grad_fn, x]
+    assert y.retains_grad is False
+    y.retain_grad()
+    assert y.retains_grad
+
+
+def test_very_long_chains_of_views_and_of_several_results():
+    x = leaf([1.0, 2.0])
+    y = x
+    for _ in range(10_000):
+        y = y.view(2, 1).view(2)
+    y.sum().backward()
+    assert x.grad.tolist() == [1, 1]
+    del y
+    z = x
+    for _ in range(3000):
+        a, b, _ = autograd.apply(Halves, z)
+        z = genesis.cat([a, b])
+    z.sum().backward()
+    assert x.grad.tolist() == [2, 2]
+    del a, b, z
