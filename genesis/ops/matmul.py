@@ -183,7 +183,7 @@ def _packing(along: int, across: int) -> int:
 
 def _blocks(tiles: Tiles, units: int, m: int, n: int, k: int, count: int) -> tuple[int, int, list[tuple[str, Any]]]:
     """Rows and columns of a block, and the macros of its tile."""
-    width = next(w for w in (tiles.width, tiles.width // 4) if w >= 4 and (w < n or w == max(4, tiles.width // 4)))
+    width = tiles.width if tiles.width < n else max(4, tiles.width // 4)
     rows = next((r for r in (1, 4) if m <= r), tiles.rows)
     panel = 2 * width
     mc, nc = min(tiles.mc, -(-m // rows) * rows), min(tiles.nc, -(-n // panel) * panel)
