@@ -1,5 +1,7 @@
 """autocast: regions, the table of precisions, gradients of float32 parameters, cached copies; against PyTorch."""
 
+import importlib
+import pkgutil
 import re
 import threading
 
@@ -168,6 +170,8 @@ def test_table_is_in_the_docstring():
 
 
 def test_every_class_in_the_table_has_its_policy():
+    for module in pkgutil.iter_modules(genesis.ops.__path__):
+        importlib.import_module(f"genesis.ops.{module.name}")
     found = {}
     waiting = [Operation]
     while waiting:

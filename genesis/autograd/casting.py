@@ -21,6 +21,7 @@ HALVES = (dtypes.bfloat16, dtypes.float16)
 _EXACT_OR_NARROWER = (dtypes.float32, *HALVES)
 
 _package = sys.modules[__name__.partition(".")[0]].__dict__
+_package.setdefault("enable_autocast", False)
 
 
 class _State(threading.local):
@@ -32,12 +33,16 @@ class _State(threading.local):
 
 
 state = _State()
+_regions = 0          # that all threads are in
+_lock = threading.Lock()
 
 
 def enabled() -> bool:
     """Whether autocast is on in this thread."""
+    if not _regions:                         # asked at every operation: spare it the look at the thread's own state
+        return bool(_package["enable_autocast"])
     chosen = state.enabled
-    return bool(_package.get("enable_autocast")) if chosen is None else chosen
+    return bool(_package["enable_autocast"]) if chosen is None else chosen
 
 
 def setting() -> tuple[bool | None, DType, bool]:
@@ -47,7 +52,10 @@ def setting() -> tuple[bool | None, DType, bool]:
 
 def enter(new: tuple[bool | None, DType, bool]) -> tuple[bool | None, DType, bool]:
     """Begin a region with a setting; returns the one before, for `leave`."""
+    global _regions
     before = setting()
+    with _lock:
+        _regions += 1
     state.enabled, state.dtype, state.caching = new
     state.depth += 1
     return before
@@ -55,8 +63,11 @@ def enter(new: tuple[bool | None, DType, bool]) -> tuple[bool | None, DType, boo
 
 def leave(before: tuple[bool | None, DType, bool]) -> None:
     """End a region."""
+    global _regions
     state.enabled, state.dtype, state.caching = before
     state.depth -= 1
+    with _lock:
+        _regions -= 1
     if not state.depth:
         state.cache = None
 
