@@ -6,16 +6,13 @@
 //
 //     plane (a, b), row h, column w   =   x[h * stride_h + a - pad_h][w * stride_w + b - pad_w], or 0 outside of x
 //
-// `pack` orders a weight as `taps` reads it: for each block of ROWS output channels and each phase, for each input
-// channel and tap, the ROWS weights side by side. (For phases and the table see conv.cl.)
+// `pack` orders a weight as `taps` reads it: for each block of `rows` output channels and each phase, for each input
+// channel and tap, those weights side by side. (For phases and the table see conv.cl.)
 #ifndef IN
 #define IN float32       // storage type of the source
 #endif
 #ifndef OUT
 #define OUT float32      // storage type of a sum
-#endif
-#ifndef ROWS
-#define ROWS 8           // output channels of a block
 #endif
 #define WIDTH 8
 #include "types.h"
@@ -76,20 +73,20 @@ kernel void stage(global const in_t *x, long x_at, global SCALAR *out, stage_t s
 typedef struct {
     long outward, inward, group;             // strides of the weight: output channel, input channel, group
     long outputs, inputs;                    // channels of a group
-    long blocks, taps, phases;
+    long rows, blocks, taps, phases;         // output channels of a block, blocks of a group; all taps
 } pack_t;
 
 // Global size (input channels of a group, blocks of all groups, phases).
 kernel void pack(global const in_t *w, long w_at, global const int *table, global SCALAR *out, pack_t s)
 {
     const long c = get_global_id(0), block = get_global_id(1), phase = get_global_id(2);
-    const long first = block % s.blocks * ROWS;
+    const long first = block % s.blocks * s.rows;
     const int taps = table[4 * phase], start = table[4 * phase + 1];
     global const int *position = table + 4 * s.phases + s.taps + start;
     w += w_at + block / s.blocks * s.group + first * s.outward + c * s.inward;
-    out += ((block * s.taps + start) * s.inputs + c * taps) * ROWS;
+    out += ((block * s.taps + start) * s.inputs + c * taps) * s.rows;
     for (int t = 0; t < taps; t++)
-        for (int r = 0; r < ROWS; r++)
+        for (int r = 0; r < s.rows; r++)
             *out++ = first + r < s.outputs ? LOAD1(IN, w, r * s.outward + position[t]) : 0;
 }
 

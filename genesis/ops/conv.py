@@ -16,7 +16,8 @@ __all__ = ["Convolution", "Geometry", "TransposedConvolution"]
 
 
 def _kernels(x: Array) -> Any:
-    return conv_local if x.device.type == "gpu" else conv_direct
+    """The kernels for a device: those of `conv_local` have short loops, which some CPU runtimes need too."""
+    return conv_local if x.device.type == "gpu" or x.device.quirks.max_loop else conv_direct
 
 
 def _flat(x: Array) -> Array | None:
@@ -88,31 +89,50 @@ def backward_bias(g: Array, out: Array) -> Array:
     return out
 
 
-def _target(ctx: Context, i: int, shape: Shape, dtype: Any, like: Array) -> Array:
-    """Where an input's gradient goes."""
+def _gradient(ctx: Context, i: int, like: Array) -> Array:
+    """A contiguous array for an input's gradient: its own place where there is one.
+
+    Of the type that the input had before autocast, so that nothing is rounded twice.
+    """
+    dtype = (ctx.casts[i] if ctx.casts is not None else None) or like.dtype
     target = ctx.targets[i]
-    if target is not None and target.dtype is dtype and target.shape == shape and target.is_contiguous():
+    if target is not None and target.dtype is dtype and target.is_contiguous():
         return target
-    return empty(like.device, shape, dtype)
+    return empty(like.device, like.shape, dtype)
 
 
-def _real(x: Array) -> Any:
-    return dtypes.float64 if x.dtype is dtypes.float64 else dtypes.float32
+def as_planes(x: Array) -> Array:
+    """(..., L) seen as (..., 1, L); what has two spatial dimensions as it is."""
+    if x.ndim == 4:
+        return x
+    a, b, length = x.shape
+    return x.view((a, b, 1, length), (*x.strides[:2], length * x.strides[2], x.strides[2]))
+
+
+def _check(name: str, x: Array, others: dict[str, Array | None]) -> None:
+    for what, other in others.items():
+        if other is not None and other.dtype is not x.dtype:
+            raise RuntimeError(f"{name}: the input is {x.dtype.name} and the {what} {other.dtype.name}; they must be "
+                               f"of one type: convert one with to(), or use autocast")
 
 
 class Convolution(Operation):
-    """Convolution of x (N, C, H, W) with weight (O, C / groups, kh, kw), plus bias (O,) or None."""
+    """Convolution of x (N, C, H, W) with weight (O, C / groups, kh, kw), plus bias (O,) or None.
+
+    Or of x (N, C, L) with weight (O, C / groups, k): then the first entry of each pair of the geometry is 1 or 0.
+    """
 
     @classmethod
     def forward(cls, ctx: Context, x: Array, weight: Array, bias: Array | None, *, geometry: Geometry,
-                size: tuple[int, int]) -> Array:
-        """Convolve; ``size`` is the height and width of the result."""
+                size: Shape) -> Array:
+        """Convolve; ``size`` is that of the result's spatial dimensions."""
+        _check("convolution", x, {"weight": weight, "bias": bias})
         weight = contiguous(weight)
         ctx.save(x, weight)
-        ctx.geometry = geometry
-        ctx.bias = None if bias is None else (bias.shape, bias.dtype)
+        ctx.geometry, ctx.bias = geometry, bias
         out = empty(x.device, (x.shape[0], weight.shape[0], *size), x.dtype)
-        return forward(x, weight, None if bias is None else contiguous(cast(bias, _real(x))), out, geometry)
+        forward(as_planes(x), as_planes(weight), _bias(bias), as_planes(out), geometry)
+        return out
 
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None, Array | None]:
@@ -120,27 +140,33 @@ class Convolution(Operation):
         x, weight = ctx.saved
         gx = gw = gb = None
         if ctx.needs[0]:
-            gx = backward_input(g, weight, None, _target(ctx, 0, x.shape, x.dtype, x), ctx.geometry)
+            gx = _gradient(ctx, 0, x)
+            backward_input(as_planes(g), as_planes(weight), None, as_planes(gx), ctx.geometry)
         if ctx.needs[1]:
-            gw = backward_weight(x, g, _target(ctx, 1, weight.shape, weight.dtype, x), ctx.geometry)
+            gw = _gradient(ctx, 1, weight)
+            backward_weight(as_planes(x), as_planes(g), as_planes(gw), ctx.geometry)
         if ctx.needs[2]:
-            gb = backward_bias(g, _target(ctx, 2, *ctx.bias, x))
+            gb = backward_bias(as_planes(g), _gradient(ctx, 2, ctx.bias))
         return gx, gw, gb
 
 
 class TransposedConvolution(Operation):
-    """The gradient of a convolution's input as an operation of its own: x (N, C, H, W), weight (C, O / groups, kh, kw)."""
+    """The gradient of a convolution's input as an operation of its own.
+
+    x (N, C, H, W), weight (C, O / groups, kh, kw), bias (O,) or None; or with one spatial dimension.
+    """
 
     @classmethod
     def forward(cls, ctx: Context, x: Array, weight: Array, bias: Array | None, *, geometry: Geometry,
-                size: tuple[int, int]) -> Array:
-        """Spread every pixel over a filter's area; ``size`` is the height and width of the result."""
+                size: Shape) -> Array:
+        """Spread every pixel over a filter's area; ``size`` is that of the result's spatial dimensions."""
+        _check("transposed convolution", x, {"weight": weight, "bias": bias})
         weight = contiguous(weight)
         ctx.save(x, weight)
-        ctx.geometry = geometry
-        ctx.bias = None if bias is None else (bias.shape, bias.dtype)
+        ctx.geometry, ctx.bias = geometry, bias
         out = empty(x.device, (x.shape[0], weight.shape[1] * geometry.groups, *size), x.dtype)
-        return backward_input(x, weight, None if bias is None else contiguous(cast(bias, _real(x))), out, geometry)
+        backward_input(as_planes(x), as_planes(weight), _bias(bias), as_planes(out), geometry)
+        return out
 
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None, Array | None]:
@@ -148,9 +174,18 @@ class TransposedConvolution(Operation):
         x, weight = ctx.saved
         gx = gw = gb = None
         if ctx.needs[0]:
-            gx = forward(g, weight, None, _target(ctx, 0, x.shape, x.dtype, x), ctx.geometry)
+            gx = _gradient(ctx, 0, x)
+            forward(as_planes(g), as_planes(weight), None, as_planes(gx), ctx.geometry)
         if ctx.needs[1]:
-            gw = backward_weight(g, x, _target(ctx, 1, weight.shape, weight.dtype, x), ctx.geometry)
+            gw = _gradient(ctx, 1, weight)
+            backward_weight(as_planes(g), as_planes(x), as_planes(gw), ctx.geometry)
         if ctx.needs[2]:
-            gb = backward_bias(g, _target(ctx, 2, *ctx.bias, x))
+            gb = backward_bias(as_planes(g), _gradient(ctx, 2, ctx.bias))
         return gx, gw, gb
+
+
+def _bias(bias: Array | None) -> Array | None:
+    """The bias as kernels read it: contiguous, in the type that they compute in."""
+    if bias is None:
+        return None
+    return contiguous(cast(bias, dtypes.float64 if bias.dtype is dtypes.float64 else dtypes.float32))

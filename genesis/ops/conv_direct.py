@@ -62,6 +62,11 @@ class _Axis(NamedTuple):
     phases: list[tuple[int, list[tuple[int, int, int]]]]
 
     @property
+    def plain(self) -> bool:
+        """Whether the input itself is as a staged plane would be, but for its size."""
+        return self.planes == self.stride == 1 and not self.pad
+
+    @property
     def staged(self) -> int:
         """Elements of a staged plane."""
         return self.pixels + self.reach - self.share
@@ -80,7 +85,8 @@ def _backward_axis(taps: int, stride: int, pad: int, dilation: int, size: int, g
     """The input gradient's: from ``given`` elements to ``size``."""
     steps = [divmod(i * dilation, stride) for i in range(taps)]
     reach, low, high = steps[-1][0], pad // stride, (size - 1 + pad) // stride
-    phases = [(stride * low + residue - pad, [(i, 0, reach - shift) for i, (shift, r) in enumerate(steps) if r == residue])
+    phases = [(stride * low + residue - pad,
+               [(i, 0, reach - shift) for i, (shift, plane) in enumerate(steps) if plane == residue])
               for residue in range(stride)]
     pixels, before = high - low + 1, reach - low
     share = max(0, min(reach, before, pixels + reach - before - given))
@@ -122,18 +128,15 @@ def _tile(device: Device, real: DType, outputs: int, rows: int, columns: int) ->
     width = min((w for w in (16, 8, 4, 2) if w <= lanes), key=lambda w: -(-columns // w) * w * max(1.04, lanes / 2 / w)
                 if w < lanes else -(-columns // w) * w)
     needed = -(-columns // width)                            # vectors of a row
-    if width == lanes and lanes * real.itemsize >= 64:
-        most, vectors = 8, 2
+    if width == lanes and lanes * real.itemsize >= 64 and outputs > 4:
+        channels, vectors = 8, 2
     else:
-        most, vectors = 4, 7 if needed % 7 == 0 else 4
-    if vectors == 7:
-        most = 3
-    channels = min(range(1, most + 1), key=lambda n: (-(-outputs // n) * (n + 0.5), -n))
-    if channels <= most // 2 and vectors < 4:
-        vectors *= 2
-    across = next(a for a in (7, 4, 2, 1) if a <= vectors and needed % a == 0)
-    high = min(max(1, vectors // across), 1 << (rows - 1).bit_length())
-    return channels, high, across, width
+        channels, vectors = (4 if outputs > 2 else 1), 4
+        if needed == 7 and channels == 4:
+            channels, vectors = 3, 7
+    # Few combinations, as each is compiled.
+    across = vectors if rows == 1 or vectors == 7 else next(a for a in (4, 2, 1) if a <= vectors and needed % a == 0)
+    return channels, vectors // across, across, width
 
 
 class Stage:
@@ -192,8 +195,8 @@ class TapSum:
         blocks = -(-outputs // channels)
         taps = kernel_size[0] * kernel_size[1]
 
-        plain = (rows.planes == columns.planes == rows.stride == columns.stride == 1 and not rows.pad and not columns.pad
-                 and x.dtype is real and x.strides[3] == 1 and columns.pixels % (across * width) == 0
+        plain = (rows.plain and columns.plain and x.dtype is real and x.strides[3] == 1
+                 and columns.pixels % (across * width) == 0
                  and rows.staged <= x.shape[2] and columns.staged <= x.shape[3])
         self.stage = None if plain else Stage(x, rows, columns, across * width)
         pitch = self.stage.pitch if self.stage else x.strides[2]
@@ -201,9 +204,9 @@ class TapSum:
         self.count = x.shape[0]
         self.table, phases = _table(device, rows, columns, kernel_size[1], pitch)
         strides = contiguous_strides(shape)
-        # A launch per work-item of some microseconds.
+        # Work-items of some microseconds.
         work = inputs * taps * channels * high * across * width / phases
-        per = max(1, min(-(-tiles // 2), int(200_000 // work) + 1)) if not device.quirks.max_loop else 1
+        per = max(1, min(-(-tiles // 2), int(200_000 // work) + 1))
         self.grid = (-(-tiles // per), blocks * groups)
         # Work-items that follow each other share what is larger: the weights of a block, or the pixels of a tile.
         swap = (inputs * rows.staged * pitch * real.itemsize > _CACHE
@@ -224,9 +227,9 @@ class TapSum:
             outward, inward, group = w.strides[0], w.strides[1], outputs * w.strides[0]
         self.packed_size = blocks * groups * taps * inputs * channels
         self.pack_grid = (inputs, blocks * groups, phases)
-        self.pack_sizes = struct.pack("8q", outward, inward, group, outputs, inputs, blocks, taps, phases)
-        self.pack = device.programs.kernel("ops/conv_stage.cl", "pack", "PlPP(64)", _defines(
-            real, ("IN", w.dtype.name), ("ROWS", channels)))
+        self.pack_sizes = struct.pack("9q", outward, inward, group, outputs, inputs, channels, blocks, taps, phases)
+        self.pack = device.programs.kernel("ops/conv_stage.cl", "pack", "PlPP(72)", _defines(
+            real, ("IN", w.dtype.name)))
         self.real = real
         self.tile = tile
 
@@ -249,8 +252,8 @@ class TapSum:
             else:
                 source, at = x, x.offset
             self.kernel((*self.grid, count * self.phases), (1, 1, 1), source.buffer.handle, at, packed.buffer.handle,
-                        self.table.handle, held.buffer.handle, held.offset, out.buffer.handle, out.offset + first * self.out_image,
-                        sizes)
+                        self.table.handle, held.buffer.handle, held.offset, out.buffer.handle,
+                        out.offset + first * self.out_image, sizes)
 
 
 
@@ -262,7 +265,7 @@ class WeightGradient:
         self.real = real = _real(x.dtype)
         rows, columns = (_forward_axis(k, s, p, d, n, m) for k, s, p, d, n, m in zip(
             shape[2:], geometry.stride, geometry.padding, geometry.dilation, g.shape[2:], x.shape[2:]))
-        plain = (rows.planes == columns.planes == rows.stride == columns.stride == 1 and not rows.pad and not columns.pad
+        plain = (rows.plain and columns.plain
                  and x.dtype is g.dtype is real and x.strides[3] == g.strides[3] == 1
                  and (g.shape[2] == 1 or (x.shape[3] == g.shape[3] and x.strides[2] == g.strides[2] == g.shape[3])))
         self.count = x.shape[0]
@@ -271,7 +274,7 @@ class WeightGradient:
         length = (g.shape[2] - 1) * pitch + g.shape[3]
         inputs, outputs = shape[1], shape[0] // groups
         taps = shape[2] * shape[3]
-        deep, high = min(6, inputs * taps), min(4, outputs)
+        deep, high = 6, 4 if outputs > 1 else 1
         blocks = -(-outputs // high)
         self.per, self.parts = _parts(self.count, -(-inputs * taps // deep) * blocks * groups, length, device)
         self.step, self.stages = self.parts * self.per, None
@@ -326,7 +329,7 @@ def sum_parts(parts: Array, out: Array) -> None:
     """Add up contiguous parts (count, ...) of the type computed in, in their order, into a contiguous array."""
     real = _real(out.dtype)
     kernel = out.device.programs.kernel("ops/conv_stage.cl", "sum_parts", "PPlll", _defines(
-        real, ("OUT", out.dtype.name), ("WIDTH", 8)))
+        real, ("OUT", out.dtype.name)))
     kernel((-(-out.size // 8),), None, parts.buffer.handle, out.buffer.handle, out.offset, out.size, parts.shape[0])
 
 

@@ -30,6 +30,9 @@ def _launch(mode: str, x: Array, w: Array, g: Array, bias: Array | None, result:
     kernel = x.device.programs.kernel("ops/conv_local.cl", "conv_local", "PlPlPlPlPl(152)", defines)
     sizes = struct.pack("19q", x.shape[0], inputs, outputs, groups, *x.shape[2:], *g.shape[2:], *w.shape[2:],
                         *geometry.stride, *geometry.padding, *geometry.dilation, parts, per, bias is not None)
+    limit, steps = x.device.quirks.max_loop, per or (outputs if mode == "INPUT" else inputs) * taps
+    if 0 < limit < 2 * steps:
+        raise RuntimeError(f"{x.device.name} ends loops early and cannot be trusted with sums of {steps} products")
     tile = _SIDE * _PER
     held = w if bias is None else bias
     kernel((-(-columns // tile) * _SIDE, -(-rows // tile) * _SIDE, groups * parts), (_SIDE, _SIDE, 1),
@@ -55,6 +58,8 @@ def weight_gradient(x: Array, g: Array, out: Array, geometry: Geometry) -> None:
     steps = g.shape[0] * g.shape[2] * g.shape[3]
     wanted = max(1, min(4 * x.device.compute_units // tiles + 1, steps // _STEPS + 1, 256))
     per = -(-steps // (wanted * _SIDE)) * _SIDE
+    if x.device.quirks.max_loop:
+        per = min(per, x.device.quirks.max_loop // (2 * _SIDE) * _SIDE)
     count = -(-steps // per)
     real = dtypes.float64 if x.dtype is dtypes.float64 else dtypes.float32
     parts = empty(x.device, (count, out.size), real)
