@@ -14,6 +14,7 @@ from .operation import Context, Operation
 from .rows import is_double, width_of
 
 _PIECE = 32768            # elements of a channel in a piece: they stay in the cache between two passes
+_ROWS = 128               # samples in a piece where a sample has one position: their lines share few sets of the cache
 _MAX_PLANS = 10_000
 _plans: dict[Any, _Plan] = {}
 
@@ -46,7 +47,8 @@ def _plan(x: Array, weight: Array | None, bias: Array | None, running: Array | N
     lanes, groups = (width, 1) if columns else (1, -(-run // width))
     tasks = -(-channels // lanes)              # in each piece of the samples
     busy = device.compute_units * device.quirks.parallel
-    cuts = min(samples, max(-(-samples * run * lanes // _PIECE), -(-(1024 if gpu else busy) // tasks)))
+    held = samples // _ROWS if columns else samples * run // _PIECE
+    cuts = min(samples, max(held, -(-(1024 if gpu else busy) // tasks), 1))
     piece = -(-samples // cuts)
     limit = device.quirks.max_loop
     if limit:

@@ -14,6 +14,7 @@ from .operation import Context, Operation
 from .rows import Rows, columns_launch, is_double, rows_launch, too_long
 
 _MAX_PARTS = 1 << 22      # numbers in which the teams of backward leave their sums, at most about
+_PASSES = 3               # over a row, at most
 _MAX_PLANS = 10_000
 _plans: dict[Any, tuple[Kernel, Rows]] = {}
 
@@ -26,9 +27,9 @@ def _plan(name: str, signature: str, x: Array, params: Array | None, flags: tupl
     plan = _plans.get(key)
     if plan is None:
         double = is_double(x) or (params is not None and is_double(params))
-        if too_long(device, n, 4, double, run=run):
+        if too_long(device, n, _PASSES, double, run=run):
             raise RuntimeError(f"{device.name} ends loops early and cannot be trusted with rows of {n} elements")
-        launch = rows_launch(device, rows, n, 4, double, most, run)
+        launch = rows_launch(device, rows, n, _PASSES, double, most, run)
         defines = (*_types(x.dtype, params), ("WEIGHT", flags[0]), ("BIAS", flags[1]), ("CENTER", flags[2]),
                    ("KERNELS", 2 if "groups" in name else 1), *launch.defines)
         if not name.endswith("backward"):

@@ -30,11 +30,14 @@ class Rows(NamedTuple):
     local: tuple[int, ...] | None
 
 
-def width_of(device: Device, n: int, double: bool) -> int:
-    """Elements that a work-item handles at once in rows of ``n`` elements."""
+def width_of(device: Device, n: int, double: bool, columns: bool = False) -> int:
+    """Elements that a work-item handles at once in rows of ``n`` elements, or of ``n`` neighbouring columns.
+
+    Padding a last group costs about what some full groups cost, so rows that would be padded much get narrower ones.
+    """
     width = _GPU_WIDTH if device.type == "gpu" else device.quirks.rule_width
     width = min(width, 8) if double else width
-    while width > 1 and width >= 2 * n:
+    while width > 1 and (width >= 2 * n or (not columns and width > 4 and 4 * (-n % width) > n)):
         width //= 2
     return width
 
@@ -92,7 +95,7 @@ def columns_launch(device: Device, outer: int, n: int, inner: int, passes: int, 
         block: spans that a work-item takes one after the other; 0 to choose.
     """
     gpu = device.type == "gpu"
-    width = 1 if gpu else width_of(device, inner, double)
+    width = 1 if gpu else width_of(device, inner, double, True)
     groups = -(-inner // width)
     span = span if not gpu and groups >= span and outer * groups >= span * 4 * device.compute_units else 1
     tasks = outer * -(-groups // span)

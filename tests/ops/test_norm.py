@@ -113,15 +113,15 @@ def check_batch(shape):
 def test_normalizing_is_exact_far_from_zero(function, reference):
     x = (1e4 + normal(4, 1003)).astype(np.float32)
     x[0, 0] = 2e4                                             # the first element is no guide to the mean
-    # What is left is the rounding of the mean, which float32 knows to 5e-4 here.
-    close(function(genesis.tensor(x)), reference(x.astype(np.float64)), rtol=1e-4, atol=1e-3)
+    # What is left is the rounding of the mean, whose last digit is 1e-3 here.
+    close(function(genesis.tensor(x)), reference(x.astype(np.float64)), rtol=1e-4, atol=3e-3)
 
 
 def test_running_statistics_far_from_zero():
     x = (1e4 + normal(70, 3, 33)).astype(np.float32)
     mean, var = genesis.zeros(3), genesis.zeros(3)
     F.batch_norm(genesis.tensor(x), mean, var, training=True, momentum=1.0)
-    close(mean, x.astype(np.float64).mean((0, 2)), rtol=1e-7)
+    close(mean, x.astype(np.float64).mean((0, 2)), rtol=3e-7)      # some last digits
     close(var, x.astype(np.float64).var((0, 2), ddof=1), rtol=1e-4)
 
 

@@ -59,11 +59,11 @@ def _row_size(name: str, input: Tensor, normalized_shape: int | Sequence[int], w
               bias: Tensor | None) -> int:
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     _check_floating(name, input)
-    if not shape or tuple(input.shape[-len(shape):]) != shape:
+    if not shape or input._array.shape[-len(shape):] != shape:
         raise RuntimeError(f"{name} over {shape} needs an input of shape (..., {', '.join(map(str, shape))}), not "
                            f"{tuple(input.shape)}")
     for label, value in (("weight", weight), ("bias", bias)):
-        if value is not None and tuple(value.shape) != shape:
+        if value is not None and value._array.shape != shape:
             raise RuntimeError(f"{label} must have the shape that is normalized, {shape}, not {tuple(value.shape)}")
     return math.prod(shape)
 
