@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
+from ..tensor import Tensor
 from .module import Module
+from .parameter import Parameter
+
+L = TypeVar("L", bound="_Listed")
 
 
 class Sequential(Module):
@@ -46,36 +50,209 @@ class Sequential(Module):
         return list(self._modules.values())[index]
 
 
-class ModuleList(Module):
-    """A list of modules, registered under their positions."""
+class _Listed(Module):
+    """What lists of modules and of parameters share: entries are registered under their positions, "0", "1", ..."""
+
+    def _held(self) -> OrderedDict[str, Any]:
+        raise NotImplementedError
+
+    def _replace(self, values: Iterable[Any]) -> None:
+        held = self._held()
+        kept = list(values)
+        held.clear()
+        for value in kept:
+            self.append(value)
+
+    def append(self: L, value: Any) -> L:
+        """Add an entry at the end."""
+        setattr(self, str(len(self)), value)
+        return self
+
+    def extend(self: L, values: Iterable[Any]) -> L:
+        """Add several entries at the end."""
+        for value in list(values):
+            self.append(value)
+        return self
+
+    def insert(self, index: int, value: Any) -> None:
+        """Add an entry before the one at a position."""
+        values = list(self)
+        values.insert(index, value)
+        self._replace(values)
+
+    def pop(self, index: int = -1) -> Any:
+        """Remove and return an entry; those after it move up."""
+        value = self[index]
+        del self[index]
+        return value
+
+    def __len__(self) -> int:
+        return len(self._held())
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(list(self._held().values()))
+
+    def __getitem__(self, index: int | slice) -> Any:
+        values = list(self._held().values())
+        return type(self)(values[index]) if isinstance(index, slice) else values[index]  # type: ignore[call-arg]
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        setattr(self, list(self._held())[index], value)
+
+    def __delitem__(self, index: int | slice) -> None:
+        values = list(self)
+        del values[index]
+        self._replace(values)
+
+    def __iadd__(self: L, values: Iterable[Any]) -> L:
+        return self.extend(values)
+
+
+class ModuleList(_Listed):
+    """A list of modules: they are found by ``parameters()``, ``state_dict()``, ``to()``, ...
+
+    Args:
+        modules: what it holds at first.
+    """
 
     def __init__(self, modules: Iterable[Module] = ()):
         super().__init__()
         self.extend(modules)
 
-    def append(self, module: Module) -> ModuleList:
+    def _held(self) -> OrderedDict[str, Any]:
+        return self._modules
+
+    def append(self, value: Module) -> ModuleList:
         """Add a module at the end."""
-        self.add_module(str(len(self)), module)
+        self.add_module(str(len(self)), value)
         return self
 
-    def extend(self, modules: Iterable[Module]) -> ModuleList:
-        """Add several modules at the end."""
-        for module in modules:
-            self.append(module)
+
+class ParameterList(_Listed):
+    """A list of parameters; tensors in it become parameters.
+
+    Args:
+        values: what it holds at first.
+    """
+
+    def __init__(self, values: Iterable[Tensor] = ()):
+        super().__init__()
+        self.extend(values)
+
+    def _held(self) -> OrderedDict[str, Any]:
+        return self._parameters
+
+    def append(self, value: Tensor) -> ParameterList:
+        """Add a parameter at the end."""
+        self.register_parameter(str(len(self)), _as_parameter(value))
         return self
+
+    def __setitem__(self, index: int, value: Tensor) -> None:
+        self._parameters[list(self._parameters)[index]] = _as_parameter(value)
+
+    def extra_repr(self) -> str:
+        """A line a parameter."""
+        return _described(self._parameters)
+
+
+class _Named(Module):
+    """What dictionaries of modules and of parameters share."""
+
+    def _held(self) -> OrderedDict[str, Any]:
+        raise NotImplementedError
+
+    def update(self, entries: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
+        """Add entries, or replace those of the same names."""
+        for name, value in dict(entries).items():
+            self[name] = value
+
+    def keys(self) -> Iterable[str]:
+        """The names."""
+        return self._held().keys()
+
+    def values(self) -> Iterable[Any]:
+        """The entries."""
+        return self._held().values()
+
+    def items(self) -> Iterable[tuple[str, Any]]:
+        """Names and entries."""
+        return self._held().items()
+
+    def pop(self, name: str) -> Any:
+        """Remove and return an entry."""
+        return self._held().pop(name)
+
+    def clear(self) -> None:
+        """Remove all entries."""
+        self._held().clear()
 
     def __len__(self) -> int:
-        return len(self._modules)
+        return len(self._held())
 
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self._modules.values())
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._held())
 
-    def __getitem__(self, index: int | slice) -> Any:
-        modules = list(self._modules.values())
-        return ModuleList(modules[index]) if isinstance(index, slice) else modules[index]
+    def __contains__(self, name: object) -> bool:
+        return name in self._held()
 
-    def __setitem__(self, index: int, module: Module) -> None:
-        self._modules[list(self._modules)[index]] = module
+    def __getitem__(self, name: str) -> Any:
+        return self._held()[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        raise NotImplementedError
+
+    def __delitem__(self, name: str) -> None:
+        del self._held()[name]
+
+
+class ModuleDict(_Named):
+    """A dictionary of modules: they are found by ``parameters()``, ``state_dict()``, ``to()``, ...
+
+    Args:
+        modules: names and modules that it holds at first.
+    """
+
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()):
+        super().__init__()
+        self.update(modules)
+
+    def _held(self) -> OrderedDict[str, Any]:
+        return self._modules
+
+    def __setitem__(self, name: str, value: Module) -> None:
+        self.add_module(name, value)
+
+
+class ParameterDict(_Named):
+    """A dictionary of parameters; tensors in it become parameters.
+
+    Args:
+        values: names and tensors that it holds at first.
+    """
+
+    def __init__(self, values: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]] = ()):
+        super().__init__()
+        self.update(values)
+
+    def _held(self) -> OrderedDict[str, Any]:
+        return self._parameters
+
+    def __setitem__(self, name: str, value: Tensor) -> None:
+        self.register_parameter(name, _as_parameter(value))
+
+    def extra_repr(self) -> str:
+        """A line a parameter."""
+        return _described(self._parameters)
+
+
+def _as_parameter(value: Any) -> Parameter:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"a list or dictionary of parameters holds tensors, not {type(value).__name__}")
+    return value if isinstance(value, Parameter) else Parameter(value)
+
+
+def _described(parameters: Mapping[str, Any]) -> str:
+    return "\n".join(f"({name}): Parameter of shape {tuple(p.shape)}, {p.dtype}" for name, p in parameters.items())
 
 
 class Identity(Module):
@@ -103,3 +280,24 @@ class Flatten(Module):
     def extra_repr(self) -> str:
         """The dimensions."""
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """One dimension cut into several.
+
+    Args:
+        dim: the dimension.
+        unflattened_size: the sizes it is cut into; one may be -1.
+    """
+
+    def __init__(self, dim: int, unflattened_size: tuple[int, ...]):
+        super().__init__()
+        self.dim, self.unflattened_size = dim, tuple(unflattened_size)
+
+    def forward(self, x: Any) -> Any:
+        """Cut."""
+        return x.unflatten(self.dim, self.unflattened_size)
+
+    def extra_repr(self) -> str:
+        """The dimension and sizes."""
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

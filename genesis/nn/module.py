@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
+from .. import dtypes
 from ..dtypes import DType, as_dtype
 from ..hooks import Hooks, RemovableHandle, register
 from ..opencl import Device
@@ -230,6 +231,22 @@ class Module:
 
     # Modes and moves -------------------------------------------------------------------------------------------
 
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter under a dotted name such as ``"encoder.0.weight"``."""
+        return self._get(target, "_parameters", "parameter")
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer under a dotted name such as ``"norm.running_mean"``."""
+        return self._get(target, "_buffers", "buffer")
+
+    def _get(self, target: str, store: str, kind: str) -> Any:
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        held = module.__dict__[store].get(name)
+        if held is None:
+            raise AttributeError(f"{type(module).__name__} has no {kind} {name!r}")
+        return held
+
     def train(self: T, mode: bool = True) -> T:
         """Set training mode here and below; it matters to layers such as dropout."""
         for module in self.modules():
@@ -293,6 +310,18 @@ class Module:
     def float(self: T) -> T:
         """Parameters and buffers as float32."""
         return self.to(dtype=as_dtype(float))
+
+    def half(self: T) -> T:
+        """Floating-point parameters and buffers as float16."""
+        return self.to(dtype=dtypes.float16)
+
+    def bfloat16(self: T) -> T:
+        """Floating-point parameters and buffers as bfloat16."""
+        return self.to(dtype=dtypes.bfloat16)
+
+    def double(self: T) -> T:
+        """Floating-point parameters and buffers as float64."""
+        return self.to(dtype=dtypes.float64)
 
     # State -----------------------------------------------------------------------------------------------------
 
