@@ -10,31 +10,33 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
 
 mpl.use("agg")
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-from PIL import Image  # noqa: E402
-from PIL.PngImagePlugin import PngInfo  # noqa: E402
+import matplotlib.pyplot as plt
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from tools.notebooks import NOTEBOOKS, ROOT  # noqa: E402
+from tools.notebooks import NOTEBOOKS, ROOT
 
 sys.path.insert(0, str(NOTEBOOKS / "algorithms"))
-import common  # noqa: E402
+import common  # type: ignore[import-not-found]
 
-import genesis  # noqa: E402
-from genesis.optim import SGD, Adam, Lion, RMSprop  # noqa: E402
+import genesis
+from genesis.optim import SGD, Adam, Lion, RMSprop
 
 
 def main() -> None:
     """Draw it, and print what it shows."""
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "assets" / "readme.png"
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.7), width_ratios=(5, 4), dpi=150)
-    kinds = {"SGD": SGD, "momentum": partial(SGD, momentum=0.9), "RMSprop": RMSprop, "Adam": Adam}
+    kinds: dict[str, Callable[..., genesis.optim.Optimizer]] = {
+        "SGD": SGD, "momentum": partial(SGD, momentum=0.9), "RMSprop": RMSprop, "Adam": Adam}
     rates = {"SGD": 1e-3, "momentum": 1e-3, "RMSprop": 0.02, "Adam": 0.3}
     valley = common.ROSENBROCK
     paths = {name: common.descend(partial(kind, lr=rates[name]), valley, valley.start, 500)

@@ -22,7 +22,8 @@ import genesis
 
 logging.getLogger("griffe").setLevel(logging.ERROR)
 TENSOR = "genesis.Tensor"
-BESIDE = ("genesis.amp", "genesis.data.datasets", "genesis.optim.swa_utils", "genesis.serialization")   # by import alone
+# Public by import alone:
+BESIDE = ("genesis.amp", "genesis.data.datasets", "genesis.optim.swa_utils", "genesis.serialization")
 
 
 def modules() -> dict[str, types.ModuleType]:
@@ -187,7 +188,10 @@ _TITLES = {"parameters": "Arguments", "other parameters": "Arguments", "attribut
 
 def docstring(value: Any, here: str) -> str:
     """An object's docstring as Markdown."""
-    text = inspect.getdoc(value) or ""
+    text = inspect.getdoc(_method_of(value) or value) or ""
+    if _method_of(value):
+        first, gap, rest = text.partition("\n\n")
+        text = f"{first}\n\nThe same as `Tensor.{value.__name__}`.{gap}{rest}"
     parts = []
     for section in griffe.Docstring(text).parse("google", warnings=False):
         kind = section.kind.value
@@ -201,8 +205,8 @@ def docstring(value: Any, here: str) -> str:
             parts.append(f"**{section.title or section.value.kind}**\n{{ .section }}\n\n"
                          + _with_doctests(section.value.contents, here))
         elif kind in ("raises", "warns"):
-            parts.append(_items(_TITLES[kind], [(str(item.annotation or ""), item.description) for item in section.value],
-                                here))
+            items = [(str(item.annotation or ""), item.description) for item in section.value]
+            parts.append(_items(_TITLES[kind], items, here))
         elif kind in ("returns", "yields"):
             parts.append(_items(_TITLES[kind], [
                 ("", ": ".join(filter(None, (item.name, str(item.annotation or ""), item.description))))
@@ -212,6 +216,12 @@ def docstring(value: Any, here: str) -> str:
     return "\n\n".join(parts)
 
 
+def _method_of(value: Any) -> Any:
+    """The tensor's method that a function of ``genesis`` calls, where it is made from one."""
+    made = getattr(value, "__module__", "") == "genesis.functions" and value.__name__ in genesis.functions.OF_METHODS
+    return getattr(genesis.Tensor, value.__name__) if made else None
+
+
 def _summary(value: Any, here: str = "") -> str:
     first = re.sub(r"::$", ":", (inspect.getdoc(value) or "").split("\n\n")[0].replace("\n", " "))
     return (linked(first, here) if here else first).replace("|", "\\|")
@@ -219,10 +229,13 @@ def _summary(value: Any, here: str = "") -> str:
 
 def signature(value: Any, name: str) -> str:
     """How something is called, without annotations; on several lines when it is long."""
+    method = _method_of(value)
     try:
-        parameters = list(inspect.signature(value).parameters.values())
+        parameters = list(inspect.signature(method or value).parameters.values())
     except (TypeError, ValueError):
         return name
+    if method:
+        parameters[0] = parameters[0].replace(name="input")
     if parameters and parameters[0].name in ("self", "cls"):
         parameters = parameters[1:]
     shown, keyword = [], False
@@ -231,7 +244,7 @@ def signature(value: Any, name: str) -> str:
             keyword = True
             shown.append("*")
         keyword |= p.kind is p.VAR_POSITIONAL
-        stars = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
+        stars = "*" if p.kind is p.VAR_POSITIONAL else "**" if p.kind is p.VAR_KEYWORD else ""
         default = "" if p.default is p.empty else f"={_default(p.default)}"
         shown.append(f"{stars}{p.name}{default}")
     line = f"{name}({', '.join(shown)})"

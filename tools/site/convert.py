@@ -190,8 +190,8 @@ def _spaced(text: str) -> str:
             inside = mark[1]
         else:
             former = lines[-1] if lines else ""
-            starts = (bool(_LIST.match(line)) and not _LIST.match(former) and not former.startswith((" ", "\t"))
-                      or line.startswith("|") and not former.startswith("|")
+            starts = ((bool(_LIST.match(line)) and not _LIST.match(former) and not former.startswith((" ", "\t")))
+                      or (line.startswith("|") and not former.startswith("|"))
                       or former.startswith("#"))
             if former.strip() and starts and line.strip():
                 lines.append("")

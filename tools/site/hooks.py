@@ -1,7 +1,8 @@
 """What MkDocs calls: makes the pages that come from elsewhere, and fills in the pages' ``{{ name }}`` lines.
 
 ``GENESIS_SITE=draft`` in the environment takes the last result of a notebook, however old, and leaves out those never
-executed: for working on the site. Otherwise a notebook that has changed is executed, and one that fails stops the build.
+executed: for working on the site. Otherwise a notebook that has changed is executed, and one that fails stops the
+build.
 """
 
 from __future__ import annotations
@@ -101,7 +102,8 @@ def _expanded(entry: Any) -> Any:
             listed = {str(x) for x in entry}
             if folder in ("api", "kernels", "kernels/optim", "kernels/ops", "kernels/include"):
                 own = [uri for uri in made if re.fullmatch(rf"{folder}/[^/]+\.md", uri) and uri not in listed]
-                found += [{_nav_title(uri): uri} for uri in sorted(own, key=lambda uri: uri.removesuffix(".md").lower())]
+                own.sort(key=lambda uri: uri.removesuffix(".md").lower())
+                found += [{_nav_title(uri): uri} for uri in own]
             else:
                 found += [{page.title: page.uri} for page in pages.get(folder, [])]
         else:
@@ -144,7 +146,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def _children(folder: str) -> str:
     """The pages made from a folder's notebooks, each with its first paragraph."""
-    found = [f"- **[{page.title}]({page.uri.rpartition('/')[2]})**  \n  {page.summary}" for page in pages.get(folder, [])]
+    found = [f"- **[{page.title}]({page.uri.rpartition('/')[2]})**  \n  {page.summary}"
+             for page in pages.get(folder, [])]
     return "\n".join(found) or "There are none yet."
 
 
@@ -162,7 +165,8 @@ def _playground_list(_: str) -> str:
     text = "It has " + ", ".join(f"[{racer['title']}](kernels/optim/{Path(racer['source']).stem}.md)"
                                  for racer in racers.values()) + "."
     if left_out:
-        text += " Not here: " + "; ".join(f"{OPTIMIZERS[name].__name__}, for {why}" for name, why in left_out.items()) + "."
+        reasons = [f"{OPTIMIZERS[name].__name__}, for {why}" for name, why in left_out.items()]
+        text += f" Not here: {'; '.join(reasons)}."
     return text
 
 

@@ -78,7 +78,8 @@ def _optimizer_page(stem: str, cls: type[Optimizer]) -> str:
     included = [path.parent / m for m in re.findall(r'#\s*include\s+"([^"]+)"', path.read_text(encoding="utf-8"))
                 if (path.parent / m).is_file()]
     also = "\n\n".join(f"It includes:\n\n{source(other)}" for other in included)
-    host = fence(inspect.cleandoc("\n" + inspect.getsource(cls.scalars)), '{ .python title="the scalars, on the host" }')
+    host = fence(inspect.cleandoc("\n" + inspect.getsource(cls.scalars)),
+                 '{ .python title="the scalars, on the host" }')
     return f"""---
 hide: [navigation, toc]
 ---
@@ -160,7 +161,8 @@ def algorithms(_: str = "") -> str:
                            for number in dict.fromkeys(re.findall(r"arXiv:(\d{4}\.\d{4,5})", text))) or "see there"
         kept = sorted({len(rule.states) for rule in rules(cls.source)})
         numbers = " to ".join(str(4 * n) for n in (kept if len(kept) == 1 else (kept[0], kept[-1])))
-        name = f"[{cls.__name__}]({stem}.md)" if (NOTEBOOKS / "algorithms" / f"{stem}.ipynb").is_file() else cls.__name__
+        explained = (NOTEBOOKS / "algorithms" / f"{stem}.ipynb").is_file()
+        name = f"[{cls.__name__}]({stem}.md)" if explained else cls.__name__
         rows.append(f"| **{name}** | {summary[0].upper() + summary[1:]} | {numbers} | "
                     f"[`{cls.source.rpartition('/')[2]}`](../{kernel_uri('cl/' + cls.source)}) | {papers} |")
     return ("| | What it does | State, bytes a parameter | Kernel | arXiv |\n|---|---|---|---|---|\n" + "\n".join(rows))

@@ -1,6 +1,6 @@
 """Makes tables from what was measured: benchmarks and test runs, each a JSON file under ``docs/data``.
 
-    python -m tools.site.records benchmarks/results/optimizer_step.json     publishes a result, without its raw figures
+``python -m tools.site.records benchmarks/results/optimizer_step.json`` publishes a result, without its raw figures.
 """
 
 from __future__ import annotations
@@ -42,29 +42,27 @@ def _machine(machine: dict[str, Any], results: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     busy = "" if machine["load"] <= 0.5 else \
         f" Other programs ran meanwhile (load {machine['load']} when it began): take ratios, not times, from it."
-    return (f"Measured on {machine['date'][:10]} on {machine['cpu']}, {machine['cores']} cores, {machine['system']}, with "
-            f"{cl['platform']} ({cl['driver']}) and {versions}; {results['rounds']} rounds.{busy}")
-
-
-def _count(number: int) -> str:
-    return f"{number:,}"
+    where = f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}"
+    return (f"Measured on {machine['date'][:10]} on {where}, with {cl['platform']} ({cl['driver']}) and "
+            f"{versions}; {results['rounds']} rounds.{busy}")
 
 
 def _steps(results: dict[str, Any]) -> str:
     parts = []
-    for kind, lists in (("", results.get("steps", [])), (", clipped by the gradients' norm", results.get("clipping", []))):
+    for kind, lists in (("", results["steps"]), (", clipped by the gradients' norm", results["clipping"])):
         for found in lists:
             rows = [[name, _milliseconds(peer["seconds"]), _ratio(peer.get("ratio"))]
                     for name, peer in found["peers"].items()]
-            what = next((s for s in results["steps"] if s["size"] == found["size"]), {})
-            size = (f"{_count(what['tensors'])} tensor{'s' * (what['tensors'] > 1)}, {_count(what['parameters'])} parameters"
-                    if what else found["size"])
+            what: dict[str, Any] = next((s for s in results["steps"] if s["size"] == found["size"]), {})
+            size = found["size"]
+            if what:
+                size = f"{what['tensors']:,} tensor{'s' * (what['tensors'] > 1)}, {what['parameters']:,} parameters"
             parts.append(f"### {found['optimizer']}{kind}: {size}\n\n"
                          + table(["", "Time of a step, ms", "Genesis' time by this one's"], rows))
     if parts:
-        parts.insert(0, "A time is the median of the rounds, with the quarter below and above it; a ratio is the median of the "
-                        "rounds' ratios, below 1 where genesis takes less time. *stream* is a kernel that only moves the "
-                        "bytes which an update has to move: the limit.")
+        parts.insert(0, "A time is the median of the rounds, with the quarter below and above it; a ratio is the "
+                        "median of the rounds' ratios, below 1 where genesis takes less time. *stream* is a kernel that "
+                        "only moves the bytes which an update has to move: the limit.")
     return "\n\n".join(parts)
 
 
@@ -95,7 +93,7 @@ def portability(_: str = "") -> str:
     if not runs:
         return '!!! note "No runs here yet"\n\n    No test run has been recorded with this version.'
     rows = []
-    for _, run in runs:
+    for _path, run in runs:
         device = run["device"]
         rows.append([device["platform"], device["name"], device["version"], run["system"], run["tests"],
                      run["passed"], run["failed"], run["skipped"], run["date"]])
@@ -111,8 +109,8 @@ def publish(path: Path) -> Path:
 
     target = DATA / "benchmarks" / path.name
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(slim(json.loads(path.read_text(encoding="utf-8"))), indent=1, ensure_ascii=False) + "\n",
-                      encoding="utf-8")
+    found = slim(json.loads(path.read_text(encoding="utf-8")))
+    target.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return target
 
 

@@ -1,7 +1,7 @@
 """Compiles the optimizers' kernels to WebAssembly, for the playground.
 
-Each rule in ``cl/optim`` is compiled with the shipped ``update.h`` around it, by clang's OpenCL front end, from the very
-text that a device gets; ``runtime.c`` stands for the built-in functions. What the host works out in each step is
+Each rule in ``cl/optim`` is compiled with the shipped ``update.h`` around it, by clang's OpenCL front end, from the
+very text that a device gets; ``runtime.c`` stands for the built-in functions. What the host works out in each step is
 translated from the methods ``rule`` and ``scalars`` of the optimizer's class, so that nothing is written twice.
 """
 
@@ -192,8 +192,8 @@ def racers() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
 
     Returns:
         By name, ``{title, source, defaults, rule, scalars, decay, kernels: {rule: {states, scalars, wasm}}}``; and by
-        name of an optimizer that is left out, the reason: it is not one launch of one rule, or its host's part cannot be
-        translated. A rule that does not compile is an error, not a reason.
+        name of an optimizer that is left out, the reason: it is not one launch of one rule, or its host's part cannot
+        be translated. A rule that does not compile is an error, not a reason.
     """
     found: dict[str, dict[str, Any]] = {}
     left_out: dict[str, str] = {}
@@ -216,7 +216,7 @@ def racers() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
 
 
 def script() -> str:
-    """The file ``rules.js``, which has all of it; modules are in base64, for they are small and files have no server."""
+    """The file ``rules.js``, which has all of it; modules are in base64, for a file can load no others."""
     entries = []
     for stem, racer in racers()[0].items():
         own = {name: {**k, "wasm": base64.b64encode(k["wasm"]).decode()} for name, k in racer["kernels"].items()}
