@@ -5,11 +5,12 @@
 // so results repeat bit for bit.
 //
 // Defined by the host (genesis/ops/reduce.py):
-//   OP            sum, sumsq, sumabs, prod, amax, amin, absmax, absmin, count (of what is not 0), any or all
+//   OP            sum, sumsq, sumabs, prod, amax, amin, absmax, absmin, count (of what is not 0), some or every
+//                 (any and all are macros of some runtimes)
 //   IN, OUT       storage types
 //   ACC           the C type of the running result
 //   LOWEST, HIGHEST  the limits of ACC
-//   TRUTH         count, any and all: elements are taken as whether they are not 0
+//   TRUTH         count, some and every: elements are taken as whether they are not 0
 //   WIDTH         lanes of a work-item in reduce_rows and reduce_tiles; 1 unless the input is floating point
 //   SELECT        isgreater or isless, for vectors of extrema
 // The result is divided by `divisor`, 1 except in a mean's last launch.
@@ -40,8 +41,8 @@
 #define START_absmax 0
 #define START_absmin HIGHEST
 #define START_count  0
-#define START_any    0
-#define START_all    1
+#define START_some   0
+#define START_every  1
 #define MAP_sum(x)    (x)
 #define MAP_sumsq(x)  ((x) * (x))
 #define MAP_sumabs(x) fabs(x)
@@ -63,8 +64,8 @@
 #define JOIN_absmax  LARGER
 #define JOIN_absmin  SMALLER
 #define JOIN_count   ADD
-#define JOIN_any     LARGER
-#define JOIN_all     SMALLER
+#define JOIN_some    LARGER
+#define JOIN_every   SMALLER
 #define START PASTE(START_, OP)
 #define MAP   PASTE(MAP_, OP)
 #define JOIN  PASTE(JOIN_, OP)

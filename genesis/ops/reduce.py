@@ -24,6 +24,8 @@ _EXTREMA = ("amax", "amin", "absmax", "absmin")
 _JOINS = {"sumsq": "sum", "sumabs": "sum", "count": "sum", "absmax": "amax", "absmin": "amin", "any": "amax",
           "all": "amin"}      # what joins the results of blocks
 
+_NAMES = {"any": "some", "all": "every"}      # in the kernel
+
 
 def result_dtype(op: str, dtype: DType) -> DType:
     """The element type that reducing a type gives: sums and products of integers are int64."""
@@ -156,7 +158,7 @@ def _defines(op: str, x: DType, out: DType) -> tuple[tuple[str, Any], ...]:
     low, high = LIMITS[acc]
     width = 16 if acc == "float" and (op not in ("any", "all", "count")) else 1
     defines: tuple[tuple[str, Any], ...] = (
-        ("OP", op), ("IN", x.name), ("OUT", out.name), ("ACC", acc), ("LOWEST", low), ("HIGHEST", high),
+        ("OP", _NAMES.get(op, op)), ("IN", x.name), ("OUT", out.name), ("ACC", acc), ("LOWEST", low), ("HIGHEST", high),
         ("WIDTH", width), ("LANES", _TILE // 16))
     if "double" in (acc, out.compute, x.compute):
         defines += (("REAL64", 1),)
