@@ -4,7 +4,6 @@ import genesis
 from genesis import nn
 from genesis.data import DataLoader, Dataset, TensorDataset
 from genesis.data.datasets import digits, stdlib_text
-from genesis.recipes.text import Transformer
 
 CONTEXT = 32
 
@@ -34,11 +33,23 @@ class Autoencoder(nn.Module):
         return self.head(self.decoder(self.encoder(x)))
 
 
-class TransformerModel(Transformer):
+class TransformerModel(nn.Module):
     """A causal transformer over the characters of the text: (N, T) to logits (N, T, vocabulary)."""
 
-    def __init__(self):
-        super().__init__(text.vocab_size, CONTEXT)
+    def __init__(self, width=64, heads=2, layers=2):
+        super().__init__()
+        self.characters = nn.Embedding(text.vocab_size, width)
+        self.places = nn.Embedding(CONTEXT, width)
+        layer = nn.TransformerEncoderLayer(width, heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True,
+                                           norm_first=True)
+        self.encoder = nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(width))
+        self.head = nn.Linear(width, text.vocab_size)
+        places = genesis.arange(CONTEXT)
+        self.register_buffer("later", places > places.unsqueeze(1), persistent=False)
+
+    def forward(self, characters):
+        x = self.characters(characters) + self.places(genesis.arange(CONTEXT, device=characters.device))
+        return self.head(self.encoder(x, mask=self.later, is_causal=True))
 
 
 class Blocks(Dataset):
