@@ -37,7 +37,7 @@ def test_like_torch(options, shape):
 @pytest.mark.parametrize("width", [1, 15, 33, 64, 100])
 @pytest.mark.parametrize("dtype", [genesis.float32, genesis.float16, genesis.bfloat16], ids=str)
 def test_widths_and_types(width, dtype):
-    weight = genesis.tensor(normal(50, width)).to(dtype)
+    weight = f32(normal(50, width)).to(dtype)
     weight.requires_grad_()
     index = np.random.default_rng(width).integers(0, 50, 333)
     y = F.embedding(genesis.tensor(index.astype(np.int32)), weight)
