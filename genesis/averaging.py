@@ -86,7 +86,8 @@ def get_ema_avg_fn(decay: float = 0.999) -> AverageFunction:
     @_of_elements
     @no_grad()
     def ema_update(ema_param: Tensor, current_param: Tensor, num_averaged: Any) -> Tensor:
-        return ema_param * decay + current_param * (1 - decay)
+        average: Any = ema_param * decay + current_param * (1 - decay)
+        return average
 
     return ema_update
 

@@ -297,6 +297,45 @@ def test_types_are_torchs(name, half):
     np.testing.assert_allclose(mine.float().numpy(), its.float().numpy(), rtol=2e-2, atol=2e-2)
 
 
+LAYERS = {
+    "Conv1d": (lambda: nn.Conv1d(3, 4, 3), (2, 3, 9), "low"),
+    "Conv2d": (lambda: nn.Conv2d(3, 4, 3), (2, 3, 6, 5), "low"),
+    "ConvTranspose2d": (lambda: nn.ConvTranspose2d(3, 4, 2), (2, 3, 4, 5), "low"),
+    "LayerNorm": (lambda: nn.LayerNorm(5), (4, 5), "float32"),
+    "RMSNorm": (lambda: nn.RMSNorm(5), (4, 5), "float32"),
+    "GroupNorm": (lambda: nn.GroupNorm(2, 4), (2, 4, 5), "float32"),
+    "BatchNorm1d": (lambda: nn.BatchNorm1d(5), (4, 5), "float32"),
+    "MultiheadAttention": (lambda: nn.MultiheadAttention(8, 2), (5, 2, 8), "low"),
+    "LSTM": (lambda: nn.LSTM(5, 3), (4, 2, 5), "low"),
+    "GRU": (lambda: nn.GRU(5, 3), (4, 2, 5), "low"),
+}
+
+
+@pytest.mark.parametrize("given", [genesis.float32, genesis.bfloat16], ids=str)
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_follow_the_table(name, given):
+    make, shape, policy = LAYERS[name]
+    genesis.manual_seed(0)
+    layer = make()
+    x = leaf(normal(*shape), given)
+    arguments = (x, x, x) if name == "MultiheadAttention" else (x,)
+    results = []
+    for on in (True, False):
+        layer.zero_grad()
+        x.grad = None
+        with genesis.autocast(enabled=on):
+            y = layer(*(arguments if on else [a.float() for a in arguments]))
+        y = y[0] if isinstance(y, tuple) else y
+        assert y.dtype is (genesis.bfloat16 if on and policy == "low" else genesis.float32)
+        (y.float() ** 2).sum().backward()
+        assert x.grad.dtype is given
+        for p in layer.parameters():
+            assert p.dtype is p.grad.dtype is genesis.float32
+        results.append([y.detach().float().numpy(), *(p.grad.numpy() for p in layer.parameters())])
+    for mixed, exact in zip(*results):
+        np.testing.assert_allclose(mixed, exact, atol=4e-2 * max(1.0, np.abs(exact).max()))
+
+
 # Gradients -----------------------------------------------------------------------------------------------------
 
 
