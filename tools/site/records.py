@@ -61,8 +61,8 @@ def _steps(results: dict[str, Any]) -> str:
                          + table(["", "Time of a step, ms", "Genesis' time by this one's"], rows))
     if parts:
         parts.insert(0, "A time is the median of the rounds, with the quarter below and above it; a ratio is the "
-                        "median of the rounds' ratios, below 1 where genesis takes less time. *stream* is a kernel that "
-                        "only moves the bytes which an update has to move: the limit.")
+                        "median of the rounds' ratios, below 1 where genesis takes less time. *stream* is a kernel "
+                        "that only moves the bytes which an update has to move: the limit.")
     return "\n\n".join(parts)
 
 
