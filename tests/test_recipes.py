@@ -12,6 +12,7 @@ from genesis.data.datasets import CharText
 from genesis.optim import OPTIMIZERS
 from genesis.recipes import digits, text
 from genesis.recipes.curves import Curves, Panel
+from genesis.recipes.gpt import GPT, Config
 from genesis.recipes.progress import Progress
 
 
@@ -140,12 +141,12 @@ def test_text_learns_and_writes(tmp_path, capsys):
     assert len(result.sample) == 404
     assert shown.splitlines()[-1] == f"bits per character {result.bits:.4f} (unigram entropy {result.unigram:.4f})"
     saved = genesis.load(result.checkpoint)
-    assert saved["step"] == result.curves["step"][-1] == 2 * math.ceil(281 / 8)
+    assert saved["step"] == result.curves["step"][-1] == 2 * math.ceil((18_000 - 1) // text.CONTEXT / 8)
     assert saved["config"]["characters"] == 20_000
 
 
 def test_text_looks_only_back():
-    model = text.Transformer(vocab_size=7, context=10)
+    model = GPT(Config(7, context=10, layers=2, width=32, heads=2))
     before = genesis.randint(0, 7, (2, 10))
     after = before.clone()
     after[:, 6] = (after[:, 6] + 1) % 7
@@ -156,10 +157,84 @@ def test_text_looks_only_back():
 
 
 def test_text_reads_shorter_contexts_alike():
-    model = text.Transformer(vocab_size=7, context=10)
+    model = GPT(Config(7, context=10, layers=2, width=32, heads=2))
     characters = genesis.randint(0, 7, (1, 10))
     with genesis.no_grad():
         np.testing.assert_allclose(model(characters[:, :4]).numpy(), model(characters)[:, :4].numpy(), atol=1e-5)
+
+
+def its_gpt(torch, config):
+    """The same model in PyTorch."""
+    def block():
+        width = config.width
+        return torch.nn.ModuleDict({
+            "norm1": torch.nn.LayerNorm(width), "qkv": torch.nn.Linear(width, 3 * width),
+            "projection": torch.nn.Linear(width, width), "norm2": torch.nn.LayerNorm(width),
+            "expand": torch.nn.Linear(width, 4 * width), "contract": torch.nn.Linear(4 * width, width)})
+
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.tokens = torch.nn.Embedding(config.vocab_size, config.width)
+            self.places = torch.nn.Embedding(config.context, config.width)
+            self.blocks = torch.nn.ModuleList(block() for _ in range(config.layers))
+            self.norm = torch.nn.LayerNorm(config.width)
+            self.head = torch.nn.Linear(config.width, config.vocab_size, bias=False)
+            if config.tied:
+                self.head.weight = self.tokens.weight
+
+        def forward(self, tokens):
+            batch, length = tokens.shape
+            x = self.tokens(tokens) + self.places.weight[:length]
+            for b in self.blocks:
+                q, k, v = b["qkv"](b["norm1"](x)).reshape(batch, length, 3, config.heads, -1).permute(2, 0, 3, 1, 4)
+                seen = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+                x = x + b["projection"](seen.transpose(1, 2).reshape(batch, length, config.width))
+                x = x + b["contract"](torch.nn.functional.gelu(b["expand"](b["norm2"](x))))
+            return self.head(self.norm(x))
+
+    return Model()
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_gpt_equals_the_same_model_in_pytorch(tied):
+    torch = pytest.importorskip("torch")
+    config = Config(50, context=40, layers=2, width=48, heads=3, tied=tied)
+    mine, its = GPT(config), its_gpt(torch, config).double()
+    assert [(n, tuple(p.shape)) for n, p in mine.state_dict().items()] == [
+        (n, tuple(p.shape)) for n, p in its.state_dict().items()]
+    its.load_state_dict({n: torch.tensor(p.numpy()) for n, p in mine.state_dict().items()})
+    tokens = np.random.default_rng(0).integers(0, 50, (3, 33))
+    result, expected = mine(genesis.tensor(tokens)), its(torch.tensor(tokens))
+    np.testing.assert_allclose(result.detach().numpy(), expected.detach().numpy(), rtol=1e-3, atol=1e-4)
+    result.sin().sum().backward()
+    expected.sin().sum().backward()
+    for (name, x), (other, y) in zip(mine.named_parameters(), its.named_parameters()):
+        assert name == other
+        np.testing.assert_allclose(x.grad.numpy(), y.grad.numpy(), rtol=1e-3,
+                                   atol=1e-4 * float(y.grad.abs().max()), err_msg=name)
+    again = GPT(config)
+    again.load_state_dict({n: p.detach().float().numpy() for n, p in its.state_dict().items()})
+    with genesis.no_grad():
+        assert genesis.equal(again(genesis.tensor(tokens)), result)
+
+
+def test_gpt_of_the_usual_size():
+    model = GPT(Config(65))
+    assert (len(model.blocks), model.context) == (6, 256)
+    assert sum(p.numel() for p in model.parameters()) == 65 * 384 + 256 * 384 + 6 * (12 * 384 * 384 + 13 * 384) + 768
+    decayed, others = (group["params"] for group in model.groups())
+    assert len(decayed) + len(others) == len(list(model.parameters()))
+    assert all(p.ndim == 2 for p in decayed)
+
+
+def test_gpt_dropout_only_in_training():
+    model = GPT(Config(7, context=10, layers=1, width=32, heads=2, dropout=0.5))
+    tokens = genesis.randint(0, 7, (2, 10))
+    with genesis.no_grad():
+        assert not genesis.equal(model(tokens), model(tokens))
+        model.eval()
+        assert genesis.equal(model(tokens), model(tokens))
 
 
 def test_text_measures_bits():
@@ -177,7 +252,7 @@ def test_text_measures_bits():
 
 def test_text_repeats_what_it_writes():
     corpus = CharText("def f(): return " * 20)
-    model = text.Transformer(corpus.vocab_size)
+    model = text.network(corpus.vocab_size)
     first, second, other = (text.write(model, corpus, "def ", 30, seed) for seed in (1, 1, 2))
     assert first == second != other
 

@@ -24,13 +24,13 @@ def check_count(**values: Any) -> None:
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
 
 
-def make_optimizer(name: str, params: Iterable[genesis.Tensor], lr: float | None,
+def make_optimizer(name: str, params: Iterable[Any], lr: float | None,
                    usual: dict[str, dict[str, Any]]) -> Optimizer:
     """The optimizer of a name in `genesis.optim.OPTIMIZERS`.
 
     Args:
         name: such as ``"adamw"``.
-        params: what it is to update.
+        params: what it is to update: parameters, or groups of them.
         lr: the learning rate; if None the recipe's usual one, else the optimizer's own.
         usual: name -> arguments that the recipe gives unasked.
 

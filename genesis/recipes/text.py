@@ -22,21 +22,23 @@ from genesis.data.datasets import CharText, stdlib_text
 from genesis.optim.lr_scheduler import get_cosine_schedule_with_warmup
 
 from .curves import Curves, Panel
+from .gpt import GPT, Config
 from .progress import Progress
 from .run import Run, check_count, make_optimizer
 
-WIDTH, HEADS, BLOCKS, CONTEXT = 64, 2, 2, 64
+WIDTH, HEADS, LAYERS, CONTEXT = 96, 3, 3, 64
 CHARACTERS = 1_000_000
-EPOCHS, BATCH_SIZE = 2, 16
+EPOCHS, BATCH_SIZE = 1, 8
 INTERVAL = 100                # steps from one measurement to the next
 GLANCE = 128                  # blocks of the validation text that these use
 
 # What an optimizer gets unasked; the learning rate is the highest, after the warm-up.
 USUAL: dict[str, dict[str, Any]] = {
     "sgd": {"lr": 0.2, "momentum": 0.9, "max_grad_norm": 1.0},
-    "adam": {"lr": 0.005, "betas": (0.9, 0.95)},
-    "adamw": {"lr": 0.005, "betas": (0.9, 0.95)},
-    "rmsprop": {"lr": 0.003},
+    "adam": {"lr": 0.004, "betas": (0.9, 0.95), "max_grad_norm": 1.0},
+    "adamw": {"lr": 0.004, "betas": (0.9, 0.95), "weight_decay": 0.1, "max_grad_norm": 1.0},
+    "lion": {"lr": 0.0008, "weight_decay": 0.1, "max_grad_norm": 1.0},
+    "rmsprop": {"lr": 0.002, "max_grad_norm": 1.0},
 }
 
 
@@ -70,66 +72,9 @@ class Result:
     model: nn.Module
 
 
-class Norm(nn.Module):
-    """Scales each vector to root mean square 1, then each feature by a learned factor (arXiv:1910.07467)."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.weight = nn.Parameter(genesis.ones(width))
-
-    def forward(self, x: genesis.Tensor) -> genesis.Tensor:
-        """(..., width) -> (..., width)."""
-        return x * ((x * x).mean(-1, keepdim=True) + 1e-5).rsqrt() * self.weight
-
-
-class Block(nn.Module):
-    """A transformer block: attention to what came before, then a network for each place by itself."""
-
-    def __init__(self, width: int, heads: int):
-        super().__init__()
-        self.heads = heads
-        self.norm1, self.norm2 = Norm(width), Norm(width)
-        self.queries_keys_values = nn.Linear(width, 3 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
-        self.network = nn.Sequential(nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, width))
-
-    def forward(self, x: genesis.Tensor, later: genesis.Tensor) -> genesis.Tensor:
-        """(N, T, width) -> the same; ``later`` (T, T) is True where a place comes after the one that looks."""
-        n, t, width = x.shape
-        split = self.queries_keys_values(self.norm1(x)).reshape(n, t, 3, self.heads, width // self.heads)
-        q, k, v = split.permute(2, 0, 3, 1, 4)                                    # (N, heads, T, width / heads) each
-        scores = (q @ k.mT) * (width // self.heads) ** -0.5                       # (N, heads, T, T)
-        attention = scores.masked_fill(later, -math.inf).softmax(-1)
-        x = x + self.out((attention @ v).transpose(1, 2).reshape(n, t, width))
-        return x + self.network(self.norm2(x))
-
-
-class Transformer(nn.Module):
-    """A causal transformer over characters.
-
-    Args:
-        vocab_size: how many different characters there are.
-        context: the most characters it looks back on, the last one included.
-    """
-
-    def __init__(self, vocab_size: int, context: int = CONTEXT):
-        super().__init__()
-        self.context = context
-        self.characters = nn.Parameter(0.1 * genesis.randn(vocab_size, WIDTH))
-        self.places = nn.Parameter(0.1 * genesis.randn(context, WIDTH))
-        self.blocks = nn.ModuleList(Block(WIDTH, HEADS) for _ in range(BLOCKS))
-        self.norm = Norm(WIDTH)
-        self.head = nn.Linear(WIDTH, vocab_size)
-        places = genesis.arange(context)
-        self.register_buffer("later", places > places.unsqueeze(1), persistent=False)
-
-    def forward(self, characters: genesis.Tensor) -> genesis.Tensor:
-        """Characters (N, T), T at most ``context``, to logits (N, T, vocab_size) for the one after each."""
-        t = characters.shape[1]
-        x = self.characters[characters] + self.places[:t]
-        for block in self.blocks:
-            x = block(x, self.later[:t, :t])
-        return self.head(self.norm(x))
+def network(vocab_size: int) -> GPT:
+    """The model: characters (N, T), T at most `CONTEXT`, to logits (N, T, vocab_size)."""
+    return GPT(Config(vocab_size, CONTEXT, LAYERS, WIDTH, HEADS))
 
 
 def unigram_entropy(text: CharText) -> float:
@@ -164,8 +109,8 @@ def train(optimizer: str = "adamw", lr: float | None = None, epochs: int = EPOCH
                "seed": seed, "characters": characters}, "step", device, out, quiet)
     text = stdlib_text(characters)
     unigram = unigram_entropy(text)
-    model = Transformer(text.vocab_size)
-    updater = make_optimizer(optimizer, model.parameters(), lr, USUAL)
+    model = network(text.vocab_size)
+    updater = make_optimizer(optimizer, model.groups(), lr, USUAL)
     loader = DataLoader(text.blocks("train", CONTEXT), batch_size, shuffle=True)
     steps = epochs * len(loader)
     scheduler = get_cosine_schedule_with_warmup(updater, steps // 20, steps)
@@ -232,7 +177,7 @@ def measure(model: nn.Module, text: CharText, blocks: int | None = None) -> floa
 
 
 @genesis.no_grad()
-def write(model: Transformer, text: CharText, start: str, length: int, seed: int, temperature: float = 0.7) -> str:
+def write(model: GPT, text: CharText, start: str, length: int, seed: int, temperature: float = 0.7) -> str:
     """Text that the model writes after ``start``: each character is drawn from what the model expects.
 
     Args:
