@@ -38,7 +38,7 @@ float divergence(__global const float *u, __global const float *k, int i, int n)
 }
 
 // One step of all experiments: next = now + c * div(k grad now).   global size (n, experiments)
-__kernel void step(__global const float *k, __global float *u, int t, float c)
+__kernel void heat_step(__global const float *k, __global float *u, int t, float c)
 {
     int i = get_global_id(0), n = get_global_size(0), e = get_global_id(1), all = n * (int)get_global_size(1);
     __global const float *now = u + t * all + e * n;
@@ -46,7 +46,7 @@ __kernel void step(__global const float *k, __global float *u, int t, float c)
 }
 
 // The same step of the adjoint, from t + 1 to t; l begins as a copy of g, the gradient of the misfit at all times.
-__kernel void adjoint_step(__global const float *k, __global float *l, int t, float c)
+__kernel void heat_adjoint(__global const float *k, __global float *l, int t, float c)
 {
     int i = get_global_id(0), n = get_global_size(0), e = get_global_id(1), all = n * (int)get_global_size(1);
     __global const float *later = l + (t + 1) * all + e * n;
@@ -54,7 +54,7 @@ __kernel void adjoint_step(__global const float *k, __global float *l, int t, fl
 }
 
 // The gradient for the conductivity between points i - 1 and i.      global size (n)
-__kernel void gradient(__global const float *u, __global const float *l, __global float *dk, int experiments, int steps,
+__kernel void heat_gradient(__global const float *u, __global const float *l, __global float *dk, int experiments, int steps,
                        float c)
 {
     int i = get_global_id(0), n = get_global_size(0);
@@ -76,7 +76,7 @@ class Program:
         self.queue = queue
         program = cl.Program(queue.context, SOURCE).build()
         self.step, self.adjoint_step, self.gradient = (
-            cl.Kernel(program, name) for name in ("step", "adjoint_step", "gradient"))
+            cl.Kernel(program, name) for name in ("heat_step", "heat_adjoint", "heat_gradient"))
 
 
 class Simulate(genesis.autograd.Function):
