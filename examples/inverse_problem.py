@@ -54,8 +54,8 @@ __kernel void heat_adjoint(__global const float *k, __global float *l, int t, fl
 }
 
 // The gradient for the conductivity between points i - 1 and i.      global size (n)
-__kernel void heat_gradient(__global const float *u, __global const float *l, __global float *dk, int experiments, int steps,
-                       float c)
+__kernel void heat_gradient(__global const float *u, __global const float *l, __global float *dk, int experiments,
+                            int steps, float c)
 {
     int i = get_global_id(0), n = get_global_size(0);
     float sum = 0.0f;
