@@ -133,7 +133,7 @@ def test_functional_defaults_match_torch():
 def test_rms_norm_default_eps_is_that_of_torch():
     for mine, its in ((genesis.float32, torch.float32), (genesis.float16, torch.float16)):
         values = np.array([[1e-3, 2e-3, -1e-3, 5e-4]])
-        y = F.rms_norm(genesis.tensor(values).to(mine), 4)
+        y = F.rms_norm(f32(values).to(mine), 4)
         z = torch.nn.functional.rms_norm(torch.tensor(values).to(its), (4,))
         close(y.float(), z.float().numpy(), rtol=2e-3, atol=1e-6)
 
