@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import json
 import posixpath
@@ -131,9 +132,9 @@ def _output(output: dict[str, Any], name: str, alt: str, files: dict[str, bytes]
 def _code(source: str, figures: int) -> str:
     lines = source.strip().splitlines()
     block = fence("\n".join(lines), "python")
-    body = [line for line in lines if line.strip()]
-    if body and body[0].startswith(("import ", "from ")):
-        return folded("Imports", block) if len(body) > 3 else block
+    statements = ast.parse("\n".join("" if line.startswith(("%", "!")) else line for line in lines)).body
+    if len(lines) > 3 and 2 * sum(isinstance(x, ast.Import | ast.ImportFrom) for x in statements) > len(statements):
+        return folded("Imports", block)
     return folded(f"The code of the figure ({len(lines)} lines)", block) if figures and len(lines) > LONG else block
 
 
