@@ -79,7 +79,8 @@ def test_readme_kernels_are_those_of_the_files(text):
     assert any(text in path.read_text(encoding="utf-8") for path in (sources() / "optim").glob("*.cl"))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+# Many pages of docs/ link to pages that are made when the site is built; `mkdocs build --strict` checks their links.
+@pytest.mark.parametrize("page", [README, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.stem)
 def test_links_of_the_pages_lead_somewhere(page):
     for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / link).exists(), link
