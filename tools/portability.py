@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     run = {"date": datetime.now(UTC).date().isoformat(), "genesis": genesis.__version__,
            "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
            "device": {"platform": device["platform"], "name": device["name"],
-                      "version": f"{device['platform_version']}, driver {device['driver']}"},
+                      "version": f"{' '.join(device['platform_version'].split()[:2])}, driver {device['driver']}"},
            "tests": " ".join(options.tests), "passed": count - skipped - failed, "failed": failed, "skipped": skipped}
     name = options.record or "".join(c if c.isalnum() else "-" for c in device["platform"].lower()).strip("-")
     target = ROOT / "docs" / "data" / "portability" / f"{name}.json"
