@@ -29,12 +29,12 @@ class Tiles:
 
     width: int = 16
     rows: int = 12
-    kc: int = 256
-    nc: int = 128
+    kc: int = 128
+    nc: int = 256
     mc: int = 480
 
 
-TABLE = {16: Tiles(), 8: Tiles(width=8, rows=6, mc=240), 4: Tiles(width=4, rows=6, nc=64, mc=240)}
+TABLE = {16: Tiles(), 8: Tiles(width=8, rows=6, mc=240), 4: Tiles(width=4, rows=6, mc=240)}
 
 
 def candidates(device: Device) -> list[Tiles]:
@@ -44,7 +44,7 @@ def candidates(device: Device) -> list[Tiles]:
         return []
     found = [first]
     for rows in {8: (4, 6), 16: (8, 12, 14)}.get(first.width, (4, 6)):
-        for kc, nc in ((256, 128), (384, 64)):
+        for kc, nc in ((128, 256), (256, 128)):
             for mc in (480, 960):
                 tiles = dataclasses.replace(first, rows=rows, kc=kc, nc=nc, mc=-(-mc // (4 * rows)) * 4 * rows)
                 if tiles not in found:
@@ -76,7 +76,7 @@ def tiles_for(device: Device, dtype: DType = dtypes.float32) -> Tiles | None:
     if dtype.itemsize == 8:
         return dataclasses.replace(tiles, width=max(tiles.width // 2, 4), kc=tiles.kc // 2)
     if dtype.itemsize == 2:          # local memory also holds the sums
-        return dataclasses.replace(tiles, nc=min(tiles.nc, 64), mc=-(-120 // tiles.rows) * tiles.rows)
+        return dataclasses.replace(tiles, nc=min(tiles.nc, 128), mc=-(-120 // tiles.rows) * tiles.rows)
     return tiles
 
 

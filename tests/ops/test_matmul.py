@@ -114,7 +114,8 @@ def test_short_floats_are_multiplied_in_float32_and_rounded_once(dtype):
 @needs_float64
 def test_float64_products():
     a, b = np.random.default_rng(0).standard_normal((2, 37, 37))
-    close(genesis.tensor(a) @ genesis.tensor(b), a @ b, rtol=1e-12, atol=1e-12)
+    for m, n in ((37, 37), (3, 2), (1, 9), (30, 20)):
+        close(genesis.tensor(a[:m]) @ genesis.tensor(b[:, :n]), a[:m] @ b[:, :n], rtol=1e-12, atol=1e-12)
 
 
 def test_products_repeat_bit_for_bit():
