@@ -15,3 +15,7 @@ class KernelError(GenesisError):
 
 class OutOfMemoryError(GenesisError, MemoryError):
     """A device could not hold one more buffer."""
+
+
+class KernelWarning(UserWarning):
+    """A kernel is used that failed its check on this device; see ``genesis doctor``."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import genesis
 
-from . import devices, train, tune
+from . import devices, doctor, train, tune
 
 INTERRUPTED = 130             # the exit status a shell gives to what Ctrl-C ended
 
@@ -21,6 +21,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"genesis {genesis.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     devices.add_parser(commands)
+    doctor.add_parser(commands)
     train.add_parser(commands)
     tune.add_parser(commands)
     return parser
@@ -33,8 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after the program's name; those of this process if None.
 
     Returns:
-        0 when all went well; 1 when ``genesis devices`` finds none; 2 for an error of the user's or the machine's,
-        said in one line on standard error; 130 after Ctrl-C. With ``GENESIS_TRACEBACK=1`` errors are raised instead.
+        0 when all went well; 1 when ``genesis devices`` finds none or ``genesis doctor`` something wrong; 2 for an
+        error of the user's or the machine's, said in one line on standard error; 130 after Ctrl-C. With
+        ``GENESIS_TRACEBACK=1`` errors are raised instead.
     """
     arguments = make_parser().parse_args(argv)
     try:

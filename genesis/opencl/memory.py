@@ -57,6 +57,11 @@ class Buffer:
         return f"<Buffer of {self.nbytes} bytes on {self.device.name}>"
 
 
+def carve(buffer: Buffer, start: int, nbytes: int) -> cl.Buffer:
+    """A part of a buffer as a buffer; ``start`` is a multiple of what the device aligns to, at most 4096 bytes."""
+    return buffer.handle.get_sub_region(start, nbytes)
+
+
 class Alias:
     """Another name for a buffer's memory, so that who still holds a reference to *this* name can be told apart."""
 

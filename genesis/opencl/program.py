@@ -6,12 +6,13 @@ name. So the whole text is known here: it is the key of the cache, and errors na
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ import numpy as np
 import pyopencl as cl
 
 from ..errors import KernelError
-from . import cache
+from . import cache, verdict
 
 if TYPE_CHECKING:
     from .device import Device
@@ -31,6 +32,17 @@ _OPTIONS = "-cl-std=CL1.2 -w"      # -w: PoCL prints the number of warnings to t
 # The letters of a kernel's signature and what pyopencl calls them; a number n is a struct of n bytes.
 _TYPES: dict[str, Any] = {"P": None, "i": np.int32, "u": np.uint32, "l": np.int64, "L": np.uint64,
                           "f": np.float32, "d": np.float64}
+
+
+@contextlib.contextmanager
+def waiting() -> Iterator[None]:
+    """Inside, each launch waits until its kernel has run, as with ``GENESIS_SYNC=1``."""
+    global _SYNC
+    before, _SYNC = _SYNC, True
+    try:
+        yield
+    finally:
+        _SYNC = before
 
 
 def sources() -> Path:
@@ -126,6 +138,7 @@ class Programs:
         self._device = device
         self._kernels: dict[Any, Kernel] = {}
         self._built: dict[str, cl.Program] = {}
+        self._verdict = verdict.Verdict(device)
         self._lock = threading.RLock()
         self.compiled: list[str] = []
         self.loaded: list[str] = []
@@ -150,6 +163,7 @@ class Programs:
                 if kernel is None:
                     program = self._program(file, function, dict(defines), text)
                     kernel = self._kernels[key] = Kernel(self._device, program, file, function, signature)
+                    self._verdict.warn(kernel.name)
         return kernel
 
     def _program(self, file: str, function: str, defines: Mapping[str, Any], text: str | None) -> cl.Program:

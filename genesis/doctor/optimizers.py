@@ -1,0 +1,88 @@
+"""Checks of every optimizer against its float64 reference, and of what happens around their updates."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+import genesis
+from genesis.optim import OPTIMIZERS, Optimizer
+from genesis.testing import rules
+
+from .bench import Bench, Checks
+
+AROUND = Checks()
+_SMALL = ((), (33,), (1025,))
+
+
+def optimizer(b: Bench, cls: type[Optimizer]) -> None:
+    """An optimizer with its defaults, and with all that can be switched on at once."""
+    shapes = _SMALL if b.small else rules.SHAPES
+    for case in rules.variants(cls):
+        failures, worst = rules.compare(lambda params, case=case: cls(params, **case),  # type: ignore[misc]
+                                        shapes=shapes, steps=3 if b.small else 6, on=b.device)
+        b.outcome.comparisons += len(shapes)
+        b.outcome.worst = max(b.outcome.worst, worst / 40)
+        b.outcome.failures += [f"{case or 'defaults'}: {line}" for line in failures]
+
+
+OPTIMIZER_CHECKS = Checks({f"optimizer {name}": functools.partial(optimizer, cls=cls)
+                           for name, cls in OPTIMIZERS.items()})
+
+
+@AROUND.add("gradient clipping")
+def clipping(b: Bench) -> None:
+    """The norm of all gradients, clipping by it inside a step and beside one, and steps that are left out."""
+    shapes = [(), (33,), (b.size(70001, 3001),), (17, 59)]
+    gradients = [b.normal(*shape) for shape in shapes]
+    total = float(np.sqrt(sum((g ** 2).sum() for g in gradients)))
+
+    def given() -> list[genesis.Tensor]:
+        params = [b.tensor(np.zeros(g.shape), pad=1, grad=True) for g in gradients]
+        for p, g in zip(params, gradients):
+            p.grad = b.tensor(g, pad=3)
+        return params
+
+    params = given()
+    stepper = genesis.optim.SGD(params, lr=1.0, max_grad_norm=0.5)
+    stepper.step()
+    b.compare("the norm", stepper.grad_norm, np.array(total))
+    for p, g in zip(params, gradients):
+        b.compare(f"a clipped step of {g.shape}", p, -g * 0.5 / (total + 1e-6))
+    for p in params:
+        assert p.grad is not None
+        p.grad = b.tensor(np.full(p.shape, np.inf))
+    before = [p.detach().numpy() for p in params]
+    stepper.step()
+    for p, old in zip(params, before):
+        b.compare("a step that is left out", p, old, 0)
+    params = given()
+    b.compare("clip_grad_norm_", genesis.nn.utils.clip_grad_norm_(params, 0.5), np.array(total))
+    for p, g in zip(params, gradients):
+        b.compare(f"a clipped gradient of {g.shape}", p.grad, g * 0.5 / (total + 1e-6))
+
+
+@AROUND.add("loss scaling")
+def scaling(b: Bench) -> None:
+    """Unscaling gradients, and the scale's growth and fall."""
+    p = b.tensor(np.zeros(65), pad=1, grad=True)
+    stepper = genesis.optim.SGD([p], lr=1.0)
+    scaler = genesis.amp.GradScaler(device=b.device, init_scale=8.0, growth_interval=1)
+    x = b.normal(65)
+    for unscaled in (False, True):
+        p.grad = None
+        scaler.scale((p * b.tensor(x)).sum()).backward()
+        if unscaled:
+            scaler.unscale_(stepper)
+            b.compare("unscaled gradients", p.grad, x)
+        scaler.step(stepper)
+        scaler.update()
+    b.compare("two steps", p, -2 * x)
+    b.compare("a scale that has grown", scaler.get_scale(), 32.0)
+    p.grad = None
+    scaler.scale((p * b.tensor(np.full(65, np.inf))).sum()).backward()
+    scaler.step(stepper)
+    scaler.update()
+    b.compare("a step that is left out", p, -2 * x)
+    b.compare("a scale that has fallen", scaler.get_scale(), 16.0)
