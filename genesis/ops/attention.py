@@ -64,7 +64,7 @@ def _plan(q: Array, k: Array, v: Array, mask: Array | None, out: Array, o: Optio
           gradients: tuple[Array, ...] = (), **defines: int) -> tuple[Any, ...]:
     """Kernels' macros, lanes, and packed sizes and strides; kept by shapes and strides."""
     arrays = (q, k, v, out, *gradients)
-    key = (q.device, q.dtype, lanes_of, None if mask is None else mask.strides, o.causal, o.dropout > 0,
+    key = (q.device, q.device.type, q.dtype, lanes_of, None if mask is None else mask.strides, o.causal, o.dropout > 0,
            *((x.shape, x.strides) for x in arrays), *defines.items())
     plan = _plans.get(key)
     if plan is None:

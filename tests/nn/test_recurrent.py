@@ -77,6 +77,13 @@ def test_sizes(kind, options, batch, hidden):
     check(mine, its, normal(4, batch, 3), state_of(kind, 1, batch, hidden))
 
 
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+def test_the_form_for_gpus_on_any_device(kind, options, monkeypatch):
+    monkeypatch.setattr(genesis.device(), "type", "gpu")
+    mine, its = pair(kind, 6, 20, bidirectional=True, **options)
+    check(mine, its, normal(5, 13, 6), state_of(kind, 2, 13, 20))
+
+
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
 def test_without_bias_or_first_state(kind):
     mine, its = pair(kind, 6, 20, bias=False, bidirectional=True)

@@ -275,6 +275,13 @@ def test_from_matrix_products_where_a_device_limits_loops(causal, monkeypatch):
     assert attend(*tensors(*[(1, 2, 8, 8)] * 3)[0], dropout_p=0.5).shape == (1, 2, 8, 8)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_the_form_for_gpus_on_any_device(causal, monkeypatch):
+    monkeypatch.setattr(genesis.device(), "type", "gpu")
+    check([(1, 4, 70, 20), (1, 2, 90, 20), (1, 2, 90, 12)], enable_gqa=True, is_causal=causal)
+    check([(1, 2, 70, 20), (1, 2, 90, 20), (1, 2, 90, 12)], normal(70, 90) > 0)
+
+
 def test_very_large_heads():
     check([(1, 2, 7, 300), (1, 2, 9, 300), (1, 2, 9, 20)], is_causal=True)
 
