@@ -8,6 +8,8 @@
 //   STORE(type, p, i, x)   the converse; float16 and bfloat16 round to nearest even
 //   LOAD1(type, p, i)      element i alone, of any type
 //   STORE1(type, p, i, x)  the converse; uint8 wraps, bool is x != 0
+//   MULTIPLY_ADD(a, b, c)  a * b + c, as one operation where the device has one
+//   UNROLL for (...)       a loop over an array that is to stay in registers
 //
 // `type` is one of the names below, usually a macro that the host defines: LOAD(GRAD, grad, i), GRAD being bfloat16.
 #ifndef TYPES_H
@@ -55,6 +57,12 @@ typedef double float64_t;
 #define LOAD_HALF(i, p) PASTE(vload_half, WIDTH)(i, p)
 #define STORE_HALF(x, i, p) PASTE(PASTE(vstore_half, WIDTH), _rte)(x, i, p)
 #endif
+#if defined(FP_FAST_FMAF) || defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#define MULTIPLY_ADD fma               // PoCL's mad is two operations
+#else
+#define MULTIPLY_ADD mad
+#endif
+#define UNROLL _Pragma("unroll")      // else PoCL keeps the array in memory
 #define real_int WIDE(SCALAR_INT)                          // what comparing two reals gives
 #define CONVERT(type, x) PASTE(convert_, WIDE(type))(x)
 #define TO_REAL(x) PASTE(convert_, WIDE(SCALAR))(x)

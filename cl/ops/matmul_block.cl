@@ -48,13 +48,6 @@
 #endif
 #define A_TILE (KC * ROWS + WIDTH)      // elements between tiles in a_pack; the last vector of a tile may spill over
 
-#if defined(FP_FAST_FMAF) || defined(__FMA__) || defined(__ARM_FEATURE_FMA)
-#define MULTIPLY_ADD fma               // PoCL's mad is two operations
-#else
-#define MULTIPLY_ADD mad
-#endif
-#define UNROLL _Pragma("unroll")      // else PoCL keeps the sums in memory
-
 typedef struct {
     long m, n, k, inner;                         // inner: size of the second batch dimension
     long a_row, a_column, b_row, b_column;       // strides
@@ -230,12 +223,13 @@ void matmul_block(global const STORAGE(A) *a, long a_at, global const STORAGE(B)
                         high[r] = VLOAD(1, held + r * held_step);
                     }
                 } else {
-                    UNROLL for (int r = 0; r < ROWS; r++) {
-                        SCALAR lane[PANEL];
+                    SCALAR lane[ROWS * PANEL];
+                    for (int r = 0; r < ROWS; r++)
                         for (int j = 0; j < PANEL; j++)
-                            lane[j] = r < rows && j < count ? held[r * held_step + j] : 0;
-                        low[r] = VLOAD(0, lane);
-                        high[r] = VLOAD(1, lane);
+                            lane[r * PANEL + j] = r < rows && j < count ? held[r * held_step + j] : 0;
+                    UNROLL for (int r = 0; r < ROWS; r++) {
+                        low[r] = VLOAD(2 * r, lane);
+                        high[r] = VLOAD(2 * r + 1, lane);
                     }
                 }
                 for (long k = 0; k < kc; k++) {
@@ -266,14 +260,14 @@ void matmul_block(global const STORAGE(A) *a, long a_at, global const STORAGE(B)
                         STORE(C, out + r * s.n, 1, high[r]);
                     }
                 } else {
+                    SCALAR lane[ROWS * PANEL];
                     UNROLL for (int r = 0; r < ROWS; r++) {
-                        SCALAR lane[PANEL];
-                        VSTORE(low[r], 0, lane);
-                        VSTORE(high[r], 1, lane);
-                        for (int j = 0; j < PANEL; j++)
-                            if (r < rows && j < count)
-                                STORE1(C, out, r * s.n + j, lane[j]);
+                        VSTORE(low[r], 2 * r, lane);
+                        VSTORE(high[r], 2 * r + 1, lane);
                     }
+                    for (int r = 0; r < rows; r++)
+                        for (int j = 0; j < PANEL && j < count; j++)
+                            STORE1(C, out, r * s.n + j, lane[r * PANEL + j]);
                 }
             }
         }
