@@ -39,7 +39,8 @@ def table():
                 yield pytest.param(name, key, value, id=f"{name}-{key}-{value!r}"[:60])
 
 
-@pytest.mark.parametrize(("name", "key", "value"), list(table()), ids=lambda x: type(x).__name__ if type(x) is object else None)
+@pytest.mark.parametrize(("name", "key", "value"), list(table()),
+                         ids=lambda x: "object" if type(x) is object else None)
 def test_a_bad_argument_is_refused_by_name(name, key, value):
     p = leaf([1.0, 2.0])
     with pytest.raises(ValueError, match=key):
