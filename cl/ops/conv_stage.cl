@@ -85,9 +85,10 @@ kernel void pack(global const in_t *w, long w_at, global const int *table, globa
     global const int *position = table + 4 * s.phases + s.taps + start;
     w += w_at + block / s.blocks * s.group + first * s.outward + c * s.inward;
     out += ((block * s.taps + start) * s.inputs + c * taps) * s.rows;
-    for (int t = 0; t < taps; t++)
-        for (int r = 0; r < s.rows; r++)
-            *out++ = first + r < s.outputs ? LOAD1(IN, w, r * s.outward + position[t]) : 0;
+    const long inside = min(s.rows, s.outputs - first);
+    for (long r = 0; r < s.rows; r++)
+        for (int t = 0; t < taps; t++)
+            out[t * s.rows + r] = r < inside ? LOAD1(IN, w, r * s.outward + position[t]) : 0;
 }
 
 // Adds `count` arrays of n elements, one after the other, in their order. Global size (n / WIDTH), rounded up.

@@ -71,15 +71,15 @@ kernel void weight_gradient(global const SCALAR *x, long x_at, global const SCAL
     x += x_at + group * s.x_group;
     g += g_at + group * s.g_group;
     long left[ROWS], right[DEEP];                            // those past the edge read the last ones; nothing is stored
-    for (int r = 0; r < ROWS; r++)
+    UNROLL for (int r = 0; r < ROWS; r++)
         left[r] = min(first + r, s.outputs - 1) * s.g_channel;
-    for (int d = 0; d < DEEP; d++) {
+    UNROLL for (int d = 0; d < DEEP; d++) {
         const long p = min(pair + d, pairs - 1);
         right[d] = p / s.taps * s.x_channel + shift[p % s.taps];
     }
     real acc[ROWS][DEEP];
-    for (int r = 0; r < ROWS; r++)
-        for (int d = 0; d < DEEP; d++)
+    UNROLL for (int r = 0; r < ROWS; r++)
+        UNROLL for (int d = 0; d < DEEP; d++)
             acc[r][d] = 0;
     const long images = min(s.per, s.images - part * s.per);
     const long length = s.joined ? (images - 1) * s.x_image + s.length : s.length;
@@ -90,38 +90,38 @@ kernel void weight_gradient(global const SCALAR *x, long x_at, global const SCAL
         long i = 0;
         for (; i + WIDTH <= length; i += WIDTH) {
             real b[DEEP];
-            for (int d = 0; d < DEEP; d++)
+            UNROLL for (int d = 0; d < DEEP; d++)
                 b[d] = VLOAD(0, xi + right[d] + i);
-            for (int r = 0; r < ROWS; r++) {
+            UNROLL for (int r = 0; r < ROWS; r++) {
                 const real a = VLOAD(0, gi + left[r] + i);
-                for (int d = 0; d < DEEP; d++)
-                    acc[r][d] = mad(a, b[d], acc[r][d]);
+                UNROLL for (int d = 0; d < DEEP; d++)
+                    acc[r][d] = MULTIPLY_ADD(a, b[d], acc[r][d]);
             }
         }
         if (i < length && length >= WIDTH) {             // the last WIDTH elements, without those already added
             const long from = length - WIDTH;
             real b[DEEP];
-            for (int d = 0; d < DEEP; d++)
+            UNROLL for (int d = 0; d < DEEP; d++)
                 b[d] = keep_last(VLOAD(0, xi + right[d] + from), length - i);
-            for (int r = 0; r < ROWS; r++) {
+            UNROLL for (int r = 0; r < ROWS; r++) {
                 const real a = keep_last(VLOAD(0, gi + left[r] + from), length - i);
-                for (int d = 0; d < DEEP; d++)
-                    acc[r][d] = mad(a, b[d], acc[r][d]);
+                UNROLL for (int d = 0; d < DEEP; d++)
+                    acc[r][d] = MULTIPLY_ADD(a, b[d], acc[r][d]);
             }
         } else if (i < length) {
             real b[DEEP];
-            for (int d = 0; d < DEEP; d++)
+            UNROLL for (int d = 0; d < DEEP; d++)
                 b[d] = load_some(xi + right[d], length);
-            for (int r = 0; r < ROWS; r++) {
+            UNROLL for (int r = 0; r < ROWS; r++) {
                 const real a = load_some(gi + left[r], length);
-                for (int d = 0; d < DEEP; d++)
-                    acc[r][d] = mad(a, b[d], acc[r][d]);
+                UNROLL for (int d = 0; d < DEEP; d++)
+                    acc[r][d] = MULTIPLY_ADD(a, b[d], acc[r][d]);
             }
         }
     }
     out += out_at + ((part * (get_global_size(1) / s.blocks) + group) * s.outputs + first) * pairs;
-    for (int r = 0; r < ROWS; r++)
-        for (int d = 0; d < DEEP; d++)
+    UNROLL for (int r = 0; r < ROWS; r++)
+        UNROLL for (int d = 0; d < DEEP; d++)
             if (first + r < s.outputs && pair + d < pairs) {
                 const long p = pair + d;
                 out[r * pairs + p / s.taps * s.taps + position[p % s.taps]] = SUM(acc[r][d]);

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .. import dtypes
-from . import conv_direct, conv_local
+from . import conv_direct, conv_local, conv_weight
 from .array import Array, Shape, empty
-from .conv_direct import Geometry
+from .conv_axis import Geometry
+from .conv_stage import sum_parts
 from .elementwise import assign, cast, contiguous
 from .operation import Context, Operation
 from .reduce import reduce
@@ -15,9 +14,13 @@ from .reduce import reduce
 __all__ = ["Convolution", "Geometry", "TransposedConvolution"]
 
 
-def _kernels(x: Array) -> Any:
-    """The kernels for a device: those of `conv_local` have short loops, which some CPU runtimes need too."""
-    return conv_local if x.device.type == "gpu" or x.device.quirks.max_loop else conv_direct
+def _short(x: Array) -> bool:
+    """Whether to take the kernels of `conv_local`: GPUs', and with the short loops that some CPU runtimes need too."""
+    return x.device.type == "gpu" or bool(x.device.quirks.max_loop)
+
+
+def _tap_sum(x: Array, w: Array, bias: Array | None, out: Array, geometry: Geometry, transposed: bool) -> None:
+    (conv_local if _short(x) else conv_direct).tap_sum(x, w, bias, out, geometry, transposed)
 
 
 def _flat(x: Array) -> Array | None:
@@ -40,9 +43,9 @@ def forward(x: Array, w: Array, bias: Array | None, out: Array, geometry: Geomet
     if _is_product(x, w, geometry, out.shape[2:]):
         flat, flat_out = _flat(x), _flat(out)
         if flat is not None and flat_out is not None:
-            _kernels(x).tap_sum(flat, w, bias, flat_out, geometry, False)
+            _tap_sum(flat, w, bias, flat_out, geometry, False)
             return out
-    _kernels(x).tap_sum(x, w, bias, out, geometry, False)
+    _tap_sum(x, w, bias, out, geometry, False)
     return out
 
 
@@ -55,9 +58,9 @@ def backward_input(g: Array, w: Array, bias: Array | None, out: Array, geometry:
     if _is_product(g, w, geometry, out.shape[2:]):
         flat, flat_out = _flat(g), _flat(out)
         if flat is not None and flat_out is not None:
-            _kernels(g).tap_sum(flat, w, bias, flat_out, geometry, True)
+            _tap_sum(flat, w, bias, flat_out, geometry, True)
             return out
-    _kernels(g).tap_sum(g, w, bias, out, geometry, True)
+    _tap_sum(g, w, bias, out, geometry, True)
     return out
 
 
@@ -71,7 +74,7 @@ def backward_weight(x: Array, g: Array, out: Array, geometry: Geometry) -> Array
         flat, flat_g = _flat(x), _flat(g)
         if flat is not None and flat_g is not None:
             x, g = flat, flat_g
-    _kernels(x).weight_gradient(x, g, out, geometry)
+    (conv_local if _short(x) else conv_weight).weight_gradient(x, g, out, geometry)
     return out
 
 
@@ -85,7 +88,7 @@ def backward_bias(g: Array, out: Array) -> Array:
     real = dtypes.float64 if g.dtype is dtypes.float64 else dtypes.float32
     rows = g.view((g.shape[0] * g.shape[1], g.shape[2] * g.shape[3]), (g.shape[2] * g.shape[3], 1))
     parts = reduce("sum", rows, (1,), dtype=real)
-    conv_direct.sum_parts(parts.view(g.shape[:2], (g.shape[1], 1)), out)
+    sum_parts(parts.view(g.shape[:2], (g.shape[1], 1)), out)
     return out
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from .. import dtypes
 from .array import Array, empty
-from .conv_direct import Geometry, sum_parts
+from .conv_axis import Geometry
+from .conv_stage import sum_parts
 from .elementwise import contiguous
 
 _SIDE, _PER = 16, 4      # a group's tile: 64 by 64

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import genesis
 from genesis.nn import functional as F
-from genesis.ops import conv_direct
+from genesis.ops import conv_axis, conv_direct, conv_stage
 
 torch = pytest.importorskip("torch")
 
@@ -150,6 +150,67 @@ def test_the_gpu_kernel_in_other_cases(as_gpu):
     compare("conv2d", normal(2, 3, 9, 9), normal(4, 3, 3, 3, seed=1), normal(4), dtype=genesis.float16, rtol=2e-3)
 
 
+@pytest.fixture(params=["pixels", "channels"])
+def forced(request, monkeypatch):
+    """Each of the two CPU kernels in turn, whatever the shapes."""
+    tile = getattr(conv_direct, "_pixel_tile" if request.param == "pixels" else "_channel_tile")
+    monkeypatch.setattr(conv_direct, "_tile", lambda *shape: tile(*shape[:5]))
+    conv_axis._plans.clear()
+    yield request.param
+    conv_axis._plans.clear()
+
+
+@pytest.mark.parametrize("at", range(1, len(AWKWARD), 2))
+def test_both_cpu_kernels(forced, at):
+    x, w, options = AWKWARD[at]
+    compare("conv2d", normal(*x), normal(*w, seed=1), normal(w[0], seed=2), **options)
+
+
+@pytest.mark.parametrize(("size", "side"), [(31, 14), (33, 13), (1, 7), (65, 4), (16, 3), (17, 28), (6, 2)])
+def test_both_cpu_kernels_at_the_edges_of_tiles(forced, size, side):
+    x = normal(2, size, side, side)
+    compare("conv2d", x, normal(size, size, 3, 3, seed=1), normal(size, seed=2), padding=1)
+    compare("conv2d", x, normal(33, size, 1, 1, seed=1), normal(33, seed=2))
+    compare("conv_transpose2d", x, normal(size, 5, 2, 3, seed=1), normal(5, seed=2), stride=2, padding=(0, 1))
+
+
+@pytest.mark.parametrize("at", range(0, len(TRANSPOSED), 2))
+def test_both_cpu_kernels_transposed(forced, at):
+    x, w, options = TRANSPOSED[at]
+    compare("conv_transpose2d", normal(*x), normal(*w, seed=1), normal(w[1] * options.get("groups", 1)), **options)
+
+
+@pytest.mark.parametrize(("dtype", "rtol"), [
+    (genesis.float16, 1.1 * 2.0 ** -11), (genesis.bfloat16, 1.1 * 2.0 ** -8),
+    pytest.param(genesis.float64, 1e-13, marks=needs_float64)])
+def test_both_cpu_kernels_in_other_types(forced, dtype, rtol):
+    w = normal(18, 10, 3, 3, seed=1)
+    compare("conv2d", normal(2, 20, 9, 15), w, normal(18), dtype=dtype, rtol=rtol, padding=1, groups=2)
+    compare("conv2d", normal(2, 20, 9, 15), w, dtype=dtype, rtol=rtol, stride=2, groups=2)
+
+
+def test_padding_costs_no_sums_and_changes_none(forced):
+    """Rows of taps that see padding alone are left out: also where all of them are."""
+    x, w = normal(1, 2, 2, 3), normal(20, 2, 3, 3, seed=1)
+    compare("conv2d", x, w, normal(20, seed=2), padding=(9, 1))
+    compare("conv2d", x, w, padding=(4, 2), dilation=(4, 1))
+    x = genesis.tensor(np.full((1, 2, 2, 3), np.inf, np.float32))
+    y = F.conv2d(x, genesis.ones(20, 2, 3, 3), genesis.ones(20), padding=(9, 1)).numpy()
+    np.testing.assert_array_equal(y[:, :, :7], 1)
+    np.testing.assert_array_equal(y[:, :, 8:11], np.inf)
+
+
+def test_the_cpu_kernel_is_chosen_by_what_is_wasted():
+    device = genesis.device()
+    for outputs, rows, columns in ((256, 14, 14), (64, 32, 32), (3, 32, 32), (128, 7, 7), (64, 1, 3136)):
+        both = [choose(device, genesis.float32, outputs, rows, columns)
+                for choose in (conv_direct._pixel_tile, conv_direct._channel_tile)]
+        chosen = conv_direct._tile(device, genesis.float32, outputs, rows, columns, 9 * 64)
+        least = min(tile.computed(outputs, rows, columns) for tile in both)
+        assert chosen in both
+        assert chosen.computed(outputs, rows, columns) <= 1.1 * least
+
+
 @pytest.mark.parametrize(("dtype", "unit"), [(genesis.float16, 2.0 ** -11), (genesis.bfloat16, 2.0 ** -8)])
 def test_short_floats_are_added_up_in_float32(dtype, unit):
     compare("conv2d", normal(2, 20, 9, 11), normal(4, 20, 3, 3, seed=1), normal(4), dtype=dtype, rtol=1.1 * unit,
@@ -194,10 +255,10 @@ def test_a_summed_gradient_that_is_one_number_expanded():
 
 @pytest.mark.parametrize("stride", [1, 2])
 def test_large_batches_go_in_parts(monkeypatch, stride):
-    conv_direct._plans.clear()
-    monkeypatch.setattr(conv_direct, "SCRATCH", 20_000)
+    conv_axis._plans.clear()
+    monkeypatch.setattr(conv_stage, "SCRATCH", 20_000)
     compare("conv2d", normal(11, 3, 14, 15), normal(4, 3, 3, 3, seed=1), normal(4), padding=1, stride=stride)
-    conv_direct._plans.clear()
+    conv_axis._plans.clear()
 
 
 def test_what_an_earlier_buffer_held_does_not_matter():
