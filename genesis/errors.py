@@ -17,5 +17,13 @@ class OutOfMemoryError(GenesisError, MemoryError):
     """A device could not hold one more buffer."""
 
 
+class DeviceIndexError(GenesisError, IndexError):
+    """An index in a tensor was out of range.
+
+    The device finds it while it works, so that nothing waits for the check; the error is raised where the host next
+    waits for the device (``item()``, ``numpy()``, ``genesis.synchronize()``), or at once with ``GENESIS_SYNC=1``.
+    """
+
+
 class KernelWarning(UserWarning):
     """A kernel is used that failed its check on this device; see ``genesis doctor``."""

@@ -11,10 +11,12 @@ import numpy as np
 from . import dtypes
 from .autograd import apply, inplace, same_device
 from .autograd.graph import tick
-from .ops import binary, elementwise
+from .ops import elementwise
 from .ops.array import Array, Shape, broadcast_shapes, upload
-from .ops.index import IndexSelect, check_range, put
+from .ops.index import IndexSelect, joined_indices, put
 from .ops.put import IndexPut
+from .ops.search import flat_nonzero
+from .ops.ternary import Where
 from .ops.views import Permute, Reshape, Selection, Slice, select_view
 
 if TYPE_CHECKING:
@@ -87,19 +89,25 @@ def _width(x: Tensor, item: Any) -> int:
     return width
 
 
+def _check_mask(mask: Shape, shape: Shape) -> None:
+    if mask != shape:
+        raise IndexError(f"a mask of shape {mask} does not fit dimensions of shape {shape}")
+
+
 def _index_array(x: Tensor, item: Any, shape: tuple[int, ...]) -> Array:
     """An index array on the device: integers as they are, a mask as the flat positions where it is True."""
     from .tensor import Tensor
 
     if isinstance(item, Tensor) and item.dtype.kind in "iu":
         same_device(x, item)
-        array = elementwise.cast(item._array, dtypes.int64)
-        check_range(array, shape[0])
-        return array
+        return elementwise.cast(item._array, dtypes.int64)
+    if isinstance(item, Tensor) and item.dtype is dtypes.bool_:
+        same_device(x, item)
+        _check_mask(item._array.shape, shape)
+        return flat_nonzero(item._array)
     values = item.detach().numpy() if isinstance(item, Tensor) else np.asarray(item)
     if values.dtype == np.bool_:
-        if values.shape != shape:
-            raise IndexError(f"a mask of shape {values.shape} does not fit dimensions of shape {shape}")
+        _check_mask(values.shape, shape)
         return upload(x.device, np.flatnonzero(values).astype(np.int64))
     if values.size == 0:
         values = values.astype(np.int64)
@@ -128,14 +136,14 @@ def _combine(x: Tensor, lists: list[tuple[int, Any]]) -> tuple[Tensor, int, Arra
         sizes = x._array.shape[axis:axis + _width(x, item)]
         array, n = _index_array(x, item, sizes), math.prod(sizes)
         axis += len(sizes)
-        array = elementwise.run("where", [binary.compare("lt", array, 0),
-                                          elementwise.run("add", [array, n], dtypes.int64), array], dtypes.int64)
-        if index is not None:
-            try:
-                broadcast_shapes(index.shape, array.shape)
-            except RuntimeError as error:
-                raise IndexError(f"index arrays of different shapes: {error}") from None
-            array = elementwise.run("add", [elementwise.run("mul", [index, n], dtypes.int64), array], dtypes.int64)
+        if len(lists) > 1:
+            if index is not None:
+                try:
+                    shape = broadcast_shapes(index.shape, array.shape)
+                except RuntimeError as error:
+                    raise IndexError(f"index arrays of different shapes: {error}") from None
+                index, array = index.expand(shape), array.expand(shape)
+            array = joined_indices(index, array, n)
         index = array
     assert index is not None
     if axis - first > 1:
@@ -154,8 +162,8 @@ def get_item(x: Tensor, index: Any) -> Tensor:
     return apply(IndexSelect, result, axis=axis, index=positions)
 
 
-def set_item(x: Tensor, index: Any, value: Any) -> None:
-    """``x[index] = value``, broadcast and converted."""
+def set_item(x: Tensor, index: Any, value: Any, join: str = "put") -> None:
+    """``x[index] = value``, broadcast and converted; with ``join="add"``, ``x[index] += value`` for every index."""
     from .tensor import Tensor, tensor
 
     if isinstance(value, np.ndarray | list | tuple):
@@ -163,8 +171,9 @@ def set_item(x: Tensor, index: Any, value: Any) -> None:
     same_device(x, value)
     needs = inplace.check(x, value)
     selection, lists = _parse(x, index)
+    mask = _only_mask(x, selection, lists, value) if join == "put" else None
     if needs:
-        _set_recorded(x, selection, lists, value)
+        _set_recorded(x, selection, lists, value, join, mask)
         return
     x._array.version.count += 1
     source = value._array if isinstance(value, Tensor) else value
@@ -172,21 +181,68 @@ def set_item(x: Tensor, index: Any, value: Any) -> None:
     if not lists:
         elementwise.assign(part._array, _fitted(source, part._array.shape))
         return
-    # Work on a contiguous copy of the part, then write the part back.
+    if mask is not None:
+        held, (condition, spread) = part._array, mask
+        source = spread._array if isinstance(spread, Tensor) else bool(spread) if x.dtype is dtypes.bool_ else spread
+        if isinstance(source, Array):
+            source = elementwise.cast(source, x.dtype)
+        elementwise.run("where", [condition._array, source, held], x.dtype, out=held)
+        return
+    # Work on a contiguous copy of the part, then write the part back, unless it is the whole tensor.
     part, lists = _together(part, lists)
-    whole = elementwise.copy(part._array)
+    whole = part._array if part._array.is_contiguous() else elementwise.copy(part._array)
     merged, axis, positions = _combine(Tensor._wrap(whole), lists)
     shape = (*merged._array.shape[:axis], *positions.shape, *merged._array.shape[axis + 1:])
     if not isinstance(source, Array):
         source = elementwise.full(x.device, (), source, x.dtype)
-    put(merged._array, axis, positions, _fitted(source, shape).expand(shape))
-    elementwise.assign(part._array, whole)
+    elif source.buffer.handle is whole.buffer.handle:
+        source = elementwise.copy(source)
+    if positions.buffer.handle is whole.buffer.handle:
+        positions = elementwise.copy(positions)
+    put(merged._array, axis, positions, _fitted(source, shape).expand(shape), join)
+    if whole is not part._array:
+        elementwise.assign(part._array, whole)
 
 
-def _set_recorded(x: Tensor, selection: Selection, lists: list[tuple[int, Any]], value: Any) -> None:
+def _only_mask(x: Tensor, selection: Selection, lists: list[tuple[int, Any]], value: Any) -> tuple[Tensor, Any] | None:
+    """For a single mask and a value that is the same wherever it holds: both as they broadcast to the part.
+
+    Then nobody needs to know how many elements there are, for which the host would have to wait.
+    """
+    if len(lists) != 1 or getattr(lists[0][1], "dtype", None) is not dtypes.bool_:
+        return None
+    axis, mask = lists[0]
+    width, ndim = mask.ndim, len([s for s in selection if not isinstance(s, int)])
+    after = ndim - axis - width
+    same_device(x, mask)
+    shape = tuple(s[2] if isinstance(s, tuple) else 1 for s in selection if not isinstance(s, int))
+    _check_mask(mask._array.shape, shape[axis:axis + width])
+    condition = mask.reshape(*mask.shape, *[1] * after)
+    if not hasattr(value, "_array"):
+        return condition, value
+    sizes = tuple(value.shape)
+    if len(sizes) > after and sizes[len(sizes) - after - 1] != 1:
+        return None
+    first, last = sizes[:max(0, len(sizes) - after - 1)], sizes[max(0, len(sizes) - after):]
+    first = first[max(0, len(first) - axis):] if set(first[:max(0, len(first) - axis)]) <= {1} else first
+    spread = value.reshape(*first, *[1] * width, *last) if len(sizes) > after else value
+    wanted = (*shape[:axis], *[1] * width, *shape[axis + width:])
+    if broadcast_shapes(spread._array.shape, wanted) != wanted:
+        raise RuntimeError(f"a value of shape {sizes} does not fit the part of shape {shape} that a mask chooses from")
+    return condition, spread
+
+
+def _set_recorded(x: Tensor, selection: Selection, lists: list[tuple[int, Any]], value: Any, join: str,
+                  mask: tuple[Tensor, Any] | None) -> None:
     """``x[index] = value`` where gradients are recorded: they flow to the value, and to what was not overwritten."""
     part: Any = apply(Slice, x, selection=selection)
-    if lists:
+    if mask is not None:
+        since = tick()
+        condition, spread = mask
+        if hasattr(spread, "_array"):
+            spread = spread.to(x.dtype)
+        inplace.change(part, apply(Where, condition, spread, part), since)
+    elif lists:
         since = tick()
         part, lists = _together(part, lists)
         merged, axis, positions = _combine(part, lists)
@@ -194,7 +250,7 @@ def _set_recorded(x: Tensor, selection: Selection, lists: list[tuple[int, Any]],
         if hasattr(value, "_array"):
             value = _trimmed(value.to(x.dtype), shape)
             value = value if value._array.shape == shape else value.expand(*shape)
-        result = apply(IndexPut, merged, value, axis=axis, index=positions)
+        result = apply(IndexPut, merged, value, axis=axis, index=positions, join=join)
         inplace.change(part, result.reshape(part.shape), since)
     elif not hasattr(value, "_array"):
         part.fill_(value)

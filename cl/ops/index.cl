@@ -1,5 +1,6 @@
 // Gathering and scattering elements of an array seen as (outer, n, inner), row by row without gaps, at int64 indices.
-// Negative indices count from the end; the host has checked the range.
+// Negative indices count from the end where `low` lets them. At an index out of range (faults.h) nothing is written, or
+// what is read is 0.
 //
 // Where several values meet in one place they are joined in rising order of their position, so results repeat bit for
 // bit. Two ways lead there (genesis/ops/index.py chooses):
@@ -13,6 +14,7 @@
 //   WIDTH     lanes of add_tiles
 //   LAST      inner is 1, and the positions run along the first dimension of the global size
 #include "types.h"
+#include "faults.h"
 
 #ifndef ELEMENT
 #define ELEMENT float
@@ -36,11 +38,10 @@
 #define JOIN_amin(a, x) ((x) < (a) || (x) != (x) ? (x) : (a))
 #define JOIN_put(a, x)  (x)
 #define JOINED PASTE(JOIN_, JOIN)
-#define WRAPPED(at, n) ((at) < 0 ? (at) + (n) : (at))
 
 // out[o, k, i] = x[o, index[k], i]. Global size (inner, k, outer), or (k, outer) with LAST.
 kernel void select_rows(global const ELEMENT *x, long x_at, global const long *index, long index_at,
-                        global ELEMENT *out, long n, long inner, long count)
+                        global ELEMENT *out, long n, long inner, long count, FAULTS)
 {
 #ifdef LAST
     const long i = 0, k = get_global_id(0), o = get_global_id(1);
@@ -50,19 +51,24 @@ kernel void select_rows(global const ELEMENT *x, long x_at, global const long *i
     if (i >= inner) return;
 #endif
     const long at = index[index_at + k];
-    out[(o * count + k) * inner + i] = x[x_at + (o * n + WRAPPED(at, n)) * inner + i];
+    out[(o * count + k) * inner + i] = FITS(at, n) ? x[x_at + (o * n + WRAPPED(at, n)) * inner + i] : 0;
 }
 
 // The same for CPUs, where a work-item copies `rows` whole rows. Global size (count / rows, rounded up, outer).
 kernel void copy_rows(global const ELEMENT *x, long x_at, global const long *index, long index_at,
-                      global ELEMENT *out, long n, long inner, long count, long rows)
+                      global ELEMENT *out, long n, long inner, long count, long rows, FAULTS)
 {
     const long first = get_global_id(0) * rows, last = min(first + rows, count), o = get_global_id(1);
     for (long k = first; k < last; k++) {
         const long at = index[index_at + k];
-        global const ELEMENT *from = x + x_at + (o * n + WRAPPED(at, n)) * inner;
         global ELEMENT *to = out + (o * count + k) * inner;
         long i = 0;
+        if (!FITS(at, n)) {
+            for (; i < inner; i++)
+                to[i] = 0;
+            continue;
+        }
+        global const ELEMENT *from = x + x_at + (o * n + WRAPPED(at, n)) * inner;
         for (; i + 16 <= inner; i += 16)
             vstore16(vload16(0, from + i), 0, to + i);
         for (; i < inner; i++)
@@ -72,7 +78,7 @@ kernel void copy_rows(global const ELEMENT *x, long x_at, global const long *ind
 
 // out[o, k, i] = x[o, index[o, k, i], i]. Global size (inner, k, outer), or (k, outer) with LAST.
 kernel void gather(global const ELEMENT *x, long x_at, global const long *index, long index_at,
-                   global ELEMENT *out, long n, long inner, long count)
+                   global ELEMENT *out, long n, long inner, long count, FAULTS)
 {
 #ifdef LAST
     const long i = 0, k = get_global_id(0), o = get_global_id(1);
@@ -82,21 +88,28 @@ kernel void gather(global const ELEMENT *x, long x_at, global const long *index,
     if (i >= inner) return;
 #endif
     const long from = (o * count + k) * inner + i, at = index[index_at + from];
-    out[from] = x[x_at + (o * n + WRAPPED(at, n)) * inner + i];
+    out[from] = FITS(at, n) ? x[x_at + (o * n + WRAPPED(at, n)) * inner + i] : 0;
 }
 
 // The same for inner = 1 on CPUs, where a work-item takes `block` elements of `rows` rows.
 // Global size (blocks, outer / rows, rounded up).
 kernel void gather_blocks(global const ELEMENT *x, long x_at, global const long *index, long index_at,
-                          global ELEMENT *out, long n, long count, long block, long outer, long rows)
+                          global ELEMENT *out, long n, long count, long block, long outer, long rows, FAULTS)
 {
     const long first = get_global_id(0) * block, size = min(block, count - first), from = get_global_id(1) * rows;
     for (long o = from; o < min(from + rows, outer); o++) {
         global const ELEMENT *row = x + x_at + o * n;
         global const long *at = index + index_at + o * count + first;
         global ELEMENT *to = out + o * count + first;
-        for (long k = 0; k < size; k++)
-            to[k] = row[WRAPPED(at[k], n)];
+        int wrong = 0;
+        for (long k = 0; k < size; k++) {      // without a branch
+            const int good = at[k] >= low && at[k] < n;
+            const ELEMENT element = row[good ? WRAPPED(at[k], n) : 0];
+            to[k] = good ? element : 0;
+            wrong |= !good;
+        }
+        for (long k = 0; wrong && k < size; k++)
+            wrong = FITS(at[k], n);
     }
 }
 
@@ -122,7 +135,7 @@ kernel void put_elements(global const ELEMENT *value, long value_at, global cons
 kernel void scatter_columns(global const STORAGE(IN) *value, long value_at, long value_outer, long value_step,
                             long value_inner, global const long *index, long index_at, long index_outer,
                             long index_step, long index_inner, global STORAGE(OUT) *out, long out_at, long n,
-                            long inner, long outer, long first, long last)
+                            long inner, long outer, long first, long last, FAULTS)
 {
 #ifdef LAST
     const long i = 0, o = get_global_id(0);
@@ -136,6 +149,8 @@ kernel void scatter_columns(global const STORAGE(IN) *value, long value_at, long
     out += out_at + o * n * inner + i;
     for (long k = first; k < last; k++) {
         const long at = index[k * index_step], to = WRAPPED(at, n) * inner;
+        if (!FITS(at, n))
+            continue;
         const ACC x = (ACC)LOAD1(IN, value, k * value_step);
         const ACC a = (ACC)LOAD1(OUT, out, to);
         STORE1(OUT, out, to, JOINED(a, x));
@@ -147,11 +162,13 @@ kernel void scatter_columns(global const STORAGE(IN) *value, long value_at, long
 // outer).
 #if WIDTH > 1
 kernel void add_tiles(global const STORAGE(IN) *value, long value_at, global const long *index, long index_at,
-                      global STORAGE(OUT) *out, long out_at, long n, long inner, long count, long tile)
+                      global STORAGE(OUT) *out, long out_at, long n, long inner, long count, long tile, FAULTS)
 {
     const long column = get_global_id(0) * tile, columns = min(tile, inner - column), o = get_global_id(1);
     for (long k = 0; k < count; k++) {
         const long at = index[index_at + k];
+        if (!FITS(at, n))
+            continue;
         global const STORAGE(IN) *from = value + value_at + (o * count + k) * inner + column;
         global STORAGE(OUT) *to = out + out_at + (o * n + WRAPPED(at, n)) * inner + column;
         long i = 0;
@@ -163,18 +180,32 @@ kernel void add_tiles(global const STORAGE(IN) *value, long value_at, global con
 }
 #endif
 
-// Places in the array seen as flat: (o * n + index[o, k, i]) * inner + i. Global size: outer * count * inner.
-kernel void places(global const long *index, long index_at, global long *out, long n, long inner, long count, long all)
+// Places in the array seen as flat: (o * n + index[o, k, i]) * inner + i; `size`, that of the whole array, where the
+// index is out of range. Global size: outer * count * inner.
+kernel void places(global const long *index, long index_at, global long *out, long n, long inner, long count,
+                   long total, long size, FAULTS)
 {
     const long at = get_global_id(0);
-    if (at >= all) return;
+    if (at >= total) return;
     const long x = index[index_at + at];
-    out[at] = (at / (count * inner) * n + WRAPPED(x, n)) * inner + at % inner;
+    out[at] = FITS(x, n) ? (at / (count * inner) * n + WRAPPED(x, n)) * inner + at % inner : size;
 }
 
-// Sorted places `key` in blocks of `block`, each with the position in `order` of its value. Places that lie wholly in a
-// block are finished here; what a block has of a place that reaches over its start or its end goes to `partial`, seen
-// as (outer, blocks, 2, inner). Global size (inner, blocks, outer).
+// Indices of neighbouring dimensions joined to one of their product: out = before * n + index, or, with `alone`, just
+// the index in [0, n). What is out of range in either dimension becomes LONG_MIN, which is so too.
+// Global size: count.
+kernel void join_indices(global const long *before, long before_at, global const long *index, long index_at,
+                         global long *out, long n, long count, long alone, FAULTS)
+{
+    const long k = get_global_id(0);
+    if (k >= count) return;
+    const long at = index[index_at + k], past = alone ? 0 : before[before_at + k];
+    out[k] = FITS(at, n) && past != LONG_MIN ? past * n + WRAPPED(at, n) : LONG_MIN;
+}
+
+// Sorted places `key` in blocks of `block`, each with the position in `order` of its value; n is no place. Places that
+// lie wholly in a block are finished here; what a block has of a place that reaches over its start or its end goes to
+// `partial`, seen as (outer, blocks, 2, inner). Global size (inner, blocks, outer).
 kernel void segment_blocks(global const STORAGE(IN) *value, long value_at, long value_outer, long value_step,
                            long value_inner, global const long *key, global const long *order,
                            global STORAGE(OUT) *out, long out_at, global ACC *partial,
@@ -209,7 +240,7 @@ kernel void segment_blocks(global const STORAGE(IN) *value, long value_at, long 
         partial[0] = a;
     } else if (last < count && key[last] == now) {
         partial[inner] = a;
-    } else {
+    } else if (now < n) {
         const ACC held = (ACC)LOAD1(OUT, out, now * inner);
         STORE1(OUT, out, now * inner, JOINED(held, a));
     }
@@ -225,7 +256,7 @@ kernel void segment_join(global const long *key, global STORAGE(OUT) *out, long 
     const long first = b * block;
     long last = min(first + block, count);
     const long now = key[last - 1];
-    if (last == count || key[last] != now || (first > 0 && key[first - 1] == now)) return;
+    if (now >= n || last == count || key[last] != now || (first > 0 && key[first - 1] == now)) return;
     partial += o * blocks * 2 * inner + i;
     ACC a = partial[(2 * b + 1) * inner];
     while (last < count && key[last] == now) {

@@ -9,7 +9,7 @@
 //   b[c] = w[c] ((1 - s) q[c] + s / classes)                 for class probabilities q
 //
 // where s is the label smoothing and w the weights of the classes. An index equal to `ignore` counts for nothing; any
-// other outside [0, classes) gives NaN.
+// other outside [0, classes) is a fault (faults.h) and gives NaN.
 //
 // Forward keeps three numbers a row: the largest logit, the log of the sum of the exponentials of the differences from
 // it (never added up: next to a large logit the log would lose its digits), and A.
@@ -23,6 +23,7 @@
 //   KERNELS        1 to compile those of rows only, 2 those of columns; 0 all
 //   WIDTH, TEAM, COLUMNS   see row.h
 #include "row.h"
+#include "faults.h"
 
 #ifndef KERNELS
 #define KERNELS 0
@@ -81,7 +82,7 @@ real inside(real x, long i, long n)
 TEAM_KERNEL cross_entropy_rows(global const element *x, long x_at, global const target_t *target, long target_at,
                                global const SCALAR *weight, long weight_at, global SCALAR *kept,
                                global SCALAR *sums, global element *losses, long rows, long classes, long ignore,
-                               long each_row, long block, SCALAR smoothing)
+                               long each_row, long block, SCALAR smoothing, FAULTS)
 {
     SCRATCH(scratch);
     const long first = get_group_id(0) * block, last = min(first + block, rows);
@@ -125,6 +126,8 @@ TEAM_KERNEL cross_entropy_rows(global const element *x, long x_at, global const 
                 loss = a * (top - (SCALAR)LOAD1(TYPE, row, t) + log_sum);
             } else {
                 loss = share = a = NAN;
+                if (LANE == 0)
+                    report_fault(t, classes, faults, operation);
             }
             if (smoothing > 0) {
                 real all = 0, factors = 0;
@@ -208,7 +211,7 @@ TEAM_KERNEL cross_entropy_rows_backward(global const element *x, long x_at, glob
 COLUMN_KERNEL cross_entropy_columns(global const element *x, long x_at, global const target_t *target, long target_at,
                                     global const SCALAR *weight, long weight_at, global SCALAR *kept,
                                     global SCALAR *sums, global element *losses, long outer, long classes, long inner,
-                                    long ignore, long each_row, long items, long block, SCALAR smoothing)
+                                    long ignore, long each_row, long items, long block, SCALAR smoothing, FAULTS)
 {
     if (get_global_id(0) >= items)
         return;
@@ -252,6 +255,7 @@ COLUMN_KERNEL cross_entropy_columns(global const element *x, long x_at, global c
                 loss_of[j] = a_of[j] = top_of[j] = log_of[j] = share = 0;
             } else if (t < 0 || t >= classes) {
                 loss_of[j] = a_of[j] = share = NAN;
+                report_fault(t, classes, faults, operation);
             } else {
                 share = WEIGHT(t);
                 const SCALAR b = (1 - smoothing) * share;

@@ -1,11 +1,12 @@
 // Negative log-likelihood: of each row of C log-probabilities, the one that the target names.
 //
 // x is (N, C, inner), target (N, inner); row r = (n, i). weight has an entry a class. A target that is ignore_index
-// counts for nothing; another one outside [0, C) makes the loss NaN.
+// counts for nothing; another one outside [0, C) is a fault (faults.h) and makes the loss NaN.
 //
 // Defined by the host (genesis/ops/nll.py): TYPE, the storage type of x; WEIGHT, that of weight and of the results,
 // float32 or float64 (with REAL64).
 #include "types.h"
+#include "faults.h"
 
 #ifndef TYPE
 #define TYPE float32
@@ -15,7 +16,8 @@
 // loss[r] = -weight[target] x[n, target, i], share[r] = weight[target]
 kernel void nll(global const STORAGE(TYPE) *x, long x_at, global const long *target, long target_at,
                 global const STORAGE(WEIGHT) *weight, long weight_at, global STORAGE(WEIGHT) *loss,
-                global STORAGE(WEIGHT) *share, long rows, long classes, long inner, long ignore_index)
+                global STORAGE(WEIGHT) *share, long rows, long classes, long inner, long ignore_index,
+                FAULTS)
 {
     const long r = get_global_id(0);
     if (r >= rows) return;
@@ -24,7 +26,7 @@ kernel void nll(global const STORAGE(TYPE) *x, long x_at, global const long *tar
         loss[r] = share[r] = 0;
         return;
     }
-    if (c < 0 || c >= classes) {
+    if (!FITS(c, classes)) {
         loss[r] = NAN;
         share[r] = 1;
         return;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..ops import index as ops
 from ..ops import scatter as scattering
 from ..ops import search
 from ..ops.array import broadcast_shapes, normalize_axis
+from ..ops.bounds import Bounds
 from .support import Methods, plain
 
 if TYPE_CHECKING:
@@ -30,12 +32,12 @@ class Selection(Methods):
     """Taking and writing elements at indices."""
 
     __slots__ = ()
-    FUNCTIONS = ("argwhere gather index_add index_copy index_fill index_select masked_scatter masked_select nonzero "
+    FUNCTIONS = ("argwhere gather index_add index_copy index_fill index_put index_select masked_scatter masked_select nonzero "
                  "scatter scatter_add scatter_reduce take take_along_dim")
     IN_PLACE = "index_add index_copy index_fill masked_scatter scatter scatter_add scatter_reduce"
 
     def _along(self, dim: int, index: Any, name: str) -> tuple[Any, int, Any]:
-        """The tensor, the dimension and the checked index of an operation along a dimension; 0-d ones as 1-d."""
+        """The tensor, the dimension and the index of an operation along a dimension; 0-d ones as 1-d."""
         array = _indices(self, index, name)
         axis = normalize_axis(dim, self.ndim)
         x: Any = self
@@ -49,7 +51,6 @@ class Selection(Methods):
         if any(a != axis and n > m for a, (n, m) in enumerate(zip(array.shape, x._array.shape))) and array.size:
             raise RuntimeError(f"{name}(): an index of shape {array.shape} is larger than the tensor, of shape "
                                f"{x._array.shape}, apart from dimension {axis}")
-        ops.check_range(array, x._array.shape[axis], 0, RuntimeError)
         return x, axis, array
 
     def gather(self, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Any:
@@ -62,10 +63,10 @@ class Selection(Methods):
             sparse_grad: accepted for PyTorch's sake; gradients are dense.
 
         Raises:
-            RuntimeError: an index is not in [0, size).
+            DeviceIndexError: an index is not in [0, size); see there for when.
         """
         x, axis, array = self._along(dim, index, "gather")
-        y = apply(ops.Gather, x, axis=axis, index=array)
+        y = apply(ops.Gather, x, axis=axis, index=array, bounds=Bounds("gather"))
         return y if index.ndim else y.reshape(())
 
     def take_along_dim(self, indices: Tensor, dim: int | None = None) -> Any:
@@ -85,34 +86,31 @@ class Selection(Methods):
         common = list(broadcast_shapes(tuple(mine), tuple(its)))
         mine, its = list(common), list(common)
         mine[axis], its[axis] = self._array.shape[axis], array.shape[axis]
-        ops.check_range(array, mine[axis])
-        return apply(ops.Gather, self.expand(*mine), axis=axis, index=array.expand(tuple(its)))
+        return apply(ops.Gather, self.expand(*mine), axis=axis, index=array.expand(tuple(its)),
+                     bounds=Bounds("take_along_dim", True))
 
     def take(self, index: Tensor) -> Any:
         """Elements at positions in the flattened tensor, in the index's shape; negative ones count from the end."""
         array = _indices(self, index, "take")
-        ops.check_range(array, self._array.size)
-        return apply(ops.IndexSelect, self.reshape(-1), axis=0, index=array)
+        return apply(ops.IndexSelect, self.reshape(-1), axis=0, index=array, bounds=Bounds("take", True))
 
     def index_select(self, dim: int, index: Tensor) -> Any:
         """Rows of a dimension at ``index``, a vector or a 0-d tensor with values in [0, size).
 
         Raises:
-            IndexError: an index is out of range.
+            DeviceIndexError: an index is out of range; see there for when.
         """
-        x, axis, array = self._rows(dim, index, "index_select", IndexError)
-        y = apply(ops.IndexSelect, x, axis=axis, index=array)
+        x, axis, array = self._rows(dim, index, "index_select")
+        y = apply(ops.IndexSelect, x, axis=axis, index=array, bounds=Bounds("index_select"))
         return y if self.ndim else y.reshape(())
 
-    def _rows(self, dim: int, index: Any, name: str, error: type[Exception],
-              low: int | None = 0) -> tuple[Any, int, Any]:
+    def _rows(self, dim: int, index: Any, name: str) -> tuple[Any, int, Any]:
         array = _indices(self, index, name)
         axis = normalize_axis(dim, self.ndim)
         if array.ndim > 1:
             raise IndexError(f"{name}() needs a vector of indices, not {array.ndim} dimensions")
         x: Any = self if self.ndim else self.reshape(1)
         array = ew.contiguous(ew.cast(array, dtypes.int64)).view((array.size,), (1,))
-        ops.check_range(array, x._array.shape[axis], low, error)
         return x, axis, array
 
     def index_add(self, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Any:
@@ -121,14 +119,15 @@ class Selection(Methods):
         Sums are formed in a fixed order: they repeat bit for bit.
 
         Raises:
-            RuntimeError: an index is out of range, or shapes or types do not fit.
+            RuntimeError: shapes or types do not fit.
+            DeviceIndexError: an index is out of range; see there for when.
         """
-        x, axis, array = self._rows(dim, index, "index_add", RuntimeError)
+        x, axis, array = self._rows(dim, index, "index_add")
         return self._join_rows(x, axis, array, source, "add", "index_add", RuntimeError, alpha)
 
     def index_copy(self, dim: int, index: Tensor, source: Tensor) -> Any:
         """The tensor with its rows at ``index`` replaced by those of ``source``; the last of equal indices wins."""
-        x, axis, array = self._rows(dim, index, "index_copy", IndexError)
+        x, axis, array = self._rows(dim, index, "index_copy")
         return self._join_rows(x, axis, array, source, "put", "index_copy", IndexError)
 
     def _join_rows(self, x: Any, axis: int, array: Any, source: Any, join: str, name: str, error: type[Exception],
@@ -141,19 +140,53 @@ class Selection(Methods):
             source = source.reshape(1)
         if source.shape != wanted:
             raise error(f"{name}() needs a source of shape {wanted}, not {tuple(source.shape)}")
-        y = apply(scattering.Joined, x, source, axis=axis, index=array, join=join, rows=True, scale=scale)
+        y = apply(scattering.Joined, x, source, axis=axis, index=array, join=join, rows=True, scale=scale,
+                  bounds=Bounds(name))
         return y if self.ndim else y.reshape(())
 
     def index_fill(self, dim: int, index: Tensor, value: Any) -> Any:
         """The tensor with its rows at ``index`` set to a number or 0-d tensor; negative indices count from the end."""
-        x, axis, array = self._rows(dim, index, "index_fill", IndexError, None)
+        x, axis, array = self._rows(dim, index, "index_fill")
         if hasattr(value, "_array"):
             if value.ndim:
                 raise RuntimeError(f"index_fill() needs a number or a 0-d tensor, not shape {tuple(value.shape)}")
             shape = x._array.shape
             value = value.to(self.dtype).expand(*shape[:axis], array.size, *shape[axis + 1:])
-        y = apply(scattering.Joined, x, value, axis=axis, index=array, join="put", rows=True)
+        y = apply(scattering.Joined, x, value, axis=axis, index=array, join="put", rows=True,
+                  bounds=Bounds("index_fill", True))
         return y if self.ndim else y.reshape(())
+
+    def index_put_(self, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False) -> Any:
+        """``x[indices] = values`` in place, or, with ``accumulate``, ``+=`` for every index, also where several are equal.
+
+        Args:
+            indices: integer or boolean tensors, one a dimension (None: all of it), which broadcast together.
+            values: of the tensor's type; broadcast.
+            accumulate: add, in a fixed order. Without it the last of several values for a place wins.
+
+        Returns:
+            The tensor.
+
+        Raises:
+            IndexError: more indices than dimensions, or none.
+            RuntimeError: shapes or types do not fit.
+            DeviceIndexError: an index is out of range; see there for when.
+        """
+        from ..indexing import set_item
+
+        if not any(hasattr(index, "_array") for index in indices):
+            raise IndexError("index_put_() needs at least one tensor of indices")
+        if not hasattr(values, "_array") or values.dtype is not self.dtype:
+            raise RuntimeError(f"index_put_() needs values of the tensor's type {self.dtype}, not "
+                               f"{getattr(values, 'dtype', type(values).__name__)}")
+        # A 0-d index stands for a vector of one: reading it here would wait for the device.
+        each = tuple(slice(None) if index is None else index.reshape(1) if not index.ndim else index for index in indices)
+        set_item(self, each, values, "add" if accumulate else "put")  # type: ignore[arg-type]
+        return self
+
+    def index_put(self, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False) -> Any:
+        """A copy with ``values`` written, or added, at ``indices``; see ``index_put_``."""
+        return self.clone().index_put_(indices, values, accumulate)
 
     def scatter(self, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Any:
         """The tensor with ``src`` written at ``index`` along a dimension: ``out[index[i][j]][j] = src[i][j]``, dim=0.
@@ -166,7 +199,8 @@ class Selection(Methods):
             reduce: ``"add"`` or ``"multiply"`` instead of writing.
 
         Raises:
-            RuntimeError: an index is not in [0, size), or shapes or types do not fit.
+            RuntimeError: shapes or types do not fit.
+            DeviceIndexError: an index is not in [0, size); see there for when.
         """
         src = value if src is None else src
         if reduce is not None:
@@ -184,7 +218,7 @@ class Selection(Methods):
     def _scatter(self, dim: int, index: Any, src: Any, join: str, name: str) -> Any:
         x, axis, array = self._along(dim, index, name)
         src = self._source(src, array, name)
-        y = apply(scattering.Joined, x, src, axis=axis, index=array, join=join, rows=False)
+        y = apply(scattering.Joined, x, src, axis=axis, index=array, join=join, rows=False, bounds=Bounds(name))
         return y if self.ndim else y.reshape(())
 
     def _source(self, src: Any, array: Any, name: str) -> Any:
@@ -213,22 +247,24 @@ class Selection(Methods):
             raise RuntimeError(f"scatter_reduce() knows sum, mean, amax, amin and prod, not {reduce!r}")
         x, axis, array = self._along(dim, index, "scatter_reduce")
         src = self._source(src, array, "scatter_reduce")
+        bounds = Bounds("scatter_reduce")
         if reduce in ("amax", "amin"):
-            y = apply(scattering.ScatterExtreme, x, src, axis=axis, index=array, join=reduce, include_self=include_self)
+            y = apply(scattering.ScatterExtreme, x, src, axis=axis, index=array, join=reduce, include_self=include_self,
+                      bounds=bounds)
             return y if self.ndim else y.reshape(())
-        options = {"axis": axis, "index": array, "rows": False}
+        options = {"axis": axis, "index": array, "rows": False, "bounds": bounds}
         if not include_self:
             x = apply(scattering.Joined, x, 1 if reduce == "prod" else 0, join="put", **options)
         if reduce == "prod":
             if x.requires_grad or src.requires_grad:
                 raise RuntimeError("scatter_reduce() with 'prod' has no gradient; call it in genesis.no_grad()")
             out = ew.copy(x._array)
-            ops.scatter_along(out, axis, array, src._array.view(array.shape, src._array.strides), "prod")
+            ops.scatter_along(out, axis, array, src._array.view(array.shape, src._array.strides), "prod", bounds)
             return plain(out if self.ndim else out.view((), ()))
         y = apply(scattering.Joined, x, src, join="add", **options)
         if reduce == "mean":
             ones = ew.full(self.device, (), 1, self.dtype).expand(array.shape)
-            count = ops.put_along(x._array.shape, axis, array, ones, "add")
+            count = ops.put_along(x._array.shape, axis, array, ones, "add", bounds)
             if include_self:
                 ew.run("add", [count, 1], count.dtype, out=count)
             count = ew.run("maximum", [count, 1], count.dtype)

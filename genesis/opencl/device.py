@@ -18,6 +18,7 @@ import pyopencl as cl
 
 from ..errors import NoDeviceError
 from . import icd
+from .faults import Faults
 from .memory import Alias, Buffer, Pool
 from .program import Programs
 from .quirks import lookup
@@ -115,6 +116,11 @@ class Device:
         """The compiled programs; ``kernel`` is the way to a kernel."""
         return Programs(self)
 
+    @_Once
+    def faults(self) -> Faults:
+        """Indices out of range that kernels met."""
+        return Faults(self)
+
     def empty(self, nbytes: int) -> Buffer:
         """A buffer of ``nbytes`` bytes with undefined contents."""
         return self.pool.take(nbytes)
@@ -125,15 +131,31 @@ class Device:
             cl.enqueue_copy(self.queue, buffer.handle, data, dst_offset=offset, is_blocking=True)
 
     def read(self, buffer: Buffer | Alias, offset: int, data: np.ndarray) -> None:
-        """Fill a contiguous host array from a buffer, starting at byte ``offset``; waits for the device."""
+        """Fill a contiguous host array from a buffer, starting at byte ``offset``; waits for the device.
+
+        Raises:
+            DeviceIndexError: a kernel enqueued before met an index out of range.
+        """
         if data.nbytes:
+            check = self.faults.ask() if self.faults.pending else None
             cl.enqueue_copy(self.queue, data, buffer.handle, src_offset=offset, is_blocking=True)
+            if check is not None:
+                check()
 
     def read_later(self, buffer: Buffer, offset: int, data: np.ndarray) -> Callable[[], None]:
-        """As `read` without waiting; returns a function that waits until ``data`` is filled."""
+        """As `read` without waiting; returns a function that waits until ``data`` is filled, and may be called again.
+
+        It raises what `read` raises, after ``data`` is filled and only once.
+        """
+        check = self.faults.ask(last=False) if self.faults.pending else None
         event = cl.enqueue_copy(self.queue, data, buffer.handle, src_offset=offset, is_blocking=False)
         self.queue.flush()
-        wait: Callable[[], None] = event.wait
+
+        def wait() -> None:
+            event.wait()
+            if check is not None:
+                check()
+
         return wait
 
     def copy(self, source: Buffer, source_offset: int, target: Buffer, target_offset: int, nbytes: int) -> None:
@@ -150,6 +172,17 @@ class Device:
     def finish(self) -> None:
         """Wait until everything enqueued so far has run."""
         self.queue.finish()
+
+    def synchronize(self) -> None:
+        """Wait until everything enqueued so far has run, and raise what kernels found wrong.
+
+        Raises:
+            DeviceIndexError: a kernel met an index out of range.
+        """
+        check = self.faults.ask() if self.faults.pending else None
+        self.finish()
+        if check is not None:
+            check()
 
     def __str__(self) -> str:
         return f"{self.type}:{self.index}"
@@ -303,5 +336,9 @@ def use(queue: cl.CommandQueue) -> Device:
 
 
 def synchronize(which: Device | str | int | None = None) -> None:
-    """Wait until everything enqueued on a device (the default one) has run."""
-    device(which).finish()
+    """Wait until everything enqueued on a device (the default one) has run.
+
+    Raises:
+        DeviceIndexError: an operation that ran meanwhile was given an index out of range.
+    """
+    device(which).synchronize()

@@ -33,6 +33,7 @@ class HostBuffer(Buffer):
 
 def mapped(buffer: Buffer | Alias) -> np.ndarray:
     """The bytes of a CPU device's buffer, where they are; waits for the device. Unmapped when the array goes."""
+    buffer.device.faults.check()
     flags: Any = cl.map_flags.READ | cl.map_flags.WRITE
     element: Any = np.uint8
     found: Any = cl.enqueue_map_buffer(buffer.device.queue, buffer.handle, flags, 0, (buffer.nbytes,), element,

@@ -5,8 +5,11 @@ from __future__ import annotations
 from .. import dtypes
 from .array import Array
 from .elementwise import assign, cast, contiguous, full, run
+from .bounds import Bounds
 from .index import add_rows, select
 from .operation import Context, Operation
+
+BOUNDS = Bounds("embedding")
 
 
 class Embedding(Operation):
@@ -18,7 +21,7 @@ class Embedding(Operation):
         ctx.shape, ctx.padding, ctx.by_frequency = weight.shape, padding, by_frequency
         index = contiguous(cast(index, dtypes.int64))
         ctx.save(index)
-        return select(weight, 0, index)
+        return select(weight, 0, index, BOUNDS)
 
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> Array:
@@ -29,9 +32,9 @@ class Embedding(Operation):
         (index,) = ctx.saved
         if ctx.by_frequency:
             ones = full(g.device, (), 1, dtypes.float32).expand((index.size,))
-            counts = select(add_rows(ones, (ctx.shape[0],), 0, index), 0, index)
+            counts = select(add_rows(ones, (ctx.shape[0],), 0, index, None, BOUNDS), 0, index, BOUNDS)
             g = run("div", [g, counts.view((*counts.shape, 1), (*counts.strides, 0))], g.dtype)
-        out = add_rows(g, ctx.shape, 0, index, ctx.targets[0] if ctx.targets else None)
+        out = add_rows(g, ctx.shape, 0, index, ctx.targets[0] if ctx.targets else None, BOUNDS)
         if ctx.padding is not None and out.size:
             assign(out.view((ctx.shape[1],), (1,), out.offset + ctx.padding * ctx.shape[1]), 0)
         return out

@@ -8,7 +8,8 @@ from typing import Any
 
 from .. import dtypes
 from ..dtypes import DType
-from .array import Array, Shape, download, empty
+from .array import Array, Shape, empty
+from .bounds import ANY, Bounds, launch
 from .elementwise import assign, cast, contiguous, copy, full
 from .operation import Context, Operation
 from .reduce import accumulator, reduce
@@ -17,27 +18,9 @@ from .sort import sort_keys
 from .views import reshaped
 
 _ELEMENTS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"}
-_FEW = 4096           # indices whose range one work-item finds
 _PIECE = 16384        # elements of whole rows that a CPU's work-item copies
 _GATHERED = 4096       # elements that a CPU's work-item gathers
 _SEGMENT = 64         # sorted indices that a work-item joins before another launch joins the blocks
-
-
-def check_range(index: Array, n: int, low: int | None = None, error: type[Exception] = IndexError) -> None:
-    """Raise an error when an index lies outside [-n, n), or [``low``, n). Waits for the device."""
-    if not index.size:
-        return
-    low = -n if low is None else low
-    ends = empty(index.device, (2,), dtypes.int64)
-    if index.size <= _FEW and index.is_contiguous() and index.dtype is dtypes.int64:
-        kernel = index.device.programs.kernel("ops/search.cl", "range", "PlPl")
-        kernel((1,), None, index.buffer.handle, index.offset, ends.buffer.handle, index.size)
-    else:
-        reduce("amin", index, out=ends.view((), (), 0))
-        reduce("amax", index, out=ends.view((), (), 1))
-    least, most = download(ends).tolist()
-    if least < low or most >= n:
-        raise error(f"index {least if least < low else most} is out of range for a dimension of size {n}")
 
 
 def sizes_of(x: Array, axis: int) -> tuple[int, int, int]:
@@ -50,23 +33,29 @@ def _copying(itemsize: int, last: bool) -> tuple[tuple[str, Any], ...]:
     return (("ELEMENT", _ELEMENTS[itemsize]), *((("LAST", 1),) if last else ()))
 
 
-def select(x: Array, axis: int, index: Array) -> Array:
-    """Rows ``index`` of dimension ``axis``, which becomes the dimensions of ``index``."""
+def select(x: Array, axis: int, index: Array, bounds: Bounds = ANY) -> Array:
+    """Rows ``index`` of dimension ``axis``, which becomes the dimensions of ``index``; 0 at indices out of range."""
     x, index = contiguous(x), contiguous(cast(index, dtypes.int64))
     outer, n, inner = sizes_of(x, axis)
     out = empty(x.device, (*x.shape[:axis], *index.shape, *x.shape[axis + 1:]), x.dtype)
     if out.size and inner >= 16 and x.device.type == "cpu":
-        kernel = x.device.programs.kernel("ops/index.cl", "copy_rows", "PlPlPllll", _copying(x.dtype.itemsize, False))
+        kernel = x.device.programs.kernel("ops/index.cl", "copy_rows", "PlPlPllllPil",
+                                          _copying(x.dtype.itemsize, False))
         rows = min(max(1, _PIECE // inner), max(1, index.size * outer // (8 * x.device.compute_units)))
-        kernel((-(-index.size // rows), outer), (1, 1), x.buffer.handle, x.offset, index.buffer.handle, index.offset,
-               out.buffer.handle, n, inner, index.size, rows)
+        launch(kernel, (-(-index.size // rows), outer), (1, 1), x.buffer.handle, x.offset, index.buffer.handle,
+               index.offset, out.buffer.handle, n, inner, index.size, rows, bounds=bounds, n=n)
     elif out.size:
-        _read("select_rows", x, index, out, n, inner, index.size, outer)
+        _read("select_rows", x, index, out, n, inner, index.size, outer, bounds)
+    elif not n and index.size:
+        raise IndexError(f"{bounds.operation}: no index is in range for a dimension of size 0")
     return out
 
 
-def gather(x: Array, axis: int, index: Array) -> Array:
-    """Elements at ``index``, of x's number of dimensions, along a dimension; sizes of the others at most x's."""
+def gather(x: Array, axis: int, index: Array, bounds: Bounds = ANY) -> Array:
+    """Elements at ``index``, of x's number of dimensions, along a dimension; sizes of the others at most x's.
+
+    0 at indices out of range.
+    """
     if any(a != axis and n < x.shape[a] for a, n in enumerate(index.shape)):
         x = x.view(tuple(x.shape[a] if a == axis else n for a, n in enumerate(index.shape)), x.strides)
     x, index = contiguous(x), contiguous(cast(index, dtypes.int64))
@@ -74,21 +63,44 @@ def gather(x: Array, axis: int, index: Array) -> Array:
     if out.size:
         outer, count, inner = sizes_of(index, axis)
         if inner == 1 and x.device.type == "cpu":
-            kernel = x.device.programs.kernel("ops/index.cl", "gather_blocks", "PlPlPlllll",
+            kernel = x.device.programs.kernel("ops/index.cl", "gather_blocks", "PlPlPlllllPil",
                                               _copying(x.dtype.itemsize, True))
             block = min(count, _GATHERED)
             rows = max(1, min(_GATHERED // block, outer // (4 * x.device.compute_units)))
-            kernel((-(-count // block), -(-outer // rows)), (1, 1), x.buffer.handle, x.offset, index.buffer.handle,
-                   index.offset, out.buffer.handle, sizes_of(x, axis)[1], count, block, outer, rows)
+            n = sizes_of(x, axis)[1]
+            launch(kernel, (-(-count // block), -(-outer // rows)), (1, 1), x.buffer.handle, x.offset,
+                   index.buffer.handle, index.offset, out.buffer.handle, n, count, block, outer, rows, bounds=bounds,
+                   n=n)
             return out
-        _read("gather", x, index, out, sizes_of(x, axis)[1], inner, count, outer)
+        _read("gather", x, index, out, sizes_of(x, axis)[1], inner, count, outer, bounds)
     return out
 
 
-def _read(name: str, x: Array, index: Array, out: Array, n: int, inner: int, count: int, outer: int) -> None:
-    kernel = x.device.programs.kernel("ops/index.cl", name, "PlPlPlll", _copying(x.dtype.itemsize, inner == 1))
-    kernel(*grid(inner, count, outer), x.buffer.handle, x.offset, index.buffer.handle, index.offset, out.buffer.handle,
-           n, inner, count)
+def _read(name: str, x: Array, index: Array, out: Array, n: int, inner: int, count: int, outer: int,
+          bounds: Bounds) -> None:
+    kernel = x.device.programs.kernel("ops/index.cl", name, "PlPlPlllPil", _copying(x.dtype.itemsize, inner == 1))
+    launch(kernel, *grid(inner, count, outer), x.buffer.handle, x.offset, index.buffer.handle, index.offset,
+           out.buffer.handle, n, inner, count, bounds=bounds, n=n)
+
+
+def joined_indices(before: Array | None, index: Array, n: int, bounds: Bounds = ANY) -> Array:
+    """Indices in [0, n) from those that may count from the end, or, after those of the dimension before, of both.
+
+    Args:
+        before: what this function gave for the dimension before, of the shape of ``index``; or None.
+        index: int64, any layout.
+        n: size of the dimension.
+        bounds: what is in range; the rest becomes the smallest int64, which never is.
+    """
+    index = contiguous(index)
+    out = empty(index.device, index.shape, dtypes.int64)
+    if index.size:
+        first = index if before is None else contiguous(before)
+        kernel = index.device.programs.kernel("ops/index.cl", "join_indices", "PlPlPlllPil")
+        size, local = grid(1, index.size, 1)
+        launch(kernel, size[:1], local[:1], first.buffer.handle, first.offset, index.buffer.handle, index.offset,
+               out.buffer.handle, n, index.size, int(before is None), bounds=bounds, n=n)
+    return out
 
 
 @functools.cache
@@ -100,15 +112,16 @@ def _joining(join: str, value: DType, out: DType, last: bool) -> tuple[tuple[str
     return (*defines, ("LAST", 1)) if last else defines
 
 
-def scatter_into(out: Array, axis: int, index: Array, value: Array, join: str) -> None:
+def scatter_into(out: Array, axis: int, index: Array, value: Array, join: str, bounds: Bounds = ANY) -> None:
     """Join values with the elements of a contiguous array at int64 indices, in rising order of their position.
 
     Args:
         out: (outer, n, inner) around ``axis``, changed in place.
         axis: dimension that is indexed.
-        index: contiguous, in range; (count,) for whole rows, or (outer, count, inner) like ``value``.
+        index: contiguous; (count,) for whole rows, or (outer, count, inner) like ``value``.
         value: (outer, count, inner), in any layout whose leading and trailing dimensions can be merged.
         join: ``"add"``, ``"prod"``, ``"amax"``, ``"amin"`` or ``"put"``: the last one wins.
+        bounds: which indices are in range; the others are passed over.
     """
     outer, n, inner = sizes_of(out, axis)
     rows = index.ndim == 1
@@ -120,19 +133,21 @@ def scatter_into(out: Array, axis: int, index: Array, value: Array, join: str) -
         three = copy(value).view((outer, count, inner), (count * inner, inner, 1), 0)
     if out.dtype.itemsize == 2 and join != "put":
         wide = cast(out, dtypes.float32)      # so that a sum is rounded once
-        scatter_into(wide, axis, index, value, join)
+        scatter_into(wide, axis, index, value, join, bounds)
         assign(out, wide)
     elif (rows and join == "add" and inner >= 16 and out.dtype is dtypes.float32 and out.device.type == "cpu"
           and not out.device.quirks.max_loop and three.dtype.compute == "float" and count > 1
           and _by_columns(out, outer * inner, count, rows)):
-        _tiles(out, outer, n, inner, index, count, contiguous(three))
+        _tiles(out, outer, n, inner, index, count, contiguous(three), bounds)
     elif _by_columns(out, outer * inner, count, rows):
-        _columns(out, outer, n, inner, index, (0, 1, 0) if rows else (count * inner, inner, 1), count, three, join)
-    else:
-        if not rows:      # every element has a place of its own kind: one long row
-            three, index = _flat_places(three, index, outer, n, inner, count)
-            outer, n, inner, count = 1, outer * n * inner, 1, index.size
-        _segments(out, outer, n, inner, index, count, three, join)
+        _columns(out, outer, n, inner, index, (0, 1, 0) if rows else (count * inner, inner, 1), count, three, join,
+                 bounds)
+    elif rows:
+        _segments(out, outer, n, inner, _places(index, 1, n, 1, count, bounds), count, three, join)
+    else:      # every element has a place of its own: one long row
+        places, size = _places(index, outer, n, inner, count, bounds), outer * n * inner
+        flat = contiguous(three).view((1, places.size, 1), (places.size, 1, 1))
+        _segments(out, 1, size, 1, places, places.size, flat, join)
 
 
 def _by_columns(out: Array, columns: int, count: int, rows: bool) -> bool:
@@ -146,9 +161,9 @@ def _by_columns(out: Array, columns: int, count: int, rows: bool) -> bool:
 
 
 def _columns(out: Array, outer: int, n: int, inner: int, index: Array, steps: tuple[int, int, int], count: int,
-             value: Array, join: str) -> None:
+             value: Array, join: str, bounds: Bounds) -> None:
     device = out.device
-    kernel = device.programs.kernel("ops/index.cl", "scatter_columns", "PllllPllllPllllll",
+    kernel = device.programs.kernel("ops/index.cl", "scatter_columns", "PllllPllllPllllllPil",
                                     _joining(join, value.dtype, out.dtype, inner == 1))
     size, local = grid(1, outer, 1) if inner == 1 else grid(inner, outer, 1)
     if inner == 1:
@@ -157,37 +172,36 @@ def _columns(out: Array, outer: int, n: int, inner: int, index: Array, steps: tu
         size, local = size[:2], local[:2]
     each = device.quirks.max_loop or count
     for first in range(0, count, each):
-        kernel(size, local, value.buffer.handle, value.offset, *value.strides, index.buffer.handle, index.offset,
-               *steps, out.buffer.handle, out.offset, n, inner, outer, first, min(first + each, count))
+        launch(kernel, size, local, value.buffer.handle, value.offset, *value.strides, index.buffer.handle,
+               index.offset, *steps, out.buffer.handle, out.offset, n, inner, outer, first, min(first + each, count),
+               bounds=bounds, n=n)
 
 
-def _tiles(out: Array, outer: int, n: int, inner: int, index: Array, count: int, value: Array) -> None:
+def _tiles(out: Array, outer: int, n: int, inner: int, index: Array, count: int, value: Array,
+           bounds: Bounds) -> None:
     """Add whole rows of floats on a CPU."""
     device = out.device
     parts = max(1, min(-(-2 * device.compute_units // outer), inner // 64))
     tile = -(-inner // parts // 16) * 16
-    kernel = device.programs.kernel("ops/index.cl", "add_tiles", "PlPlPlllll",
+    kernel = device.programs.kernel("ops/index.cl", "add_tiles", "PlPlPlllllPil",
                                     (*_joining("add", value.dtype, out.dtype, False), ("WIDTH", 16)))
-    kernel((-(-inner // tile), outer), (1, 1), value.buffer.handle, value.offset, index.buffer.handle, index.offset,
-           out.buffer.handle, out.offset, n, inner, count, tile)
+    launch(kernel, (-(-inner // tile), outer), (1, 1), value.buffer.handle, value.offset, index.buffer.handle,
+           index.offset, out.buffer.handle, out.offset, n, inner, count, tile, bounds=bounds, n=n)
 
 
-def _flat_places(value: Array, index: Array, outer: int, n: int, inner: int, count: int) -> tuple[Array, Array]:
-    flat = empty(index.device, (index.size,), dtypes.int64)
-    kernel = index.device.programs.kernel("ops/index.cl", "places", "PlPllll")
-    local = min(64, 1 << (flat.size - 1).bit_length())
-    kernel((-(-flat.size // local) * local,), (local,), index.buffer.handle, index.offset, flat.buffer.handle, n, inner,
-           count, flat.size)
-    return contiguous(value).view((1, flat.size, 1), (flat.size, 1, 1)), flat
+def _places(index: Array, outer: int, n: int, inner: int, count: int, bounds: Bounds) -> Array:
+    """Where the indices point to in the array (outer, n, inner) seen as flat; its size for those out of range."""
+    places = empty(index.device, (1, index.size), dtypes.int64)
+    kernel = index.device.programs.kernel("ops/index.cl", "places", "PlPlllllPil")
+    size, local = grid(1, index.size, 1)
+    launch(kernel, size[:1], local[:1], index.buffer.handle, index.offset, places.buffer.handle, n, inner, count,
+           index.size, outer * n * inner, bounds=bounds, n=n)
+    return places
 
 
-def _segments(out: Array, outer: int, n: int, inner: int, index: Array, count: int, value: Array, join: str) -> None:
+def _segments(out: Array, outer: int, n: int, inner: int, places: Array, count: int, value: Array, join: str) -> None:
     device = out.device
-    wrapped = empty(device, (1, count), dtypes.int64)
-    kernel = device.programs.kernel("ops/index.cl", "places", "PlPllll")
-    size, local = grid(1, count, 1)
-    kernel(size[:1], local[:1], index.buffer.handle, index.offset, wrapped.buffer.handle, n, 1, count, count)
-    keys, order = sort_keys(wrapped, max(1, (n - 1).bit_length()))
+    keys, order = sort_keys(places, max(1, n.bit_length()))
     blocks = -(-count // _SEGMENT)
     acc = dtypes.float64 if out.dtype is dtypes.float64 else dtypes.float32 if out.dtype.is_floating_point else (
         dtypes.int64 if out.dtype is dtypes.int64 else dtypes.int32)
@@ -202,16 +216,19 @@ def _segments(out: Array, outer: int, n: int, inner: int, index: Array, count: i
     kernel(*where, keys.buffer.handle, out.buffer.handle, out.offset, partial.buffer.handle, n, inner, count, _SEGMENT)
 
 
-def put(x: Array, axis: int, index: Array, value: Array) -> None:
-    """Write ``value`` into rows ``index`` of dimension ``axis`` of a contiguous array; the last of equal ones wins."""
+def put(x: Array, axis: int, index: Array, value: Array, join: str = "put") -> None:
+    """Write ``value`` into rows ``index`` of dimension ``axis`` of a contiguous array, or join it with them.
+
+    Of several values for a row the last wins.
+    """
     index = contiguous(cast(index, dtypes.int64))
-    scatter_into(x, axis, index.view((index.size,), (1,)), cast(value, x.dtype), "put")
+    scatter_into(x, axis, index.view((index.size,), (1,)), cast(value, x.dtype), join)
 
 
-def put_along(shape: Shape, axis: int, index: Array, value: Array, join: str = "put") -> Array:
+def put_along(shape: Shape, axis: int, index: Array, value: Array, join: str = "put", bounds: Bounds = ANY) -> Array:
     """Zeros of a shape with ``value`` joined in at ``index``, which has as many dimensions, along a dimension."""
     out = full(value.device, shape, 0, value.dtype)
-    scatter_along(out, axis, index, value, join)
+    scatter_along(out, axis, index, value, join, bounds)
     return out
 
 
@@ -231,29 +248,30 @@ def put_distinct(shape: Shape, axis: int, index: Array, value: Array) -> Array:
     return out
 
 
-def scatter_along(out: Array, axis: int, index: Array, value: Array, join: str) -> None:
+def scatter_along(out: Array, axis: int, index: Array, value: Array, join: str, bounds: Bounds = ANY) -> None:
     """Join ``value`` into a contiguous array at ``index`` along a dimension; sizes of the others may be smaller."""
     if not out.ndim:
         out, index, value = (x.view((1,), (1,)) for x in (out, index, value))
     index = contiguous(cast(index, dtypes.int64))
     smaller = any(a != axis and n < out.shape[a] for a, n in enumerate(index.shape))
     if not smaller:
-        scatter_into(out, axis, index, value, join) if out.ndim > 1 else scatter_into(
+        scatter_into(out, axis, index, value, join, bounds) if out.ndim > 1 else scatter_into(
             out.view((1, out.size), (out.size, 1)), 1, index.view((1, index.size), (index.size, 1)),
-            reshaped(value, (1, value.size)), join)
+            reshaped(value, (1, value.size)), join, bounds)
         return
     part = out.view(tuple(out.shape[a] if a == axis else n for a, n in enumerate(index.shape)), out.strides)
     whole = copy(part)
-    scatter_into(whole, axis, index, value, join)
+    scatter_into(whole, axis, index, value, join, bounds)
     assign(part, whole)
 
 
-def add_rows(g: Array, shape: Shape, axis: int, index: Array, out: Array | None = None) -> Array:
+def add_rows(g: Array, shape: Shape, axis: int, index: Array, out: Array | None = None,
+             bounds: Bounds = ANY) -> Array:
     """Rows of ``g`` added up at ``index`` of dimension ``axis`` of an array of zeros, in ``out`` if it is given."""
     index = contiguous(cast(index, dtypes.int64))
     fits = out is not None and out.is_contiguous() and out.dtype is g.dtype
     out = assign(out, 0) if fits and out is not None else full(g.device, shape, 0, g.dtype)
-    scatter_into(out, axis, index.view((index.size,), (1,)), g, "add")
+    scatter_into(out, axis, index.view((index.size,), (1,)), g, "add", bounds)
     return out
 
 
@@ -261,28 +279,28 @@ class IndexSelect(Operation):
     """Rows of a dimension at integer indices."""
 
     @classmethod
-    def forward(cls, ctx: Context, x: Array, *, axis: int, index: Array) -> Array:
+    def forward(cls, ctx: Context, x: Array, *, axis: int, index: Array, bounds: Bounds = ANY) -> Array:
         """Select."""
-        ctx.shape, ctx.axis = x.shape, axis
+        ctx.shape, ctx.axis, ctx.bounds = x.shape, axis, bounds
         ctx.save(index)
-        return select(x, axis, index)
+        return select(x, axis, index, bounds)
 
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> Array:
         """Each row gets the sum of the gradients of its copies, added in a fixed order."""
         (index,) = ctx.saved
-        return add_rows(g, ctx.shape, ctx.axis, index, ctx.targets[0] if ctx.targets else None)
+        return add_rows(g, ctx.shape, ctx.axis, index, ctx.targets[0] if ctx.targets else None, ctx.bounds)
 
 
 class Gather(Operation):
     """Elements at indices along a dimension."""
 
     @classmethod
-    def forward(cls, ctx: Context, x: Array, *, axis: int, index: Array) -> Array:
+    def forward(cls, ctx: Context, x: Array, *, axis: int, index: Array, bounds: Bounds = ANY) -> Array:
         """Gather."""
-        ctx.shape, ctx.axis = x.shape, axis
+        ctx.shape, ctx.axis, ctx.bounds = x.shape, axis, bounds
         ctx.save(index)
-        return gather(x, axis, index) if x.ndim else copy(x.expand(index.shape))
+        return gather(x, axis, index, bounds) if x.ndim else copy(x.expand(index.shape))
 
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> Array:
@@ -290,4 +308,4 @@ class Gather(Operation):
         (index,) = ctx.saved
         if not ctx.shape:
             return reduce("sum", g)
-        return put_along(ctx.shape, ctx.axis, index, g, "add")
+        return put_along(ctx.shape, ctx.axis, index, g, "add", ctx.bounds)

@@ -56,7 +56,7 @@ def _plan(logits: Array, target: Array, weighted: bool) -> _Plan:
     final = dict(launch.defines).get("TEAM", 1)
     plan = _Plan(
         kernel("ops/loss.cl", f"cross_entropy_{layout}",
-               "PlPlPlPPP" + numbers + ("llll" if columns else "lll") + real, defines),
+               "PlPlPlPPP" + numbers + ("llll" if columns else "lll") + real + "Pil", defines),
         kernel("ops/loss.cl", f"cross_entropy_{layout}_backward", "PlPlPlPPllPP" + numbers + "lll" + real, defines),
         kernel("ops/loss.cl", "cross_entropy_total", "PPPll", defines), launch, sizes, final)
     if len(_plans) >= _MAX_PLANS:
@@ -91,10 +91,11 @@ class CrossEntropy(Operation):
         divisor = empty(device, (), real)
         first = kept if weight is None else weight
         columns = (launch.teams,) if len(plan.sizes) == 3 else ()
-        plan.forward(launch.size, launch.local, logits.buffer.handle, logits.offset, target.buffer.handle,
-                     target.offset, first.buffer.handle, first.offset, kept.buffer.handle, sums.buffer.handle,
-                     losses.buffer.handle, *plan.sizes, ignore_index, int(each), *columns, launch.block,
-                     label_smoothing)
+        device.faults.launch(
+            plan.forward, launch.size, launch.local, logits.buffer.handle, logits.offset, target.buffer.handle,
+            target.offset, first.buffer.handle, first.offset, kept.buffer.handle, sums.buffer.handle,
+            losses.buffer.handle, *plan.sizes, ignore_index, int(each), *columns, launch.block, label_smoothing,
+            operation="cross_entropy", low=0)
         if not each:
             plan.total((plan.final,), (plan.final,), sums.buffer.handle, losses.buffer.handle, divisor.buffer.handle,
                        launch.teams, int(mean))

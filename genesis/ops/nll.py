@@ -30,10 +30,11 @@ class NLL(Operation):
         ctx.tail = classes, inner, ignore_index
         ctx.shape, ctx.reduction = x.shape, reduction
         if rows:
-            _kernel(x.dtype, device, "nll", "PlPlPlPPllll")(
+            device.faults.launch(
+                _kernel(x.dtype, device, "nll", "PlPlPlPPllllPil"),
                 (-(-rows // _LOCAL) * _LOCAL,), (_LOCAL,), x.buffer.handle, x.offset, target.buffer.handle,
                 target.offset, weight.buffer.handle, weight.offset, loss.buffer.handle, share.buffer.handle, rows,
-                *ctx.tail)
+                *ctx.tail, operation="nll_loss", low=0)
         divisor = reduce("sum", share) if reduction == "mean" else full(device, (), 1.0, real)
         ctx.dtype = x.dtype
         ctx.save(target, weight, divisor)

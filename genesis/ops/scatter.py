@@ -6,21 +6,22 @@ from typing import Any
 
 from .. import dtypes
 from .array import Array
+from .bounds import ANY, Bounds
 from .elementwise import cast, contiguous, copy, full, run
 from .index import gather, put_along, scatter_along, scatter_into, select
 from .operation import Context, Operation
 
 
-def _join(out: Array, axis: int, index: Array, value: Array, join: str, rows: bool) -> None:
+def _join(out: Array, axis: int, index: Array, value: Array, join: str, rows: bool, bounds: Bounds) -> None:
     if rows:
-        scatter_into(out, axis, index, value, join)
+        scatter_into(out, axis, index, value, join, bounds)
     else:
-        scatter_along(out, axis, index, value, join)
+        scatter_along(out, axis, index, value, join, bounds)
 
 
-def _at(g: Array, axis: int, index: Array, rows: bool) -> Array:
+def _at(g: Array, axis: int, index: Array, rows: bool, bounds: Bounds) -> Array:
     """What an array has at the indices."""
-    return select(g, axis, index) if rows else gather(g, axis, index)
+    return select(g, axis, index, bounds) if rows else gather(g, axis, index, bounds)
 
 
 class Joined(Operation):
@@ -32,9 +33,9 @@ class Joined(Operation):
 
     @classmethod
     def forward(cls, ctx: Context, x: Array, value: Any, *, axis: int, index: Array, join: str, rows: bool,
-                scale: float = 1) -> Array:
+                scale: float = 1, bounds: Bounds = ANY) -> Array:
         """Copy and join."""
-        ctx.options = axis, join, rows, scale
+        ctx.options = axis, join, rows, scale, bounds
         index = contiguous(cast(index, dtypes.int64))
         ctx.save(index)
         ctx.from_shape = value.shape if isinstance(value, Array) else None
@@ -46,14 +47,14 @@ class Joined(Operation):
             value = run("mul", [value, scale], value.dtype)
         if not rows and value.shape != index.shape:
             value = value.view(index.shape, value.strides)
-        _join(out, axis, index, value, join, rows)
+        _join(out, axis, index, value, join, rows, bounds)
         return out
 
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
         """The array keeps the gradient except where it was overwritten; the values get what is at their places."""
         (index,) = ctx.saved
-        axis, join, rows, scale = ctx.options
+        axis, join, rows, scale, bounds = ctx.options
         gx = gv = None
         if ctx.needs[0]:
             gx = g
@@ -61,9 +62,9 @@ class Joined(Operation):
                 gx = copy(g)
                 zeros = full(g.device, (), 0, g.dtype)
                 shape = (*g.shape[:axis], index.size, *g.shape[axis + 1:]) if rows else index.shape
-                _join(gx, axis, index, zeros.expand(shape), "put", rows)
+                _join(gx, axis, index, zeros.expand(shape), "put", rows, bounds)
         if ctx.needs[1]:
-            gv = _at(g, axis, index, rows)
+            gv = _at(g, axis, index, rows, bounds)
             if scale != 1:
                 gv = run("mul", [gv, scale], gv.dtype)
             if gv.shape != ctx.from_shape:      # the index was smaller than the values
@@ -78,7 +79,7 @@ class ScatterExtreme(Operation):
 
     @classmethod
     def forward(cls, ctx: Context, x: Array, value: Array, *, axis: int, index: Array, join: str,
-                include_self: bool) -> Array:
+                include_self: bool, bounds: Bounds) -> Array:
         """Compare."""
         out = copy(x)
         value = value.view(index.shape, value.strides)
@@ -86,11 +87,11 @@ class ScatterExtreme(Operation):
             low = dtypes.promote(x.dtype, dtypes.float32) is x.dtype
             worst = float("-inf") if join == "amax" else float("inf")
             if not low and not x.dtype.is_floating_point:
-                _join(out, axis, index, value, "put", False)
+                _join(out, axis, index, value, "put", False, bounds)
             else:
-                _join(out, axis, index, full(x.device, (), worst, x.dtype).expand(index.shape), "put", False)
-        _join(out, axis, index, value, join, False)
-        ctx.options = axis, include_self
+                _join(out, axis, index, full(x.device, (), worst, x.dtype).expand(index.shape), "put", False, bounds)
+        _join(out, axis, index, value, join, False, bounds)
+        ctx.options = axis, include_self, bounds
         ctx.save(x, value, out, index)
         return out
 
@@ -98,12 +99,12 @@ class ScatterExtreme(Operation):
     def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
         """Equal candidates share the gradient."""
         x, value, y, index = ctx.saved
-        axis, include_self = ctx.options
+        axis, include_self, bounds = ctx.options
         mine = run("eq", [x, y], g.dtype, compute=x.dtype.compute)
         if not include_self:
-            _join(mine, axis, index, full(g.device, (), 0, g.dtype).expand(index.shape), "put", False)
-        its = run("eq", [value, gather(y, axis, index)], g.dtype, compute=x.dtype.compute)
-        count = run("add", [mine, put_along(x.shape, axis, index, its, "add")], g.dtype)
+            _join(mine, axis, index, full(g.device, (), 0, g.dtype).expand(index.shape), "put", False, bounds)
+        its = run("eq", [value, gather(y, axis, index, bounds)], g.dtype, compute=x.dtype.compute)
+        count = run("add", [mine, put_along(x.shape, axis, index, its, "add", bounds)], g.dtype)
         share = run("div", [g, run("maximum", [count, 1.0], g.dtype)], g.dtype)
         gx = gv = None
         if ctx.needs[0]:
@@ -111,5 +112,5 @@ class ScatterExtreme(Operation):
             untouched = run("eq", [count, 0.0], g.dtype)
             gx = run("where", [untouched, g, gx], g.dtype)
         if ctx.needs[1]:
-            gv = run("mul", [its, gather(share, axis, index)], g.dtype)
+            gv = run("mul", [its, gather(share, axis, index, bounds)], g.dtype)
         return gx, gv

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import dtypes
 from ..dtypes import DType
+from ..opencl import Device
 from .array import Array, Shape, download, empty
 from .elementwise import assign, contiguous, run
 from .scan import running
@@ -72,7 +73,7 @@ def unique(x: Array, consecutive: bool = False) -> tuple[Array, Array, Array]:
     if x.size == 0:
         none = empty(x.device, (0,), dtypes.int64)
         return flat, empty(x.device, shape, dtypes.int64), none
-    order = _counting(x) if consecutive else order_of(flat, 0)
+    order = positions(x.device, x.size) if consecutive else order_of(flat, 0)
     ordered = flat if consecutive else select(flat, 0, order)
     starts, sums = _find(ordered, "CHANGES")
     inverse = empty(x.device, shape, dtypes.int64)
@@ -89,8 +90,11 @@ def unique(x: Array, consecutive: bool = False) -> tuple[Array, Array, Array]:
     return select(ordered, 0, starts), inverse, counts
 
 
-def _counting(x: Array) -> Array:
-    ones = assign(empty(x.device, (x.size,), dtypes.int64), 1)
+def positions(device: Device, count: int) -> Array:
+    """The int64 numbers 0, 1, ..., count - 1, made on the device."""
+    if not count:
+        return empty(device, (0,), dtypes.int64)
+    ones = assign(empty(device, (count,), dtypes.int64), 1)
     return run("sub", [running("sum", ones, 0), 1], dtypes.int64)
 
 

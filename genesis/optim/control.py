@@ -69,8 +69,9 @@ class Control:
     def learn(self, keep: int = 0) -> None:
         """Take answers into account, all but the ``keep`` newest: cohorts that were skipped count one step less."""
         while len(self._asked) > keep:
-            wait, answer, cohorts = self._asked.popleft()
-            wait()
+            wait, answer, cohorts = self._asked[0]
+            wait()      # may raise what kernels found wrong; the answer is then there for the next time
+            self._asked.popleft()
             skipped = int(answer[0])
             for cohort in cohorts:
                 cohort.step -= cohort.advance * (skipped - self.known)

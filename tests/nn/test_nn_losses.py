@@ -104,7 +104,11 @@ def test_cross_entropy_with_ignored_rows():
 
 def test_targets_out_of_range_make_the_loss_nan():
     for target in (3, -1, 2**40):
-        assert math.isnan(F.cross_entropy(f32([[1.0, 2.0, 3.0]]), genesis.tensor([target])).item())
+        for logits in (f32([[1.0, 2.0, 3.0]]), f32([[[1.0, 0.0], [2.0, 0.0], [3.0, 0.0]]])):
+            loss = F.cross_entropy(logits, genesis.tensor([target] if logits.ndim == 2 else [[0, target]]))
+            with pytest.raises(IndexError, match=f"cross_entropy: index {target} is out of range .* size 3"):
+                loss.item()
+            assert math.isnan(loss.item())
 
 
 def test_cross_entropy_of_views_and_other_types():

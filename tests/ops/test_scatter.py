@@ -190,16 +190,20 @@ def test_indices_out_of_range(bad):
                  lambda: x.scatter_reduce(0, square, one, "sum")):
         with pytest.raises(RuntimeError, match="out of range"):
             call()
+            genesis.synchronize()
     for call in (lambda: x.index_select(0, vector), lambda: x.index_copy(0, vector, one)):
         with pytest.raises(IndexError, match="out of range"):
             call()
+            genesis.synchronize()
     for call in (lambda: x.index_fill(0, genesis.tensor([-6]), 1), lambda: x.take(genesis.tensor([30])),
                  lambda: x.take_along_dim(genesis.tensor([[-6]]), 0), lambda: x.index_fill(0, genesis.tensor([5]), 1)):
         with pytest.raises(IndexError, match="out of range"):
             call()
+            genesis.synchronize()
     many = genesis.tensor(np.full(5000, bad))
     with pytest.raises(IndexError, match="out of range"):
         x.index_select(0, many)
+        genesis.synchronize()
 
 
 def test_wrong_arguments():

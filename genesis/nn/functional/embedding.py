@@ -5,8 +5,10 @@ from __future__ import annotations
 from ... import dtypes
 from ...autograd import apply, no_grad, same_device
 from ...creation import arange
+from ...joining import stack
+from ...ops.bounds import Bounds
 from ...ops.embedding import Embedding
-from ...ops.index import check_range
+from ...ops.index import joined_indices
 from ...tensor import Tensor
 
 
@@ -37,10 +39,10 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max
         sparse: accepted for PyTorch's sake; gradients are dense.
 
     Returns:
-        (..., width) for an input of shape (...). Waits for the device, to check the indices.
+        (..., width) for an input of shape (...); 0 where an index is out of range.
 
     Raises:
-        IndexError: an index is out of range.
+        DeviceIndexError: an index is out of range; see there for when.
         RuntimeError: the input holds no integers.
         ValueError: ``padding_idx`` names no row, or the weight is no matrix.
 
@@ -56,7 +58,6 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max
     same_device(input, weight)
     rows = weight.shape[0]
     padding = padding_row(padding_idx, rows)
-    check_range(input._array, rows, 0)
     if max_norm is not None and input.numel():
         with no_grad():
             used = input.unique()
@@ -72,10 +73,14 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 
     Args:
         tensor: int64 indices, any shape.
-        num_classes: number of classes; -1: one more than the largest index. Waits for the device.
+        num_classes: number of classes; -1: one more than the largest index, which waits for the device.
+
+    Returns:
+        A vector of zeros for an index out of range.
 
     Raises:
-        RuntimeError: an index is negative or not smaller than ``num_classes``.
+        RuntimeError: ``num_classes`` is not positive, or an index is negative and it is -1.
+        DeviceIndexError: an index is negative or not smaller than ``num_classes``; see there for when.
 
     Example:
         >>> genesis.nn.functional.one_hot(genesis.tensor([2, 0])).tolist()
@@ -86,9 +91,12 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if num_classes == -1:
         if not tensor.numel():
             raise RuntimeError("one_hot() of no indices needs num_classes")
-        num_classes = int(tensor.amax().item()) + 1
+        least, most = (int(x) for x in stack(list(tensor.aminmax())).tolist())
+        if least < 0:
+            raise RuntimeError(f"one_hot() needs indices that are not negative, got {least}")
+        num_classes = most + 1
     if num_classes < 1:
-        raise RuntimeError(f"one_hot() needs at least one class, not {num_classes}; indices must not be negative")
-    check_range(tensor._array, num_classes, 0, RuntimeError)
-    hot: Tensor = tensor.unsqueeze(-1).eq(arange(num_classes, device=tensor.device)).long()
+        raise RuntimeError(f"one_hot() needs at least one class, not {num_classes}")
+    index = Tensor._wrap(joined_indices(None, tensor._array, num_classes, Bounds("one_hot")))
+    hot: Tensor = index.unsqueeze(-1).eq(arange(num_classes, device=tensor.device)).long()
     return hot

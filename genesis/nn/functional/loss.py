@@ -37,8 +37,9 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, i
         label_smoothing: share of the target spread evenly over all classes, from 0 to 1.
 
     Raises:
-        ValueError: shapes, types or options that do not fit. An index outside [0, C) that is not ``ignore_index``
-            makes the loss NaN: checking it would wait for the device.
+        ValueError: shapes, types or options that do not fit.
+        DeviceIndexError: an index outside [0, C) that is not ``ignore_index``, which makes the loss NaN; see there
+            for when it is raised.
 
     Example:
         >>> loss = genesis.nn.functional.cross_entropy(genesis.zeros(2, 4), genesis.tensor([1, 3]))
