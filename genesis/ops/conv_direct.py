@@ -12,6 +12,7 @@ from .conv_axis import Geometry, backward_axis, defines, forward_axis, kept, lan
 from .conv_stage import Stage
 
 _CACHE = 512 << 10      # bytes that stay near a core
+_WORK = 4_000_000       # products of a work-item: fewer, larger ones share more of what is in the caches
 
 
 class Tile(NamedTuple):
@@ -117,9 +118,10 @@ class TapSum:
         self.count = x.shape[0]
         self.table = make_table(device, rows, columns, kernel_size[1], pitch, tile.high)
         strides = contiguous_strides(shape)
-        # Work-items of some microseconds.
+        # Work-items of a tenth of a millisecond, as long as there are some for each core.
         work = inputs * taps * tile.channels * tile.high * tile.pixels / phases
-        per = max(1, min(-(-tiles // 2), int(200_000 // work) + 1))
+        items = blocks * groups * x.shape[0] * phases
+        per = max(1, min(tiles, int(_WORK // work), tiles * items // (8 * device.compute_units)))
         self.grid = (-(-tiles // per), blocks * groups)
         # Work-items that follow each other share what is larger: the weights of a block, or the pixels of a tile.
         swap = (inputs * rows.staged * pitch * real.itemsize > _CACHE
