@@ -10,6 +10,14 @@ import genesis
 def pytest_addoption(parser):
     parser.addoption("--device", metavar="NAME",
                      help="device to test on, as GENESIS_DEVICE takes it; default: GENESIS_DEVICE, else chosen")
+    parser.addoption("--slow", action="store_true", help="run the tests that take minutes or gigabytes, too")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--slow") and "slow" not in config.getoption("-m"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="takes minutes or gigabytes: --slow runs it"))
 
 
 def pytest_configure(config):

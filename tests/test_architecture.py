@@ -25,6 +25,9 @@ ALLOWED = {
     # An averaged model is a module, and optim.swa_utils, where PyTorch has it, hands it on: the one way from optim to nn.
     "averaging": {*BELOW_NN, "nn"},
     "optim": {*BELOW_NN, "averaging"},
+    "fingerprint": {*BELOW_NN, "nn", "optim"},
+    "testing": {*BELOW_NN, "optim"},
+    "doctor": {*BELOW_NN, "nn", "optim", "amp", "testing"},
     "recipes": None,                                      # everything but cli
     "cli": None,
     "__main__": None,

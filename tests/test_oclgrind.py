@@ -1,77 +1,100 @@
-"""The kernels of ``cl/ops`` under Oclgrind, which interprets them and reports accesses out of bounds and races."""
+"""Every kernel of ``cl/`` under Oclgrind, which interprets them and reports accesses out of bounds and races.
 
-from pathlib import Path
+The checks of ``genesis doctor`` run at small sizes, with inputs that begin at odd offsets between poison and buffers of
+exactly the bytes asked for. Two processes, one with the kernels for CPUs and one with those for GPUs. What training
+puts together takes long and launches no other kernel: it is left to ``pytest -m slow``.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from helpers import run_python
 
-LIBRARY = next((path for pattern in ("lib/oclgrind", "lib/*", "lib/*/oclgrind", "local/lib", "local/lib/oclgrind")
-                for path in Path("/usr").glob(f"{pattern}/liboclgrind-rt-icd.so")), None)
+from genesis.testing import OclgrindError, oclgrind
+from genesis.testing.sources import kernels
 
-pytestmark = pytest.mark.skipif(LIBRARY is None, reason="Oclgrind is not installed")
+pytestmark = pytest.mark.skipif(oclgrind.library() is None, reason="Oclgrind is not installed")
 
 WORK = """
-    import numpy as np
     import genesis
-    from genesis.nn import functional as F
-    from genesis.opencl import memory
+    from genesis.doctor import CHECKS, run
+    from genesis.ops import matmul
 
-    memory._capacity = lambda nbytes: max(nbytes, 1)           # no padding that would hide an access past the end
-    memory.Pool._find = lambda self, capacity: 0
-    genesis.set_default_device("oclgrind")
     device = genesis.device()
-    rng = np.random.default_rng(0)
+    device.type = {kind!r}                             # the kernels of that class of devices
+    for name, check in CHECKS.items():
+        if name.startswith("training") == {training}:
+            outcome = run(name, check, device, small=True)
+            print(name, outcome.comparisons, outcome.failures, sorted(outcome.kernels), sep="\\t", flush=True)
+    if not {training} and device.type == "cpu":         # products where there is little local memory
+        device.local_memory = 1 << 15
+        matmul.forget_plans()
+        outcome = run("products by tiles", CHECKS["matmul"], device, small=True)
+        print(outcome.name, outcome.comparisons, outcome.failures, sorted(outcome.kernels), sep="\\t", flush=True)
+"""
+LOCAL = {"cpu": 1 << 20, "gpu": 1 << 15}               # products by blocks of a CPU's cache ask for more
 
-    def normal(*shape):
-        return genesis.tensor(rng.standard_normal(shape).astype(np.float32), requires_grad=True)
 
-    def check(x, expected):
-        np.testing.assert_allclose(x.detach().numpy(), expected, rtol=1e-4, atol=1e-4)
+def results(kind, training=False):
+    """What the checks found, and the reports: name -> (comparisons, failures, kernels), reports."""
+    printed, reports = oclgrind.run(WORK.format(kind=kind, training=training), local_memory=LOCAL[kind])
+    rows = [line.split("\t") for line in printed.splitlines()]
+    return {name: (int(count), eval(failures), set(eval(names))) for name, count, failures, names in rows}, reports
 
-    for kind in ("gpu", "cpu"):
-        device.type = kind                                     # the kernels of both classes of devices
-        for n in (1, 31, 65):
-            a, b = normal(n, 3), normal(3)
-            y = (a * b).where(a > 0, a.T.contiguous().T)
-            values = a.detach().numpy()
-            check(y, np.where(values > 0, values * b.detach().numpy(), values))
-            (y.sum() + y[:, 1:].T.sum(0).sum()).backward()
-            check(y.amax(0), y.detach().numpy().max(0))
-        big = normal(5003).detach()
-        check(big.sum(), big.numpy().astype(np.float64).sum())
-        assert big.argmax().item() == big.numpy().argmax()
-        for m, k, n in ((1, 1, 1), (13, 5, 33), (66, 17, 65)):
-            a, b = normal(2, m, k), normal(k, n)
-            y = a @ b
-            check(y, a.detach().numpy() @ b.detach().numpy())
-        y.backward(y.detach())
-        check(b.grad, np.einsum("bmk,bmn->kn", a.detach().numpy(), y.detach().numpy()))
-    for shape, target in (((5, 3), (5,)), ((3, 4, 7), (3, 7))):
-        F.cross_entropy(normal(*shape), genesis.randint(0, 3, target), label_smoothing=0.1).backward()
-    x = normal(7, 5)
-    at = genesis.tensor([0, -1, 3])
-    F.dropout(x[at][:, [1, 2]], 0.5).sum().backward()
-    z = x.detach()
-    z[at] = 1.0
-    genesis.randn(5)
-    device.finish()
-    print("done", flush=True)
 
-    # What a report looks like: without it, an empty log would prove nothing.
-    text = "kernel void bad(global int *out, int n) { out[get_global_id(0) + n] = 1; }"
-    out = genesis.zeros(5, dtype=genesis.int32)
-    device.programs.kernel("bad.cl", "bad", "Pi", (), text)((1,), None, out._array.buffer.handle, 5)
+@pytest.fixture(scope="module")
+def everything():
+    with ThreadPoolExecutor() as both:
+        return dict(zip(LOCAL, both.map(results, LOCAL)))
+
+
+@pytest.mark.parametrize("kind", LOCAL)
+def test_no_kernel_reads_or_writes_out_of_bounds_or_races(kind, everything):
+    found, reports = everything[kind]
+    assert not reports, "\n\n".join(report.text for report in reports)
+    for name, (comparisons, failures, _) in found.items():
+        assert comparisons, name
+        assert not failures, name
+
+
+def test_every_kernel_is_covered(everything):
+    launched = set().union(*(names for found, _ in everything.values() for *_, names in found.values()))
+    missing = sorted(kernels() - launched)
+    assert not missing, f"no check of genesis/doctor launches {', '.join(missing)}: add one that does"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", LOCAL)
+def test_training_neither_leaves_its_bounds_nor_races(kind):
+    found, reports = results(kind, training=True)
+    assert not reports
+    assert [failures for _, failures, _ in found.values()] == [[]]
+
+
+FAULTY = """
+    import genesis
+    device, out = genesis.device(), genesis.zeros(5, dtype=genesis.int32)
+    text = {text!r}
+    device.programs.kernel("faulty.cl", "faulty", "P", (), text)({size}, {local}, out._array.buffer.handle)
     device.finish()
 """
 
 
-def test_no_kernel_reads_or_writes_out_of_bounds_or_races(tmp_path):
-    vendors, log = tmp_path / "vendors", tmp_path / "log"
-    vendors.mkdir()
-    (vendors / "oclgrind.icd").write_text(f"{LIBRARY}\n")
-    assert run_python(WORK, OCL_ICD_VENDORS=vendors, OCLGRIND_DATA_RACES=1, OCLGRIND_LOG=log, GENESIS_DEVICE=None,
-                      OCLGRIND_MAX_ERRORS=20) == "done\n"
-    reports = log.read_text().strip().split("\n\n")
-    kernels = [line.split()[1] for line in log.read_text().splitlines() if line.strip().startswith("Kernel:")]
-    assert kernels == ["bad"], "\n\n".join(reports)
-    assert "Invalid write" in reports[0]
+@pytest.mark.parametrize(("body", "size", "local", "what"), [
+    ("out[get_global_id(0) + 5] = 1;", (1,), None, "Invalid write of size 4"),
+    ("out[0] = out[get_global_id(0) - 1];", (1,), None, "Invalid read of size 4"),
+    ("out[0] = get_global_id(0);", (4,), (1,), "race"),
+    ("if (get_local_id(0)) barrier(CLK_LOCAL_MEM_FENCE);", (4,), (4,), "divergence"),
+])
+def test_a_fault_is_reported_with_its_kernel(body, size, local, what):
+    code = FAULTY.format(text=f"kernel void faulty(global int *out) {{ {body} }}", size=size, local=local)
+    _, reports = oclgrind.run(code)
+    assert reports
+    assert what in reports[0].text
+    assert {report.kernel for report in reports} <= {"faulty", ""}
+    with pytest.raises(OclgrindError, match="faults"):
+        oclgrind.check(code)
+
+
+def test_code_that_fails_says_so():
+    with pytest.raises(OclgrindError, match="ZeroDivisionError"):
+        oclgrind.run("1 / 0")

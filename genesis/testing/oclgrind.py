@@ -68,7 +68,7 @@ def parse(log: str) -> list[Report]:
 
 
 def run(code: str, *, path: Path | str | None = None, timeout: float = 600, races: bool = True,
-        most: int = 20) -> tuple[str, list[Report]]:
+        most: int = 20, local_memory: int = 32768) -> tuple[str, list[Report]]:
     """Run Python code in a process of its own whose default device is Oclgrind.
 
     Args:
@@ -77,6 +77,7 @@ def run(code: str, *, path: Path | str | None = None, timeout: float = 600, race
         timeout: seconds after which the process is ended.
         races: look for data races, too.
         most: stop reporting after so many faults.
+        local_memory: bytes of local memory that the device says it has.
 
     Returns:
         What the code printed, and the faults found.
@@ -93,7 +94,7 @@ def run(code: str, *, path: Path | str | None = None, timeout: float = 600, race
         (vendors / "oclgrind.icd").write_text(f"{found}\n")
         paths = [str(path)] if path else []
         environment = {**os.environ, "OCL_ICD_VENDORS": str(vendors), "OCLGRIND_LOG": str(log),
-                       "OCLGRIND_MAX_ERRORS": str(most), "OCLGRIND_CHECK_API": "1",
+                       "OCLGRIND_MAX_ERRORS": str(most), "OCLGRIND_LOCAL_MEM_SIZE": str(local_memory),
                        "PYTHONPATH": os.pathsep.join([*paths, *filter(None, sys.path)])}
         environment.pop("GENESIS_DEVICE", None)
         if races:
