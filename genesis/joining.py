@@ -45,8 +45,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
                                f"which does not fit {tuple(first)}")
     if len(solid) != len(tensors):
         if len(first) > 1:
-            solid += [x.reshape((*first[:axis], 0, *first[axis + 1:])) for x in tensors if x._array.shape == (0,)
-                      and math.prod((*first[:axis], *first[axis + 1:]))]
+            none: tuple[int, ...] = (*first[:axis], 0, *first[axis + 1:])
+            solid += [x.reshape(none) for x in tensors if x._array.shape == (0,)
+                      and math.prod(none[:axis] + none[axis + 1:])]
         else:
             solid = tensors
     result: Tensor = apply(Cat, *solid, axis=axis)

@@ -99,8 +99,8 @@ def run(op: str, operands: Sequence[Operand], dtype: DType, out: Array | None = 
     if out is None:
         arrays = [x for x in operands if isinstance(x, Array)]
         shape = arrays[0].shape
-        for x in arrays:
-            if x.shape != shape:
+        for array in arrays:
+            if array.shape != shape:
                 shape = broadcast_shapes(*[x.shape for x in arrays])
                 break
         out = empty(arrays[0].buffer.device, shape, dtype)
