@@ -47,7 +47,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         if len(first) > 1:
             none: tuple[int, ...] = (*first[:axis], 0, *first[axis + 1:])
             solid += [x.reshape(none) for x in tensors if x._array.shape == (0,)
-                      and math.prod(none[:axis] + none[axis + 1:])]
+                      and math.prod(none[:axis] + none[axis + 1:]) > 0]
         else:
             solid = tensors
     result: Tensor = apply(Cat, *solid, axis=axis)
