@@ -101,15 +101,17 @@ kernel void gather_blocks(global const ELEMENT *x, long x_at, global const long 
         global const ELEMENT *row = x + x_at + o * n;
         global const long *at = index + index_at + o * count + first;
         global ELEMENT *to = out + o * count + first;
-        int wrong = 0;
-        for (long k = 0; k < size; k++) {      // without a branch
-            const int good = at[k] >= low && at[k] < n;
-            const ELEMENT element = row[good ? WRAPPED(at[k], n) : 0];
-            to[k] = good ? element : 0;
-            wrong |= !good;
+        // First all are checked, so that either loop is simple enough to be vectorized.
+        ulong wrong = 0;
+        for (long k = 0; k < size; k++)      // the highest bit is set where a difference is negative
+            wrong |= ((ulong)at[k] - (ulong)low) | ((ulong)(n - 1) - (ulong)at[k]);
+        if (wrong >> 63) {
+            for (long k = 0; k < size; k++)
+                to[k] = FITS(at[k], n) ? row[WRAPPED(at[k], n)] : 0;
+            continue;
         }
-        for (long k = 0; wrong && k < size; k++)
-            wrong = FITS(at[k], n);
+        for (long k = 0; k < size; k++)
+            to[k] = row[WRAPPED(at[k], n)];
     }
 }
 

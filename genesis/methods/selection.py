@@ -32,8 +32,8 @@ class Selection(Methods):
     """Taking and writing elements at indices."""
 
     __slots__ = ()
-    FUNCTIONS = ("argwhere gather index_add index_copy index_fill index_put index_select masked_scatter masked_select nonzero "
-                 "scatter scatter_add scatter_reduce take take_along_dim")
+    FUNCTIONS = ("argwhere gather index_add index_copy index_fill index_put index_select masked_scatter masked_select "
+                 "nonzero scatter scatter_add scatter_reduce take take_along_dim")
     IN_PLACE = "index_add index_copy index_fill masked_scatter scatter scatter_add scatter_reduce"
 
     def _along(self, dim: int, index: Any, name: str) -> tuple[Any, int, Any]:
@@ -157,7 +157,7 @@ class Selection(Methods):
         return y if self.ndim else y.reshape(())
 
     def index_put_(self, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False) -> Any:
-        """``x[indices] = values`` in place, or, with ``accumulate``, ``+=`` for every index, also where several are equal.
+        """``x[indices] = values`` in place, or, with ``accumulate``, ``+=`` for every index, equal ones too.
 
         Args:
             indices: integer or boolean tensors, one a dimension (None: all of it), which broadcast together.
@@ -180,7 +180,7 @@ class Selection(Methods):
             raise RuntimeError(f"index_put_() needs values of the tensor's type {self.dtype}, not "
                                f"{getattr(values, 'dtype', type(values).__name__)}")
         # A 0-d index stands for a vector of one: reading it here would wait for the device.
-        each = tuple(slice(None) if index is None else index.reshape(1) if not index.ndim else index for index in indices)
+        each = tuple(slice(None) if i is None else i.reshape(1) if not i.ndim else i for i in indices)
         set_item(self, each, values, "add" if accumulate else "put")  # type: ignore[arg-type]
         return self
 

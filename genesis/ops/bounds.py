@@ -30,4 +30,5 @@ def launch(kernel: Kernel, size: Any, local: Any, *args: Any, bounds: Bounds, n:
     """
     if n <= 0:
         raise IndexError(f"{bounds.operation}: no index is in range for a dimension of size 0")
-    kernel.device.faults.launch(kernel, size, local, *args, operation=bounds.operation, low=-n if bounds.negative else 0)
+    low = -n if bounds.negative else 0
+    kernel.device.faults.launch(kernel, size, local, *args, operation=bounds.operation, low=low)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .. import dtypes
 from .array import Array
-from .elementwise import assign, cast, contiguous, full, run
 from .bounds import Bounds
+from .elementwise import assign, cast, contiguous, full, run
 from .index import add_rows, select
 from .operation import Context, Operation
 

@@ -69,7 +69,7 @@ def test_results_at_indices_out_of_range_are_zero_and_nothing_else_is_touched():
         assert y.numpy().reshape(-1, 40).sum(1).tolist() == [40 if -4 <= i < 4 else 0 for i in np.ravel(index)]
         assert y.shape == shape
     x[genesis.tensor([2, 4, -5])] = 7.0
-    with pytest.raises(IndexError, match="index (4|-5) "):
+    with pytest.raises(IndexError, match=r"index (4|-5) "):
         x.tolist()
     assert big.numpy()[:, 0].tolist() == [1, 1, 1, 7, 1, 1]
     for n in (1, 40):                     # with gradients, also those of a table larger than its indices
@@ -120,14 +120,16 @@ def test_indices_from_the_host_are_checked_at_once(reads):
 def test_an_optimizer_that_polls_raises():
     weight = nn.Parameter(f32(TABLE))
     optimizer = genesis.optim.AdamW([weight], max_grad_norm=1.0)
-    with pytest.raises(DeviceIndexError, match="embedding: index 5"):
-        for _ in range(8):
+
+    def train(steps, index):
+        for _ in range(steps):
             optimizer.zero_grad()
-            F.embedding(genesis.tensor([0, 5]), weight).sum().backward()
+            F.embedding(genesis.tensor([0, index]), weight).sum().backward()
             optimizer.step()
-    optimizer.zero_grad()
-    F.embedding(genesis.tensor([0, 4]), weight).sum().backward()
-    optimizer.step()
+
+    with pytest.raises(DeviceIndexError, match="embedding: index 5"):
+        train(8, 5)
+    train(1, 4)
     assert np.isfinite(weight.detach().numpy()).all()
     assert optimizer.state_dict()["state"][0]["step"] >= 1
 
