@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import dtypes
 from ..dtypes import DType
+from ..opencl import Kernel
 from .array import Array, Shape, contiguous_strides, empty
 from .elementwise import assign, cast, contiguous, copy, run
 from .operation import Context, Operation
 
 _BLOCK = 4096         # elements a work-item adds up at the most before a second launch joins the blocks
 _TILE = 256           # columns of a tile on CPUs
+_NARROW = 64          # the same of a small array, which one launch is to finish
+_SMALL = 1 << 19      # its elements at the most
+_MAX_PLANS = 10_000
+_plans: dict[Any, tuple[_Stage, ...]] = {}
 
 LIMITS = {"float": ("-INFINITY", "INFINITY"), "double": ("-(double)INFINITY", "(double)INFINITY"),
            "long": ("LONG_MIN", "LONG_MAX"), "int": ("INT_MIN", "INT_MAX")}
@@ -89,49 +94,94 @@ def reduce(op: str, x: Array, axes: tuple[int, ...] | None = None, keepdim: bool
     Raises:
         IndexError: an extremum of no elements.
     """
+    device = x.buffer.device
+    if out is not None:
+        dtype = out.dtype
+    key = (op, x.shape, x.strides, x.dtype, axes, keepdim, dtype, device, device.type, device.quirks.parallel)
+    plan = _plans.get(key)
+    if plan is not None:
+        return _run(plan, x, out, divisor)
     shape = reduced_shape(x, axes, keepdim)
     axes = tuple(range(x.ndim)) if axes is None else axes
-    dtype = out.dtype if out is not None else dtype or result_dtype(op, x.dtype)
+    dtype = dtype or result_dtype(op, x.dtype)
     if x.size == 0:
         out = empty(x.device, shape, dtype) if out is None else out
         if op in _EXTREMA and out.size:
             raise no_value(op, x)
         return assign(out, math.nan if divisor == 0 else 1 if op in ("prod", "all") else 0)
     if not axes:
-        x, outer, n, inner = contiguous(x), x.size, 1, 1
+        three, outer, n, inner = contiguous(x), x.size, 1, 1
     else:
-        x, outer, n, inner = as_three(x, axes)
+        three, outer, n, inner = as_three(x, axes)
+    plan = _stages(op, three, outer, n, inner, shape, dtype)
+    if three.buffer is x.buffer:      # not a copy
+        if len(_plans) >= _MAX_PLANS:
+            _plans.clear()
+        _plans[key] = plan
+    return _run(plan, three, out, divisor)
+
+
+class _Stage(NamedTuple):
+    """A launch of a reduction: its kernel and work sizes, its last arguments, shape and type of what it gives."""
+
+    kernel: Kernel
+    size: tuple[int, ...]
+    local: tuple[int, ...] | None
+    numbers: tuple[int, ...]
+    shape: Shape
+    dtype: DType
+
+
+def _run(plan: tuple[_Stage, ...], x: Array, out: Array | None, divisor: float) -> Array:
+    """Launch the stages one after the other; the last one divides and writes into ``out`` if it is given."""
+    for i, (kernel, size, local, numbers, shape, dtype) in enumerate(plan, 1):
+        last = i == len(plan)
+        target = out if last and out is not None else empty(x.buffer.device, shape, dtype)
+        kernel(size, local, x.buffer.handle, x.offset, target.buffer.handle, target.offset, *numbers,
+               divisor if last else 1.0)
+        x = target
+    return x
+
+
+def _stages(op: str, x: Array, outer: int, n: int, inner: int, shape: Shape, dtype: DType) -> tuple[_Stage, ...]:
+    """What reduces (outer, n, inner), in blocks until one is left."""
+    found, kind, size = [], x.dtype, x.size
     while True:
-        block = _block(x, outer, n, inner)
+        tile = _tile(x, kind, outer, n, inner, size)
+        block = _block(x, tile, outer, n, inner, size)
         blocks = -(-n // block)
         last = blocks == 1
-        if not last:
-            target = empty(x.device, (outer, blocks, inner), _partial(op, dtype, x.dtype))
-        else:
-            target = empty(x.device, shape, dtype) if out is None else out
-        _launch(op, x, target, outer, n, inner, block, blocks, divisor if last else 1.0)
+        result = dtype if last else _partial(op, dtype, kind)
+        found.append(_stage(op, x, kind, tile, outer, n, inner, block, blocks, shape if last else
+                            (outer, blocks, inner), result))
         if last:
-            return target
-        x, n = target, blocks
+            return tuple(found)
+        n, kind, size = blocks, result, outer * blocks * inner
         op = _JOINS.get(op, op)
 
 
-def _block(x: Array, outer: int, n: int, inner: int) -> int:
+def _block(x: Array, tile: int, outer: int, n: int, inner: int, size: int) -> int:
     """How many elements of the dimension a work-item takes."""
     device = x.device
     busy = device.compute_units * device.quirks.parallel
-    if _tiled(x, inner):
-        items = outer * -(-inner // _TILE)
-        if items >= busy or n < 64:
+    if tile:
+        items = outer * -(-inner // tile)
+        if items >= busy or n < 64 or tile == _NARROW:
             return n if n <= _BLOCK else _BLOCK
         return min(_BLOCK, max(32, -(-n * items // (2 * busy))))
-    per_item = max(256, min(_BLOCK, -(-x.size // busy)))
+    # A second launch costs a CPU more than some thousand elements do.
+    per_item = _BLOCK if device.type == "cpu" else max(256, min(_BLOCK, -(-size // busy)))
     return n if n <= per_item or (outer * inner >= busy and n <= _BLOCK) else per_item
 
 
-def _tiled(x: Array, inner: int) -> bool:
-    """Whether a CPU's kernel for tiles of columns takes the reduction."""
-    return inner >= 16 and x.dtype.compute == "float" and x.device.type == "cpu"
+def _tile(x: Array, kind: DType, outer: int, n: int, inner: int, size: int) -> int:
+    """Columns of a tile, where a CPU's kernel for tiles of columns takes the reduction; else 0."""
+    device = x.device
+    if inner < 16 or kind.compute != "float" or device.type != "cpu":
+        return 0
+    few = outer * -(-inner // _TILE) < device.compute_units * device.quirks.parallel
+    narrow = few and size <= _SMALL and n <= _BLOCK and outer * -(-inner // _NARROW) >= 2 * device.compute_units
+    return _NARROW if narrow else _TILE
 
 
 def no_value(op: str, x: Array) -> IndexError:
@@ -159,7 +209,7 @@ def _defines(op: str, x: DType, out: DType) -> tuple[tuple[str, Any], ...]:
     width = 16 if acc == "float" and (op not in ("any", "all", "count")) else 1
     defines: tuple[tuple[str, Any], ...] = (
         ("OP", _NAMES.get(op, op)), ("IN", x.name), ("OUT", out.name), ("ACC", acc), ("LOWEST", low), ("HIGHEST", high),
-        ("WIDTH", width), ("LANES", _TILE // 16))
+        ("WIDTH", width))
     if "double" in (acc, out.compute, x.compute):
         defines += (("REAL64", 1),)
     if op in ("any", "all", "count"):
@@ -169,22 +219,27 @@ def _defines(op: str, x: DType, out: DType) -> tuple[tuple[str, Any], ...]:
     return defines
 
 
-def _launch(op: str, x: Array, out: Array, outer: int, n: int, inner: int, block: int, blocks: int,
-            divisor: float) -> None:
-    defines = _defines(op, x.dtype, out.dtype)
-    programs = x.device.programs
+def _stage(op: str, x: Array, kind: DType, tile: int, outer: int, n: int, inner: int, block: int, blocks: int,
+           shape: Shape, result: DType) -> _Stage:
+    device = x.device
+    defines = _defines(op, kind, result)
+    kernel = functools.partial(device.programs.kernel, "ops/reduce.cl")
     number = "d" if ("REAL64", 1) in defines else "f"
-    args = (x.buffer.handle, x.offset, out.buffer.handle, out.offset)
+    local: tuple[int, ...] | None
     if inner == 1:
-        kernel = programs.kernel("ops/reduce.cl", "reduce_rows", "PlPlll" + number, defines)
-        kernel((blocks, outer), None, *args, n, block, divisor)
-    elif _tiled(x, inner) and ("WIDTH", 16) in defines:
-        kernel = programs.kernel("ops/reduce.cl", "reduce_tiles", "PlPllll" + number, defines)
-        kernel((-(-inner // _TILE), blocks, outer), (1, 1, 1), *args, n, inner, block, divisor)
-    else:
-        kernel = programs.kernel("ops/reduce.cl", "reduce_columns", "PlPllll" + number, defines)
-        local = min(64, 1 << (inner - 1).bit_length())
-        kernel((-(-inner // local) * local, blocks, outer), (local, 1, 1), *args, n, inner, block, divisor)
+        # On CPUs work-groups of some thousand elements; leaving the size to the runtime costs it time at each launch.
+        local = (1, math.gcd(outer, 1 << max(0, (_BLOCK // max(block, 1)).bit_length() - 1)))
+        if device.type != "cpu" or local[1] * block < 256 or local[1] > device.handle.max_work_group_size:
+            local = None
+        return _Stage(kernel("reduce_rows", "PlPlll" + number, defines), (blocks, outer), local, (n, block), shape,
+                      result)
+    if tile and ("WIDTH", 16) in defines:
+        defines = (*defines, ("LANES", tile // 16))
+        return _Stage(kernel("reduce_tiles", "PlPllll" + number, defines), (-(-inner // tile), blocks, outer),
+                      (1, 1, 1), (n, inner, block), shape, result)
+    width = min(64, 1 << (inner - 1).bit_length())
+    return _Stage(kernel("reduce_columns", "PlPllll" + number, defines), (-(-inner // width) * width, blocks, outer),
+                  (width, 1, 1), (n, inner, block), shape, result)
 
 
 class _Reduce(Operation):
