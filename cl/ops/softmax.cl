@@ -1,8 +1,9 @@
-// Softmax and its logarithm along one dimension of an array seen as (outer, n, inner), row by row without gaps; forward
+// Softmax, its logarithm and the logarithm of the sum of exponentials along one dimension of an array seen as (outer, n, inner), row by row without gaps; forward
 // and backward, one launch each.
 //
 //   softmax        y = exp(x - top) / sum        gx = y (g - sum of g y)
 //   log_softmax    y = x - top - log(sum)        gx = g - exp(y) (sum of g)
+//   logsumexp      y = top + log(sum)            gx = g exp(x - y), with (outer, inner) results
 //
 // Rows (inner 1) are read by a team (row.h): a work-item, or a work-group, takes `block` rows one after the other; a row
 // is read two or three times, from the cache. Columns (inner > 1) are taken SPAN * WIDTH at a time, neighbouring ones by
@@ -13,7 +14,7 @@
 //   IN, OUT      storage types of x and of y; the gradients are stored like what they belong to
 //   LOG          1 for log_softmax
 //   KEEP         1 where a result may hold the exponentials before they are divided without losing digits
-//   KERNELS      1 to compile those of rows only, 2 those of columns; 0 all
+//   KERNELS      1 to compile those of rows only, 2 those of columns, 0 both; 3 and 4 those of logsumexp
 //   WIDTH, TEAM, SPAN, COLUMNS    see row.h
 #include "row.h"
 
@@ -119,6 +120,82 @@ COLUMN_KERNEL softmax_columns(global const in_t *x, long x_at, global out_t *y, 
 #endif
             }
         }
+    }
+}
+#endif
+
+// Nothing is subtracted from an infinite greatest element, whose sum is 0 or infinite as it should be.
+#define SHIFT(top) ((top) == INFINITY || (top) == -INFINITY ? 0 : (top))
+
+#if KERNELS == 3
+// y[r] = log(sum of exp(x[r, i])). Global size (teams * TEAM).
+TEAM_KERNEL logsumexp_rows(global const in_t *x, long x_at, global out_t *y, long rows, long n, long block)
+{
+    SCRATCH(scratch);
+    const long first = get_group_id(0) * block, last = min(first + block, rows);
+    for (long r = first; r < last; r++) {
+        global const in_t *row = x + x_at + r * n;
+        real tops = -INFINITY, sums = 0;
+        FOR_GROUPS(i, n) {
+            const real e = load_in(row, i, n, -INFINITY);
+            tops = GREATER(e, tops);
+        }
+        const SCALAR top = team_max(tops, scratch), shift = SHIFT(top);
+        FOR_GROUPS(i, n)
+            sums += exp(load_in(row, i, n, -INFINITY) - shift);
+        const SCALAR sum = team_sum(sums, scratch);
+        if (LANE == 0)
+            STORE1(OUT, y, r, log(sum) + shift);
+    }
+}
+
+// Global size (teams * TEAM).
+TEAM_KERNEL logsumexp_rows_backward(global const in_t *x, long x_at, global const out_t *y, long y_at,
+                                    global const out_t *g, long g_at, global in_t *gx, long rows, long n, long block)
+{
+    const long first = get_group_id(0) * block, last = min(first + block, rows);
+    for (long r = first; r < last; r++) {
+        const SCALAR scale = LOAD1(OUT, g, g_at + r), result = LOAD1(OUT, y, y_at + r);
+        FOR_GROUPS(i, n)
+            store_in(gx + r * n, i, n, scale * exp(load_in(x + x_at + r * n, i, n, 0) - result));
+    }
+}
+#endif
+
+#if KERNELS == 4
+// Global size (work-items).
+COLUMN_KERNEL logsumexp_columns(global const in_t *x, long x_at, global out_t *y, long outer, long n, long inner,
+                                long block)
+{
+    const long first = get_global_id(0) * block, last = min(first + block, outer * GROUPS(inner));
+    for (long task = first; task < last; task++) {
+        const long i = task % GROUPS(inner), o = task / GROUPS(inner);
+        global const in_t *column = x + x_at + o * n * inner;
+        real top = -INFINITY, sum = 0;
+        for (long k = 0; k < n; k++) {
+            const real e = load_in(column + k * inner, i, inner, 0);
+            top = GREATER(e, top);
+        }
+        const real shift = SHIFT(top);
+        for (long k = 0; k < n; k++)
+            sum += exp(load_in(column + k * inner, i, inner, 0) - shift);
+        store_out(y + o * inner, i, inner, log(sum) + shift);
+    }
+}
+
+// Global size (work-items).
+COLUMN_KERNEL logsumexp_columns_backward(global const in_t *x, long x_at, global const out_t *y, long y_at,
+                                         global const out_t *g, long g_at, global in_t *gx, long outer, long n,
+                                         long inner, long block)
+{
+    const long first = get_global_id(0) * block, last = min(first + block, outer * GROUPS(inner));
+    for (long task = first; task < last; task++) {
+        const long i = task % GROUPS(inner), o = task / GROUPS(inner), from = o * n * inner;
+        const real scale = load_out(g + g_at + o * inner, i, inner, 0);
+        const real result = load_out(y + y_at + o * inner, i, inner, 0);
+        for (long k = 0; k < n; k++)
+            store_in(gx + from + k * inner, i, inner,
+                     scale * exp(load_in(x + x_at + from + k * inner, i, inner, 0) - result));
     }
 }
 #endif

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from ..autograd import apply
 from ..dtypes import DType, as_dtype
-from ..ops import argument, reduce, scan, softmax, variance, vector_norm
+from ..ops import argument, logsumexp, reduce, scan, softmax, variance, vector_norm
 from ..ops.array import normalize_axis
-from .support import Dims, Methods, axes_of, in_float32, plain
+from .support import Dims, Methods, axes_of, plain
 
 
 class Extreme(NamedTuple):
@@ -191,17 +191,10 @@ class Reductions(Methods):
             raise RuntimeError(f"the norm of {x.dtype} is not defined; convert to float32")
         return apply(vector_norm.VectorNorm, x, p=float(p), axes=axes_of(dim, self.ndim), keepdim=keepdim)
 
-    def _top(self, dim: Dims) -> Any:
-        """The largest elements, or 0 where they are infinite: what to subtract before taking exponentials."""
-        top = self.detach().amax(dim, keepdim=True)
-        return top.where(top.isfinite(), 0.0)
-
-    @in_float32
     def logsumexp(self, dim: Dims, keepdim: bool = False) -> Any:
-        """Logarithm of the sum of exponentials, without overflow."""
-        top = self._top(dim)
-        total = (self - top).exp().sum(dim, keepdim).log()
-        return total + (top if keepdim else top.reshape(total.shape))
+        """Logarithm of the sum of exponentials, without overflow; of no elements, -infinity."""
+        x = self if self.dtype.is_floating_point else self.float()
+        return apply(logsumexp.LogSumExp, x, axes=axes_of(dim, self.ndim), keepdim=keepdim)
 
     def log_softmax(self, dim: int, *, dtype: DType | None = None) -> Any:
         """Logarithm of `softmax`; far more exact than the logarithm of its result."""

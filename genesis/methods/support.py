@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import dtypes
-from ..autograd import casting
 from ..ops.array import Array, normalize_axis
 
 Dims = int | Sequence[int] | None
@@ -73,15 +71,3 @@ def axes_of(dim: Dims, ndim: int) -> tuple[int, ...] | None:
     if len(set(axes)) != len(axes):
         raise RuntimeError(f"a dimension is named twice in {dim}")
     return axes if ndim else None
-
-
-def in_float32(method: Any) -> Any:
-    """A method of several steps that 16-bit tensors take in float32, rounding once; with autocast, not at all."""
-    @functools.wraps(method)
-    def wide(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if self.dtype.itemsize != 2:
-            return method(self, *args, **kwargs)
-        result = method(self.float(), *args, **kwargs)
-        return result if casting.enabled() else result.to(self.dtype)
-
-    return wide

@@ -24,7 +24,7 @@ FLOAT32: dict[str, tuple[str, ...]] = {
         "Tan", "Asin", "Acos", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh"),
     "logit, xlogy, logaddexp": ("Logit", "Xlogy", "Logaddexp"),
     "sum, nansum, mean, prod, var, std, norm, logsumexp": (
-        "Sum", "Mean", "Prod", "Var", "VectorNorm"),
+        "Sum", "Mean", "Prod", "Var", "VectorNorm", "LogSumExp"),
     "cumsum, cumprod": ("CumSum", "CumProd"),
     "softmax, log_softmax": ("Softmax", "LogSoftmax"),
     "nn.functional.softplus, logsigmoid": ("Softplus", "LogSigmoid"),
