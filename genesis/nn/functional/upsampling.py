@@ -1,0 +1,139 @@
+"""Images of other sizes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ...autograd import apply
+from ...ops.resize import Axis, Resize
+from ...tensor import Tensor
+from .pooling import adaptive_avg_pool1d, adaptive_avg_pool2d
+
+_MODES = {"nearest": (1, 2), "nearest-exact": (1, 2), "linear": (1,), "bilinear": (2,), "bicubic": (2,), "area": (1, 2)}
+_CORNERS = ("linear", "bilinear", "bicubic")
+
+
+def interpolate(input: Tensor, size: int | Sequence[int] | None = None,
+                scale_factor: float | Sequence[float] | None = None, mode: str = "nearest",
+                align_corners: bool | None = None, recompute_scale_factor: bool | None = None) -> Tensor:
+    """An input at another size, larger or smaller.
+
+    Args:
+        input: (N, C, L) or (N, C, H, W), floating.
+        size: that of the spatial dimensions of the result, a number for all or one each. Either this or
+        scale_factor: what their sizes are multiplied by, rounded down.
+        mode: ``"nearest"`` (as PyTorch and OpenCV have it, half an element off), ``"nearest-exact"``, ``"linear"`` for
+            (N, C, L), ``"bilinear"`` or ``"bicubic"`` for (N, C, H, W), or ``"area"``, the mean of what is covered.
+        align_corners: for the linear and cubic modes, whether the centres of the outermost elements stay where they
+            are, rather than their outer edges; False by default.
+        recompute_scale_factor: whether to take the ratio of the sizes for the distance of elements instead of the
+            scale factor, which differs where sizes are rounded.
+
+    Returns:
+        (N, C, L') or (N, C, H', W').
+
+    Raises:
+        ValueError: not exactly one of size and scale_factor; as many of them as there are no dimensions; align_corners
+            with a mode that has none.
+        NotImplementedError: a mode that does not go with the dimensions.
+
+    Example:
+        >>> genesis.nn.functional.interpolate(genesis.tensor([[[1.0, 2.0]]]), scale_factor=2, mode="linear")
+        tensor([[[1.  , 1.25, 1.75, 2.  ]]])
+    """
+    n = input.ndim - 2
+    if mode not in _MODES or n not in _MODES[mode]:
+        raise NotImplementedError(f"interpolate: mode {mode!r} does not go with an input of {input.ndim} dimensions; "
+                                  f"modes by number of spatial dimensions: {_MODES}")
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(f"interpolate needs floating numbers, not {input.dtype.name}: convert to float32")
+    if align_corners is not None and mode not in _CORNERS:
+        raise ValueError(f"align_corners only goes with the modes {', '.join(_CORNERS)}, not {mode!r}")
+    before = tuple(input.shape)[2:]
+    after, factors = _sizes(before, size, scale_factor, bool(recompute_scale_factor))
+    if 0 in before or min(after) < 1:
+        raise RuntimeError(f"interpolate: sizes must be at least 1, not {before} before and {after} after")
+    if mode == "area":
+        return adaptive_avg_pool1d(input, after[0]) if n == 1 else adaptive_avg_pool2d(input, after)
+    rule = {"bilinear": "linear", "bicubic": "cubic"}.get(mode, mode)
+    axes = [Axis("nearest", 1, 1, 1.0, False)] * (2 - n)
+    for inputs, outputs, factor in zip(before, after, factors):
+        scale = 1 / factor if factor else inputs / outputs
+        if align_corners:
+            scale = (inputs - 1) / (outputs - 1) if outputs > 1 else 0.0
+        axes.append(Axis(rule, inputs, outputs, scale, bool(align_corners)))
+    return apply(Resize, input, axes=tuple(axes))
+
+
+def _sizes(before: tuple[int, ...], size: int | Sequence[int] | None, scale_factor: float | Sequence[float] | None,
+           recompute: bool) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """The result's sizes, and the factors that positions are computed with: 0 for the ratio of the sizes."""
+    if (size is None) == (scale_factor is None):
+        raise ValueError("interpolate takes either size or scale_factor")
+    n = len(before)
+    if size is not None:
+        if recompute:
+            raise ValueError("recompute_scale_factor only goes with scale_factor")
+        sizes = (size,) * n if isinstance(size, int) else tuple(size)
+        if len(sizes) != n:
+            raise ValueError(f"size {sizes} is not one number or {n}")
+        return sizes, (0.0,) * n
+    assert scale_factor is not None
+    factors = (scale_factor,) * n if isinstance(scale_factor, (int, float)) else tuple(scale_factor)
+    if len(factors) != n:
+        raise ValueError(f"scale_factor {factors} is not one number or {n}")
+    sizes = tuple(math.floor(b * float(f)) for b, f in zip(before, factors))
+    return sizes, (0.0,) * n if recompute else tuple(float(f) for f in factors)
+
+
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
+    """Channels spread over larger images (Shi et al. 2016, "Real-time single image and video super-resolution").
+
+    Args:
+        input: (..., C * r * r, H, W).
+        upscale_factor: r.
+
+    Returns:
+        (..., C, H * r, W * r), whose element (c, h * r + i, w * r + j) was (c * r * r + i * r + j, h, w).
+
+    Example:
+        >>> genesis.nn.functional.pixel_shuffle(genesis.arange(8.0).view(4, 1, 2), 2)
+        tensor([[[0., 2., 1., 3.],
+                 [4., 6., 5., 7.]]])
+    """
+    r = _factor("pixel_shuffle", input, upscale_factor)
+    *lead, channels, height, width = input.shape
+    if channels % (r * r):
+        raise RuntimeError(f"pixel_shuffle: {channels} channels are no multiple of upscale_factor ** 2 = {r * r}")
+    c = channels // (r * r)
+    n = len(lead)
+    split = input.reshape(*lead, c, r, r, height, width)
+    return split.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2).reshape(*lead, c, height * r, width * r)
+
+
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
+    """The converse of `pixel_shuffle`.
+
+    Args:
+        input: (..., C, H * r, W * r).
+        downscale_factor: r.
+
+    Returns:
+        (..., C * r * r, H, W).
+    """
+    r = _factor("pixel_unshuffle", input, downscale_factor)
+    *lead, c, height, width = input.shape
+    if height % r or width % r:
+        raise RuntimeError(f"pixel_unshuffle: {height} x {width} are no multiples of downscale_factor = {r}")
+    n = len(lead)
+    split = input.reshape(*lead, c, height // r, r, width // r, r)
+    return split.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3).reshape(*lead, c * r * r, height // r, width // r)
+
+
+def _factor(name: str, input: Tensor, factor: int) -> int:
+    if input.ndim < 3:
+        raise RuntimeError(f"{name} needs an input of at least 3 dimensions, not {input.ndim}")
+    if factor < 1:
+        raise RuntimeError(f"{name}: the factor must be at least 1, not {factor}")
+    return factor
