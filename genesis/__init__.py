@@ -40,7 +40,7 @@ from .creation import (
 from .dlpack import from_dlpack
 from .dtypes import bfloat16, bool_, float16, float32, float64, int32, int64, uint8
 from .dtypes import bool_ as bool
-from .errors import GenesisError, KernelError, NoDeviceError, OutOfMemoryError
+from .errors import DeviceIndexError, GenesisError, KernelError, NoDeviceError, OutOfMemoryError
 from .fingerprint import fingerprint
 from .functions import *
 from .opencl import Device, device, devices, set_default_device, synchronize
@@ -56,9 +56,9 @@ except _PackageNotFoundError:      # run from a checkout that is not installed
 enable_autocast = False     # True: operations choose their precision outside `autocast` regions too
 
 __all__ = [
-    "CheckpointError", "Device", "Generator", "GenesisError", "KernelError", "NoDeviceError", "OutOfMemoryError",
-    "Size", "Tensor", "amp", "arange", "autocast", "autograd", "bfloat16", "bool", "bool_", "data", "device",
-    "devices", "dtypes", "empty", "empty_like", "enable_autocast", "enable_grad", "errors", "eye", "fingerprint",
+    "CheckpointError", "Device", "DeviceIndexError", "Generator", "GenesisError", "KernelError", "NoDeviceError",
+    "OutOfMemoryError", "Size", "Tensor", "amp", "arange", "autocast", "autograd", "bfloat16", "bool", "bool_", "data",
+    "device", "devices", "dtypes", "empty", "empty_like", "enable_autocast", "enable_grad", "errors", "eye", "fingerprint",
     "float16", "float32", "float64", "from_dlpack", "from_numpy", "from_pyopencl", "full", "full_like",
     "get_autocast_dtype", "get_rng_state", "inference_mode", "initial_seed", "int32", "int64", "is_autocast_enabled",
     "is_grad_enabled",

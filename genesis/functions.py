@@ -7,6 +7,7 @@ from typing import Any
 
 from .autograd import apply, same_device
 from .contraction import einsum, tensordot
+from .dtypes import int32, int64
 from .joining import (
     broadcast_shapes,
     broadcast_tensors,
@@ -28,6 +29,7 @@ from .joining import (
     vstack,
 )
 from .methods import FAMILIES, TensorMethods
+from .ops.embedding import Embedding
 from .ops.search import belongs
 from .ops.ternary import Where
 from .tensor import Tensor, tensor
@@ -55,9 +57,31 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     return apply(Where, condition, input, other)
 
 
-def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    """Whether all elements differ by at most ``atol + rtol * abs(other)``. Waits for the device."""
-    return bool(input.isclose(other, rtol, atol, equal_nan).all())
+def embedding(weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False,
+              sparse: bool = False) -> Tensor:
+    """Rows of a table at indices: `genesis.nn.functional.embedding` with PyTorch's other order of arguments.
+
+    Args:
+        weight: (rows, width).
+        indices: int64 or int32 in [0, rows), any shape.
+        padding_idx: a row that gets no gradient; a negative number: none.
+        scale_grad_by_freq: divide each row's gradient by how often the row was looked up.
+        sparse: accepted for PyTorch's sake; gradients are dense.
+
+    Raises:
+        RuntimeError: the weight is no matrix, or the indices are no integers.
+        DeviceIndexError: an index is out of range; see there for when.
+    """
+    if weight.ndim != 2:
+        raise RuntimeError(f"embedding() needs a weight (rows, width), not of shape {tuple(weight.shape)}")
+    if indices.dtype not in (int64, int32):
+        raise RuntimeError(f"embedding() needs int64 or int32 indices, not {indices.dtype}")
+    same_device(weight, indices)
+    padding = None if padding_idx < 0 else padding_idx
+    if padding is not None and padding >= weight.shape[0]:
+        raise RuntimeError(f"padding_idx must lie within the {weight.shape[0]} rows, got {padding}")
+    result: Tensor = apply(Embedding, weight, index=indices._array, padding=padding, by_frequency=scale_grad_by_freq)
+    return result
 
 
 def searchsorted(sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False,
@@ -105,7 +129,7 @@ def is_tensor(obj: Any) -> bool:
     return isinstance(obj, Tensor)
 
 
-__all__ = [*OF_METHODS, "allclose", "broadcast_shapes", "broadcast_tensors", "cat", "column_stack", "concat",
-           "concatenate", "dot", "dstack", "einsum", "equal", "ger", "hstack", "is_tensor", "meshgrid",
+__all__ = [*OF_METHODS, "broadcast_shapes", "broadcast_tensors", "cat", "column_stack", "concat",
+           "concatenate", "dot", "dstack", "einsum", "embedding", "equal", "ger", "hstack", "is_tensor", "meshgrid",
            "outer", "row_stack", "searchsorted", "split", "stack", "tensordot", "tril_indices",
            "triu_indices", "vstack", "where"]

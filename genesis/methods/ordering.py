@@ -185,22 +185,48 @@ class Ordering(Methods):
             sorted: accepted for PyTorch's sake; the result always is.
             return_inverse: also return, for each element, the int64 position of its value in the result.
             return_counts: also return how often each occurs.
-            dim: only None: the flattened tensor.
+            dim: None for the elements of the flattened tensor; else a dimension whose distinct slices are found, in
+                the order of their first difference. That takes a sort for each element of a slice.
         """
         if dim is not None:
-            raise NotImplementedError("unique() works on all elements: dim must be None")
+            return self._unique_slices(dim, False, return_inverse, return_counts)
         return self._unique(False, return_inverse, return_counts)
 
     def unique_consecutive(self, return_inverse: bool = False, return_counts: bool = False,
                            dim: int | None = None) -> Any:
         """One element of each run of equal ones, in order. Arguments as for `unique`."""
         if dim is not None and not (dim in (0, -1) and self.ndim == 1):
-            raise NotImplementedError("unique_consecutive() works on all elements: dim must be None")
+            return self._unique_slices(dim, True, return_inverse, return_counts)
         return self._unique(True, return_inverse, return_counts)
 
     def _unique(self, consecutive: bool, return_inverse: bool, return_counts: bool) -> Any:
         found = [plain(x) for x in search.unique(self._array, consecutive)]
         chosen = [x for x, wanted in zip(found, (True, return_inverse, return_counts)) if wanted]
+        return tuple(chosen) if len(chosen) > 1 else chosen[0]
+
+    def _unique_slices(self, dim: int, consecutive: bool, return_inverse: bool, return_counts: bool) -> Any:
+        if not self.ndim:
+            return self._unique(consecutive, return_inverse, return_counts)
+        axis = normalize_axis(dim, self.ndim)
+        x = self.detach().movedim(axis, 0)
+        n = x.shape[0]
+        rows = x.reshape(n, x.numel() // max(n, 1))
+        order = plain(search.positions(self.device, n))
+        if not consecutive:
+            for column in reversed(range(rows.shape[1])):
+                order = order.index_select(0, rows[:, column].index_select(0, order).argsort(0))
+            rows = rows.index_select(0, order)
+        new = plain(ew.full(self.device, (n,), True, dtypes.bool_))
+        if n > 1:
+            new[1:] = rows[1:].ne(rows[:-1]).any(1)
+        starts = new.nonzero().reshape(-1)
+        ends = plain(ew.full(self.device, starts.shape, n, dtypes.int64))
+        if starts.numel() > 1:
+            ends[:-1] = starts[1:]
+        place = new.long().cumsum(0) - 1
+        found = (x.index_select(0, order.index_select(0, starts)).movedim(0, axis), place.index_copy(0, order, place),
+                 ends - starts)
+        chosen = [y for y, wanted in zip(found, (True, return_inverse, return_counts)) if wanted]
         return tuple(chosen) if len(chosen) > 1 else chosen[0]
 
     def bincount(self, weights: Tensor | None = None, minlength: int = 0) -> Any:

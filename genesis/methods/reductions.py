@@ -30,8 +30,8 @@ class Reductions(Methods):
     """Reductions over all elements or over dimensions."""
 
     __slots__ = ()
-    FUNCTIONS = ("all amax amin aminmax any argmax argmin count_nonzero log_softmax logsumexp max mean min nanmean "
-                 "nansum norm prod softmax std std_mean sum var var_mean")
+    FUNCTIONS = ("all allclose amax amin aminmax any argmax argmin count_nonzero log_softmax logsumexp max mean min "
+                 "nanmean nansum norm prod softmax std std_mean sum var var_mean")
 
     def sum(self, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None) -> Any:
         """Sum of all elements or over dimensions; of integers int64, unless ``dtype`` says otherwise."""
@@ -190,6 +190,10 @@ class Reductions(Methods):
         if not x.dtype.is_floating_point:
             raise RuntimeError(f"the norm of {x.dtype} is not defined; convert to float32")
         return apply(vector_norm.VectorNorm, x, p=float(p), axes=axes_of(dim, self.ndim), keepdim=keepdim)
+
+    def allclose(self, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+        """Whether all elements differ by at most ``atol + rtol * abs(other)``. Waits for the device."""
+        return bool(self.isclose(other, rtol, atol, equal_nan).all())
 
     def logsumexp(self, dim: Dims, keepdim: bool = False) -> Any:
         """Logarithm of the sum of exponentials, without overflow; of no elements, -infinity."""

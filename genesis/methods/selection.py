@@ -240,7 +240,7 @@ class Selection(Methods):
 
         Args:
             dim, index, src: as for `scatter`.
-            reduce: ``"sum"``, ``"mean"``, ``"amax"``, ``"amin"`` or ``"prod"`` (which has no gradient here).
+            reduce: ``"sum"``, ``"mean"``, ``"amax"``, ``"amin"`` or ``"prod"``.
             include_self: whether the tensor's own elements take part where something is scattered to.
         """
         if reduce not in ("sum", "mean", "amax", "amin", "prod"):
@@ -256,11 +256,8 @@ class Selection(Methods):
         if not include_self:
             x = apply(scattering.Joined, x, 1 if reduce == "prod" else 0, join="put", **options)
         if reduce == "prod":
-            if x.requires_grad or src.requires_grad:
-                raise RuntimeError("scatter_reduce() with 'prod' has no gradient; call it in genesis.no_grad()")
-            out = ew.copy(x._array)
-            ops.scatter_along(out, axis, array, src._array.view(array.shape, src._array.strides), "prod", bounds)
-            return plain(out if self.ndim else out.view((), ()))
+            y = apply(scattering.ScatterProd, x, src, axis=axis, index=array, bounds=bounds)
+            return y if self.ndim else y.reshape(())
         y = apply(scattering.Joined, x, src, join="add", **options)
         if reduce == "mean":
             ones = ew.full(self.device, (), 1, self.dtype).expand(array.shape)

@@ -67,11 +67,59 @@ class Joined(Operation):
             gv = _at(g, axis, index, rows, bounds)
             if scale != 1:
                 gv = run("mul", [gv, scale], gv.dtype)
-            if gv.shape != ctx.from_shape:      # the index was smaller than the values
-                whole = full(g.device, ctx.from_shape, 0, g.dtype)
-                run("identity", [gv], g.dtype, out=whole.view(gv.shape, whole.strides))
-                gv = whole
+            gv = _padded(gv, ctx.from_shape)
         return gx, gv
+
+
+class ScatterProd(Operation):
+    """Each element times the values scattered to it."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, value: Array, *, axis: int, index: Array, bounds: Bounds) -> Array:
+        """Multiply."""
+        out = copy(x)
+        ctx.shape = value.shape
+        value = value.view(index.shape, value.strides)
+        _join(out, axis, index, value, "prod", False, bounds)
+        ctx.axis, ctx.bounds = axis, bounds
+        ctx.save(x, value, index)
+        return out
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
+        """The gradient times the other factors: exact also where some are 0."""
+        x, value, index = ctx.saved
+        axis, bounds = ctx.axis, ctx.bounds
+
+        def parts(a: Array) -> tuple[Array, Array]:
+            """Which factors are 0, and the factors with 1 in their place."""
+            zero = run("eq", [a, 0.0], a.dtype)
+            return zero, run("add", [a, zero], a.dtype)
+
+        def others(zero: Array, factor: Array, zeros: Array, product: Array, g: Array) -> Array:
+            """The gradient times the product of the other factors, where none of those is 0."""
+            share = run("div", [run("mul", [g, product], g.dtype), factor], g.dtype)
+            return run("where", [run("ne", [zeros, zero], dtypes.bool_, compute=g.dtype.compute), 0.0, share], g.dtype)
+
+        (zero, factor), (its_zero, its_factor) = parts(x), parts(value)
+        zeros, product = copy(zero), copy(factor)
+        _join(zeros, axis, index, its_zero, "add", False, bounds)
+        _join(product, axis, index, its_factor, "prod", False, bounds)
+        gx = others(zero, factor, zeros, product, g) if ctx.needs[0] else None
+        gv = None
+        if ctx.needs[1]:
+            gv = others(its_zero, its_factor, *(gather(a, axis, index, bounds) for a in (zeros, product, g)))
+            gv = _padded(gv, ctx.shape)
+        return gx, gv
+
+
+def _padded(g: Array, shape: tuple[int, ...]) -> Array:
+    """A gradient with zeros behind it, where the index was smaller than the values."""
+    if g.shape == shape:
+        return g
+    whole = full(g.device, shape, 0, g.dtype)
+    run("identity", [g], g.dtype, out=whole.view(g.shape, whole.strides))
+    return whole
 
 
 class ScatterExtreme(Operation):
@@ -82,6 +130,7 @@ class ScatterExtreme(Operation):
                 include_self: bool, bounds: Bounds) -> Array:
         """Compare."""
         out = copy(x)
+        ctx.shape = value.shape
         value = value.view(index.shape, value.strides)
         if not include_self:
             low = dtypes.promote(x.dtype, dtypes.float32) is x.dtype
@@ -112,5 +161,5 @@ class ScatterExtreme(Operation):
             untouched = run("eq", [count, 0.0], g.dtype)
             gx = run("where", [untouched, g, gx], g.dtype)
         if ctx.needs[1]:
-            gv = run("mul", [its, gather(share, axis, index, bounds)], g.dtype)
+            gv = _padded(run("mul", [its, gather(share, axis, index, bounds)], g.dtype), ctx.shape)
         return gx, gv

@@ -13,7 +13,7 @@ def reference(x, dims):
     return np.squeeze(np.log(np.exp(x - top).sum(axis=dims, keepdims=True)) + top, axis=dims)
 
 
-@pytest.mark.parametrize("shape, dims", [((1,), 0), ((33,), -1), ((5, 65), 1), ((65, 5), 0), ((3, 31, 17), 1),
+@pytest.mark.parametrize(("shape", "dims"), [((1,), 0), ((33,), -1), ((5, 65), 1), ((65, 5), 0), ((3, 31, 17), 1),
                                          ((2, 3, 4, 33), (1, 2)), ((2, 3, 64), (0, 2)), ((1003, 3), (0, 1))])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_logsumexp_like_numpy(shape, dims, dtype):

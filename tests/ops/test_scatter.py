@@ -47,7 +47,7 @@ CASES = {
     "argwhere": (lambda t, m: t.argwhere(m), MASK),
     **{f"scatter_reduce_{how}_{own}": (
         lambda t, x, i, s, how=how, own=own: x.scatter_reduce(0, i, s, how, include_self=own), X, INDEX, SRC)
-       for how, own in itertools.product(("sum", "mean", "amax", "amin"), (True, False))},
+       for how, own in itertools.product(("sum", "mean", "amax", "amin", "prod"), (True, False))},
     "scatter_reduce_ties": (lambda t, x, i, s: x.scatter_reduce(0, i, s, "amax"), X.round(), INDEX, SRC.round()),
     "scatter_reduce_integers": (lambda t, x, i, s: x.scatter_reduce(0, i, s, "amin", include_self=True),
                                 (X * 10).astype(np.int64), INDEX, (SRC * 10).astype(np.int64)),

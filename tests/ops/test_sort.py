@@ -119,8 +119,24 @@ def test_errors():
             call()
     with pytest.raises(IndexError):
         x.sort(2)
-    with pytest.raises(NotImplementedError):
-        x.unique(dim=0)
+    with pytest.raises(IndexError):
+        x.unique(dim=2)
+
+
+@pytest.mark.parametrize(("shape", "dim"), [((40, 3), 0), ((3, 40), -1), ((4, 5, 2), 1), ((1, 4), 0), ((7,), 0),
+                                          ((5, 0), 0)])
+@pytest.mark.parametrize("name", ["unique", "unique_consecutive"])
+def test_unique_slices_like_torch(name, shape, dim):
+    torch = pytest.importorskip("torch")
+    for values in (np.random.default_rng(0).integers(0, 2, shape), np.random.default_rng(1).integers(0, 2, shape) > 0):
+        if 0 in shape:
+            assert getattr(genesis.tensor(values), name)(dim=dim).shape == (1, 0)
+            continue
+        found = getattr(genesis.tensor(values), name)(return_inverse=True, return_counts=True, dim=dim)
+        expected = getattr(torch, name)(torch.tensor(values), return_inverse=True, return_counts=True, dim=dim)
+        for a, b in zip(found, expected):
+            assert a.shape == tuple(b.shape)
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
 @pytest.mark.parametrize("bits", [1, 5, 16, 17, 32])
