@@ -12,6 +12,7 @@ from .array import Array, Shape, broadcast_shapes, empty
 from .elementwise import assign, cast, contiguous, copy, run, sum_to
 from .matmul_tiles import Tiles, tiles_for
 from .operation import Context, Operation
+from .reduce import reduce
 from .views import reshaped
 
 _SIDE, _PER = 16, 4         # a GPU group's tile: 64 by 64
@@ -258,8 +259,16 @@ class Linear(Operation):
             gw = product(left, right, out=target, dtype=weight.dtype)
         if ctx.needs[2]:
             shape, dtype = ctx.bias
-            gb = cast(sum_to(g, shape), dtype)
+            gb = _sum_rows(g, shape, dtype, ctx.targets[2])
         return gx, gw, gb
+
+
+def _sum_rows(g: Array, shape: Shape, dtype: DType, target: Array | None) -> Array:
+    """A bias's gradient, written into its own memory where there is some; rounded once."""
+    if shape != g.shape[-1:] or g.ndim < 2:
+        return cast(sum_to(g, shape), dtype)
+    into = target if target is not None and target.is_contiguous() and target.shape == shape else None
+    return reduce("sum", g, tuple(range(g.ndim - 1)), dtype=dtype, out=into)
 
 
 def _rows_of(x: Array) -> Array:
