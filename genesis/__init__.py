@@ -58,7 +58,8 @@ enable_autocast = False     # True: operations choose their precision outside `a
 __all__ = [
     "CheckpointError", "Device", "DeviceIndexError", "Generator", "GenesisError", "KernelError", "NoDeviceError",
     "OutOfMemoryError", "Size", "Tensor", "amp", "arange", "autocast", "autograd", "bfloat16", "bool", "bool_", "data",
-    "device", "devices", "dtypes", "empty", "empty_like", "enable_autocast", "enable_grad", "errors", "eye", "fingerprint",
+    "device", "devices", "dtypes", "empty", "empty_like", "enable_autocast", "enable_grad", "errors", "eye",
+    "fingerprint",
     "float16", "float32", "float64", "from_dlpack", "from_numpy", "from_pyopencl", "full", "full_like",
     "get_autocast_dtype", "get_rng_state", "inference_mode", "initial_seed", "int32", "int64", "is_autocast_enabled",
     "is_grad_enabled",
