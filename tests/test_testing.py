@@ -50,7 +50,7 @@ def test_a_rule_that_equals_its_reference(rule):
 def test_a_rule_that_differs_says_where(rule):
     with pytest.raises(AssertionError, match=r"rule ball of .*ball\.cl.*(?s:.*)shape \(70001,\).* instead of"):
         check_rule(rule, lambda p, g, state, scalars: p - scalars["lr"] * g, SCALARS)
-    rule.write_text(RULE.replace("friction * *speed", "friction * *speed * (get_global_id(0) == 3 ? 2 : 1)"))
+    rule.write_text(RULE.replace("friction * *speed", "friction * *speed * (get_local_id(0) == 3 ? 2 : 1)"))
     with pytest.raises(AssertionError, match="differs"):
         check_rule(rule, ball, SCALARS)
 

@@ -76,16 +76,3 @@ kernel void belongs(global const STORAGE(IN) *sequence, long sequence_at, long s
     }
     out[row * m + i] = low;
 }
-
-// Both extremes of integers that are few, for the check of indices: out[0] the smallest, out[1] the largest.
-// Global size: 1.
-kernel void range(global const long *x, long x_at, global long *out, long n)
-{
-    long low = LONG_MAX, high = LONG_MIN;
-    for (long i = 0; i < n; i++) {
-        low = min(low, x[x_at + i]);
-        high = max(high, x[x_at + i]);
-    }
-    out[0] = low;
-    out[1] = high;
-}

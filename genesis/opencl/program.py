@@ -7,9 +7,12 @@ name. So the whole text is known here: it is the key of the cache, and errors na
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
+import importlib
 import os
 import re
+import sqlite3
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -86,6 +89,16 @@ def read(path: str | Path) -> str:
     return expand((root / path).resolve())
 
 
+@functools.cache
+def _load_invoker() -> None:
+    """Import what pyopencl launches with, which makes a database in the user's folder and fails where it cannot."""
+    try:
+        importlib.import_module("pyopencl.invoker")
+    except (OSError, sqlite3.Error):
+        cl._PYOPENCL_NO_CACHE = True
+        importlib.import_module("pyopencl.invoker")
+
+
 class Kernel:
     """A compiled kernel of one device, called with a global size, a local size and its arguments.
 
@@ -96,6 +109,8 @@ class Kernel:
     __slots__ = ("_enqueue", "_lock", "_queue", "device", "name")
 
     def __init__(self, device: Device, program: cl.Program, file: str, function: str, signature: str):
+        _load_invoker()
+        before, cl._PYOPENCL_NO_CACHE = cl._PYOPENCL_NO_CACHE, True      # its database holds pickles; it is not needed
         try:
             kernel = cl.Kernel(program, function)
             types = [_TYPES[t] if t in _TYPES else np.dtype(f"V{t}") for t in re.findall(r"\d+|\w", signature)]
@@ -103,6 +118,8 @@ class Kernel:
         except (cl.Error, TypeError) as error:
             raise KernelError(f"kernel {function!r} of {file} does not take the arguments {signature!r}: {error}") \
                 from error
+        finally:
+            cl._PYOPENCL_NO_CACHE = before
         self.name = f"{file}:{function}"
         self.device = device
         self._enqueue = kernel
