@@ -59,7 +59,7 @@ def test_readme_begins_with_two_lines_to_run():
     setup = 'python3 -m venv .venv && .venv/bin/pip install -e ".[cpu,{}]" && '
     assert language == "sh"
     assert text.splitlines() == [setup.format("recipes") + ".venv/bin/genesis train digits",
-                                 setup.format("test") + ".venv/bin/python -m pytest"]
+                                 setup.format("test") + ".venv/bin/python -m pytest -n 2"]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem)

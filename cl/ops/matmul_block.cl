@@ -17,6 +17,9 @@
 //                    time: 1: columns of A lie without gaps, 2: rows do, 3: any strides
 //   PACK_B           1: rows of B lie without gaps, 2: columns do, 3: any strides
 //   BIAS             storage type of the bias (n,); undefined: none
+#ifndef WIDTH
+#define WIDTH 4
+#endif
 #include "types.h"
 
 #ifndef A
