@@ -79,6 +79,22 @@ def pool(b: Bench) -> None:
                 b.normal(2, 3, 9, 7))
 
 
+@LAYERS.add("resize")
+def resize(b: Bench) -> None:
+    """Interpolation to another size."""
+    x = b.normal(2, 3, 5, 7)
+    b.gradients("nearest, doubled", lambda x: F.interpolate(x, scale_factor=2, mode="nearest"),
+                lambda x: x.repeat(2, 2).repeat(2, 3), x)
+
+    def between(x: np.ndarray, n: int) -> np.ndarray:
+        at = np.linspace(0, x.shape[-1] - 1, n)
+        low = np.minimum(at.astype(int), x.shape[-1] - 2)
+        return x[..., low] * (1 - (at - low)) + x[..., low + 1] * (at - low)
+
+    b.gradients("bilinear, corners kept", lambda x: F.interpolate(x, size=(9, 4), mode="bilinear", align_corners=True),
+                lambda x: between(between(x, 4).swapaxes(2, 3), 9).swapaxes(2, 3), x)
+
+
 def log_softmax(x: np.ndarray, axis: int = -1) -> np.ndarray:
     """The logarithm of softmax."""
     x = x - x.max(axis, keepdims=True)
@@ -95,7 +111,9 @@ def softmax(b: Bench) -> None:
                         x)
             b.gradients(f"log_softmax of {of}", lambda x, a=axis: x.log_softmax(a),
                         lambda x, a=axis: log_softmax(x, a), x)
-    b.gradients("logsumexp", lambda x: x.logsumexp(-1), lambda x: np.logaddexp.reduce(x, -1), b.normal(33, 65))
+    for axis in (0, -1):
+        b.gradients(f"logsumexp along {axis}", lambda x, a=axis: x.logsumexp(a),
+                    lambda x, a=axis: np.logaddexp.reduce(x, a), b.normal(33, 65))
     b.compare("of values near 1e4", b.tensor(1e4 + b.normal(3, 33), pad=3).softmax(-1).sum(-1), np.ones(3))
 
 
