@@ -105,6 +105,16 @@ def test_page_keeps_interactive_figures(tmp_path):
     assert json.loads(text) == figure
 
 
+@pytest.mark.parametrize("data", [
+    {"application/vnd.plotly.v1+json": {"data": [], "layout": {}}}, {"image/svg+xml": "<svg/>"},
+    {"text/html": '<svg class="figure"></svg>'}, {"text/html": "<p>no figure</p>"}])
+def test_page_folds_long_code_of_figures(tmp_path, data):
+    code = "\n".join(f"x = {i}" for i in range(convert.LONG + 1))
+    page = page_of(tmp_path, cell("markdown", "# Title\n\nText."), cell("code", code, [
+        {"output_type": "display_data", "metadata": {}, "data": data}]))
+    assert ("The code of the figure" in page.markdown) == ("<p>no figure</p>" not in data.values())
+
+
 def test_page_refuses_errors_and_foreign_links(tmp_path):
     with pytest.raises(ValueError, match="ZeroDivisionError"):
         page_of(tmp_path, cell("markdown", "# T\n\nx"), cell("code", "1/0", [

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from tools.notebooks import NOTEBOOKS, ROOT
 
 LONG = 12            # lines of code that draws a figure, above which it is folded away
+_FIGURES = ("{ .figure", 'class="plotly-figure"', '<svg class="figure"')      # of images, plotly's, drawn as HTML
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
 
@@ -163,7 +164,7 @@ def page(path: Path, executed: Path, buttons: str = "") -> Page:
                 alt = f"Figure: {heading}".replace('"', "'").replace("[", "(").replace("]", ")")
                 outputs.append(_output(output, f"{cell['id']}-{i}", alt, files, here))
             shows_source = source.startswith("show_source(")
-            figures = sum(".figure" in text or "plotly-figure" in text for text in outputs)
+            figures = sum(any(mark in text for mark in _FIGURES) for text in outputs)
             parts += ([] if shows_source else [_code(source, figures)]) + outputs
     text = "\n\n".join(part for part in parts if part)
     # A list or display formula right under a line of text is one in a notebook; Markdown on the site wants a gap.
