@@ -180,7 +180,8 @@ def decision_chart(questions: Sequence[tuple[str, str, str, str]], otherwise: tu
     step, width = 92, 760
     height = step * (len(questions) + 1) - 10
     parts = [f'<svg class="figure" viewBox="0 0 {width} {height}" role="img" aria-label="Decision chart" '
-             f'style="width:100%;min-width:600px;max-width:{width}px;font:14px sans-serif" fill="currentColor">',
+             f'style="width:100%;min-width:600px;max-width:{width}px;font:14px var(--md-text-font,sans-serif)" '
+             'fill="currentColor">',
              '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
              'orient="auto"><path d="M0 0L8 4L0 8z" fill="currentColor"/></marker></defs>']
 
