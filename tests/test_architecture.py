@@ -22,7 +22,8 @@ ALLOWED = {
     "ops": {"opencl", *BASE},
     **dict.fromkeys(TENSOR, BELOW_NN),
     **dict.fromkeys(("nn", "optim", "amp", "data", "serialization", "utils"), BELOW_NN),
-    # An averaged model is a module, and optim.swa_utils, where PyTorch has it, hands it on: the one way from optim to nn.
+    # An averaged model is a module, and optim.swa_utils, where PyTorch has it, hands it on: the one way from optim
+    # to nn.
     "averaging": {*BELOW_NN, "nn"},
     "optim": {*BELOW_NN, "averaging"},
     "fingerprint": {*BELOW_NN, "nn", "optim"},

@@ -93,7 +93,8 @@ def writer(at):
 def test_guard_bands_find_writes_beside_a_buffer():
     with guarded():
         assert writer(4).tolist() == [0, 0, 0, 0, 1]
-    for at, message in ((5, "after a buffer of 20 bytes, 1 bytes from its end"), (-1, "before a buffer of 20 bytes, 1 bytes from its start"),
+    for at, message in ((5, "after a buffer of 20 bytes, 1 bytes from its end"),
+                        (-1, "before a buffer of 20 bytes, 1 bytes from its start"),
                         (900, "after a buffer of 20 bytes")):
         with pytest.raises(GuardError, match=message), guarded():
             writer(at)

@@ -88,8 +88,9 @@ def compare(make: Callable[[list[Tensor]], Optimizer], reference: Reference | No
         worst = max(worst, float(error.max(initial=0)))
         if (error > bound).any():
             at = tuple(int(i) for i in np.argwhere(error > bound)[0])
-            failures.append(f"parameter of shape {tuple(p.shape)}: {int((error > bound).sum())} of {got.size} elements are "
-                            f"wrong after {steps} steps; at {at} it is {got[at]!s} instead of {want[at]!s}")
+            count = int((error > bound).sum())
+            failures.append(f"parameter of shape {tuple(p.shape)}: {count} of {got.size} elements are wrong "
+                            f"after {steps} steps; at {at} it is {got[at]!s} instead of {want[at]!s}")
     return failures, worst
 
 
