@@ -128,8 +128,13 @@ def test_search_finds(visit, base, query, wanted, served):
     page.locator(".md-search__input").click()
     page.locator(".md-search__input").type(query)
     page.locator(".md-search-result__link").first.wait_for()
-    found = page.evaluate("[...document.querySelectorAll('.md-search-result__link')].slice(0, 5).map((a) => a.href)")
-    assert any(f"/{wanted}" in link for link in found), found
+    for _ in range(50):                      # the results follow what is typed, a little later
+        found = page.evaluate(
+            "[...document.querySelectorAll('.md-search-result__link')].slice(0, 5).map((a) => a.href)")
+        if any(f"/{wanted}" in link for link in found):
+            return
+        page.wait_for_timeout(100)
+    pytest.fail(f"{wanted} is not among {found}")
 
 
 def test_pages_work_when_opened_as_files(visit):

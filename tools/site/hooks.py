@@ -129,7 +129,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     made["assets/playground.js"] = wasm_script
     made.update({f"assets/vendor/{path}": content for path, content in vendor.items()})
     _notebook_pages()
-    made.update(api.pages())
+    made.update({uri: "---\nsearch:\n  boost: 4\n---\n" + text for uri, text in api.pages().items()})
     made.update(kernels.pages())
     config.nav = _expanded(config.nav)
     return config
