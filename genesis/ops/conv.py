@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from .. import dtypes
 from . import conv_direct, conv_local, conv_weight
 from .array import Array, Shape, empty
@@ -140,17 +143,7 @@ class Convolution(Operation):
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None, Array | None]:
         """The gradients of input, weight and bias."""
-        x, weight = ctx.saved
-        gx = gw = gb = None
-        if ctx.needs[0]:
-            gx = _gradient(ctx, 0, x)
-            backward_input(as_planes(g), as_planes(weight), None, as_planes(gx), ctx.geometry)
-        if ctx.needs[1]:
-            gw = _gradient(ctx, 1, weight)
-            backward_weight(as_planes(x), as_planes(g), as_planes(gw), ctx.geometry)
-        if ctx.needs[2]:
-            gb = backward_bias(as_planes(g), _gradient(ctx, 2, ctx.bias))
-        return gx, gw, gb
+        return _gradients(ctx, g, backward_input, transposed=False)
 
 
 class TransposedConvolution(Operation):
@@ -174,17 +167,24 @@ class TransposedConvolution(Operation):
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None, Array | None]:
         """The gradients of input, weight and bias."""
-        x, weight = ctx.saved
-        gx = gw = gb = None
-        if ctx.needs[0]:
-            gx = _gradient(ctx, 0, x)
-            forward(as_planes(g), as_planes(weight), None, as_planes(gx), ctx.geometry)
-        if ctx.needs[1]:
-            gw = _gradient(ctx, 1, weight)
-            backward_weight(as_planes(g), as_planes(x), as_planes(gw), ctx.geometry)
-        if ctx.needs[2]:
-            gb = backward_bias(as_planes(g), _gradient(ctx, 2, ctx.bias))
-        return gx, gw, gb
+        return _gradients(ctx, g, forward, transposed=True)
+
+
+def _gradients(ctx: Context, g: Array, adjoint: Callable[..., Any],
+               transposed: bool) -> tuple[Array | None, Array | None, Array | None]:
+    """The gradients of input, weight and bias; ``adjoint`` is what the operation's forward is the adjoint of."""
+    x, weight = ctx.saved
+    gx = gw = gb = None
+    if ctx.needs[0]:
+        gx = _gradient(ctx, 0, x)
+        adjoint(as_planes(g), as_planes(weight), None, as_planes(gx), ctx.geometry)
+    if ctx.needs[1]:
+        gw = _gradient(ctx, 1, weight)
+        wide, narrow = (g, x) if transposed else (x, g)
+        backward_weight(as_planes(wide), as_planes(narrow), as_planes(gw), ctx.geometry)
+    if ctx.needs[2]:
+        gb = backward_bias(as_planes(g), _gradient(ctx, 2, ctx.bias))
+    return gx, gw, gb
 
 
 def _bias(bias: Array | None) -> Array | None:
