@@ -92,7 +92,7 @@ class _Pass:
         if not isinstance(target, Node):
             self._send_leaf(target, g, written)
             return
-        if self.leading is not None and target not in self.leading and id(target) not in self.wanted:  # type: ignore
+        if self.leading is not None and target not in self.leading and id(target) not in self.wanted:  # type: ignore[operator]
             return
         before = self.pending.get(target)
         if before is None:

@@ -32,9 +32,10 @@ def _operation(name: str, method: Any) -> Any:
     if name in _DIRECT:
         return _DIRECT[name]
     unary = getattr(pointwise, name.capitalize(), None)
-    plain = isinstance(unary, type) and issubclass(unary, pointwise.Unary) and (
-        list(inspect.signature(method).parameters) == ["self"])
-    return unary if plain and unary.forward.__func__ is pointwise.Unary.forward.__func__ else None  # type: ignore
+    if not (isinstance(unary, type) and issubclass(unary, pointwise.Unary)):
+        return None
+    own = inspect.getattr_static(unary, "forward") is not inspect.getattr_static(pointwise.Unary, "forward")
+    return None if own or list(inspect.signature(method).parameters) != ["self"] else unary
 
 
 def _write(operation: Any, x: Any, others: tuple[Any, ...]) -> bool:

@@ -74,19 +74,22 @@ def forget_plans() -> None:
 
 def _prepare(a: Array, b: Array, out: Array, bias: Array | None, batch: Shape) -> tuple[Array, Array] | None:
     """The operands as the kernels can take them, where that needs copies; None when they can stay as they are."""
-    pair = (a, b)
     if not out.dtype.is_floating_point and bias is not None:
         raise RuntimeError("products of integers take no bias")
-    if out.dtype is dtypes.float64:
-        pair = (cast(a, out.dtype), cast(b, out.dtype))
-    elif dtypes.float64 in (a.dtype, b.dtype):
-        pair = tuple(cast(x, dtypes.float32) for x in pair)  # type: ignore[assignment]
-    if len(_leading(batch, *pair)) > 2:
-        pair = tuple(x if len(_leading(batch, x)) < 2 else copy(x.expand((*batch, *x.shape[-2:])))  # type: ignore
-                     for x in pair)
-    if _way(a) == "matmul_tile" and pair[1].strides[-1] != 1 and pair[1].shape[-1] > 1:
-        pair = (pair[0], contiguous(pair[1]))
-    return None if pair[0] is a and pair[1] is b else pair
+    x, y = a, b
+    if dtypes.float64 in (a.dtype, b.dtype, out.dtype):
+        wide = out.dtype if out.dtype is dtypes.float64 else dtypes.float32
+        x, y = cast(a, wide), cast(b, wide)
+    if len(_leading(batch, x, y)) > 2:
+        x, y = _evenly(x, batch), _evenly(y, batch)
+    if _way(a) == "matmul_tile" and y.strides[-1] != 1 and y.shape[-1] > 1:
+        y = contiguous(y)
+    return None if x is a and y is b else (x, y)
+
+
+def _evenly(x: Array, batch: Shape) -> Array:
+    """The array, copied unless its leading dimensions, broadcast to ``batch``, merge into one."""
+    return x if len(_leading(batch, x)) < 2 else copy(x.expand((*batch, *x.shape[-2:])))
 
 
 def _in_parts(a: Array, b: Array, out: Array, bias: Array | None, limit: int) -> Array:
