@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..autograd import casting
-from ..autograd.modes import _inside
+from ..autograd.modes import inside
 from ..dtypes import DType, as_dtype
 from ..opencl import Device
 
@@ -95,7 +95,11 @@ class autocast:
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function with its body run in the region; of a generator, each of its steps."""
-        return _inside(lambda: self, function)
+        return inside(self._run, function)
+
+    def _run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        with self:
+            return function(*args, **kwargs)
 
     def __repr__(self) -> str:
         return f"autocast(enabled={self.enabled}, dtype={self.dtype})"

@@ -204,6 +204,7 @@ class GradScaler:
             loss_scale.update(state, self._growth_factor, self._backoff_factor, self._growth_interval)
         self._progress = {}
 
+    @no_grad()
     def _unscale(self, optimizer: Any, progress: _Progress, state: Array, allow_float16: bool = False) -> None:
         """Divide gradients in place; what is found goes into ``progress.checked``."""
         parameters = [x for group in optimizer.param_groups for x in group["params"]]
@@ -216,17 +217,16 @@ class GradScaler:
         for where in {part.array.device for part in parts} | {g.device for g in others}:
             if where is not state.device:
                 raise RuntimeError(f"gradients on {where}, the scale on {state.device}; use one scaler for each device")
-        with no_grad():
-            dense = [*parts, *(Gradients(elementwise.contiguous(g._array), None) for g in others)]
-            checked = state.device.empty(16)
-            norm = empty(state.device, (), state.dtype)
-            partial = grad_norm.partial_norms(dense, math.inf)
-            grad_norm.finish(partial, checked, norm.buffer, math.inf, math.inf, LossScale(state.buffer))
-            for part in dense:
-                loss_scale.unscale(part.array, part.rows, checked)
-            for g, part in zip(others, dense[len(parts):]):
-                if part.array is not g._array:
-                    g._assign(Tensor._wrap(part.array))
+        dense = [*parts, *(Gradients(elementwise.contiguous(g._array), None) for g in others)]
+        checked = state.device.empty(16)
+        norm = empty(state.device, (), state.dtype)
+        partial = grad_norm.partial_norms(dense, math.inf)
+        grad_norm.finish(partial, checked, norm.buffer, math.inf, math.inf, LossScale(state.buffer))
+        for part in dense:
+            loss_scale.unscale(part.array, part.rows, checked)
+        for g, part in zip(others, dense[len(parts):]):
+            if part.array is not g._array:
+                g._assign(Tensor._wrap(part.array))
         progress.checked = checked
 
     def _of(self, optimizer: Any) -> _Progress:

@@ -11,7 +11,7 @@ from ..hooks import Hooks
 from ..ops import elementwise
 from ..ops.array import Array
 from .graph import Node, Output, source
-from .modes import no_grad
+from .modes import call
 from .regions import Pending
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ class Afterwards:
 
     def __call__(self, leaf: Tensor) -> None:
         """Call it."""
-        with no_grad():
-            self.function(leaf)
+        call(False, self.function, leaf)
 
 
 class _Pass:
@@ -215,8 +214,7 @@ def _call_hooks(hooks: Hooks, g: Array) -> Array:
     for hook in list(hooks.values()):
         if isinstance(hook, Afterwards):
             continue
-        with no_grad():
-            result = hook(Tensor._wrap(g))
+        result = call(False, hook, Tensor._wrap(g))
         if result is not None:
             if not isinstance(result, Tensor) or result._array.shape != g.shape:
                 raise RuntimeError(f"a hook must return a gradient of shape {g.shape} or None, not {result!r}")

@@ -11,7 +11,7 @@ from ..ops.array import Array
 from ..ops.operation import Context, Operation
 from . import graph, inplace
 from .graph import Node, Output, refresh, same_device, source
-from .modes import no_grad, state
+from .modes import call, state
 
 
 class FunctionContext(Context):
@@ -111,12 +111,11 @@ class Function:
         needs = tuple([bool(state.recording and hasattr(x, "_array") and x.requires_grad) for x in args])
         context = FunctionContext(needs)
         sources = tuple([source(x) if need else None for x, need in zip(args, needs)])
-        with no_grad():
-            if cls.setup_context is None:
-                outputs = cls.forward(context, *args)
-            else:
-                outputs = cls.forward(*args)
-                cls.setup_context(context, args, outputs)
+        if cls.setup_context is None:
+            outputs = call(False, cls.forward, context, *args)
+        else:
+            outputs = call(False, cls.forward, *args)
+            call(False, cls.setup_context, context, args, outputs)
         several = isinstance(outputs, tuple | list)
         results = tuple(outputs) if several else (outputs,)
         return _finish(cls, context, args, sources, results) if several else _finish(
@@ -173,8 +172,7 @@ class _Adapter(Operation):
                 shape, dtype, device = about
                 g = elementwise.full(device, shape, 0, dtype)
             given.append(None if g is None else wrap(g))
-        with no_grad():
-            grads = cls.function.backward(ctx, *given)
+        grads = call(False, cls.function.backward, ctx, *given)
         grads = tuple(grads) if isinstance(grads, tuple | list) else (grads,)
         n = len(ctx.needs)
         if len(grads) < n or any(g is not None for g in grads[n:]):
@@ -210,7 +208,6 @@ def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
     """Mark a Function's backward as one that has no gradient of its own. None has in genesis, so nothing changes."""
     @functools.wraps(function)
     def backward(ctx: Any, *args: Any) -> Any:
-        with no_grad():
-            return function(ctx, *args)
+        return call(False, function, ctx, *args)
 
     return backward

@@ -121,14 +121,18 @@ def refresh(x: Tensor) -> None:
     node = view.base._node
     if node is view.node or view.steps is None or not view.holds(x):
         return
-    view.node = node
-    with enable_grad():
-        y = view.base
-        for operation, options in view.steps:
-            y = apply(operation, y, **options)
+    y = _made_again(view)
     if x._retains:
         x._retains.move(y._node)
-    x._node, x._requires_grad = y._node, y._requires_grad
+    x._node, x._requires_grad, view.node = y._node, y._requires_grad, node
+
+
+@enable_grad()
+def _made_again(view: View) -> Tensor:
+    y = view.base
+    for operation, options in view.steps or ():
+        y = apply(operation, y, **options)
+    return y
 
 
 def source(x: Tensor) -> Any:

@@ -17,12 +17,26 @@ class _State(threading.local):
 state = _State()
 
 
-def _inside(switch: Callable[[], Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with its body run in ``with switch():``; of a generator, each of its steps."""
+def call(recording: bool, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Call a function with recording switched on or off.
+
+    Ctrl-C is noticed where a Python function begins and where a call ends, and nowhere else in straight code. So here
+    the mode is restored wherever it strikes, which a ``with`` block, whose ``__exit__`` begins as any function does,
+    cannot promise: the library itself uses this function or the decorators.
+    """
+    before = state.recording
+    try:
+        state.recording = recording
+        return function(*args, **kwargs)
+    finally:
+        state.recording = before
+
+
+def inside(run: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with each call made by ``run(function, *args, **kwargs)``; of a generator, each of its steps."""
     @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with switch():
-            return function(*args, **kwargs)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        return run(function, *args, **kwargs)
 
     @functools.wraps(function)
     def steps(*args: Any, **kwargs: Any) -> Any:
@@ -30,20 +44,18 @@ def _inside(switch: Callable[[], Any], function: Callable[..., Any]) -> Callable
         advance, value = generator.send, None
         while True:
             try:
-                with switch():
-                    result = advance(value)
+                result = run(advance, value)
             except StopIteration as end:
                 return end.value
             try:
                 advance, value = generator.send, (yield result)
             except GeneratorExit:
-                with switch():
-                    generator.close()
+                run(generator.close)
                 raise
             except BaseException as error:
                 advance, value = generator.throw, error
 
-    return steps if inspect.isgeneratorfunction(function) else call
+    return steps if inspect.isgeneratorfunction(function) else called
 
 
 class _Switch:
@@ -66,7 +78,7 @@ class _Switch:
         state.recording = self._before.pop()
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        return _inside(type(self), function)
+        return inside(functools.partial(call, self._to), function)
 
 
 class no_grad(_Switch):
@@ -113,7 +125,7 @@ class set_grad_enabled:
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function with this mode while it runs."""
         state.recording = self._before
-        return _inside(lambda: set_grad_enabled(self._mode), function)
+        return inside(functools.partial(call, self._mode), function)
 
 
 def is_grad_enabled() -> bool:

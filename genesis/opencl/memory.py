@@ -50,7 +50,7 @@ class Buffer:
         self._capacity = capacity        # 0: not the pool's to reuse
 
     def __del__(self) -> None:
-        if self._capacity:
+        if getattr(self, "_capacity", 0):       # not there when Ctrl-C struck in __init__
             self.device.pool.give_back(self.handle, self._capacity)
 
     def __repr__(self) -> str:

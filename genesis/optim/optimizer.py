@@ -222,14 +222,11 @@ class Optimizer:
         Returns:
             What the closure returned, or None.
         """
-        loss = None
-        if closure is not None:
-            with enable_grad():
-                loss = closure()
-        with no_grad():
-            self._step()
+        loss = None if closure is None else enable_grad(closure)()
+        self._step()
         return loss
 
+    @no_grad()
     def _step(self) -> None:
         if not self.source:
             raise NotImplementedError(f"{type(self).__name__} has no rule; define source, rule(group) and "
