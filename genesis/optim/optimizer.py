@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, ClassVar
 
 from ..autograd import enable_grad, no_grad
@@ -12,9 +12,8 @@ from ..hooks import Hook, Hooks, RemovableHandle, register
 from ..opencl import Device, split_by_limit
 from ..ops.loss_scale import LossScale
 from ..tensor import Tensor
-from . import checks
+from . import checks, groups
 from . import rule as rules
-from .checks import required
 from .control import LAG, Control
 from .runner import Runner
 from .saved import load_state_dict, make_state_dict
@@ -35,7 +34,8 @@ class Optimizer:
             gradients are not all finite is skipped, on the device.
 
     Attributes:
-        param_groups: list of dicts; changing a value changes the next step.
+        param_groups: list of dicts; changing a value changes the next step, and so do groups and parameters that are
+            added, removed or replaced in these lists.
         state: parameter -> its state, such as ``exp_avg``.
         defaults: the hyperparameters given.
         max_grad_norm: as the argument; may be changed between steps.
@@ -55,21 +55,38 @@ class Optimizer:
         self.defaults = checks.hyperparameters(defaults)
         self.max_grad_norm = checks.max_grad_norm(max_grad_norm)
         self.grad_norm: Tensor | None = None
-        self.param_groups: list[dict[str, Any]] = []
+        self._hooks: dict[str, Hooks] = {}
+        self._own_state: dict[Tensor, dict[str, Any]] = {}
+        self._set_up()
+        given = groups.listed(params)
+        if not given:
+            raise ValueError("optimizer got an empty parameter list")
+        if not isinstance(given[0], dict):
+            given = [{"params": given}]
+        self.param_groups = self._checked(given)
+        self._place(self.param_groups)
+        self._seen = groups.Seen(self.param_groups)
+
+    def _set_up(self) -> None:
         self._places: dict[int, tuple[Runner, int]] = {}
         self._runners: list[Runner] = []
         self._controls: dict[Device, Control] = {}
-        self._hooks: dict[str, Hooks] = {}
         self._rules: dict[str, rules.Rule] = {}      # its own, so that an optimizer made later reads a changed file
-        self._own_state: dict[Tensor, dict[str, Any]] = {}
-        groups = self._listed(params)
-        if not groups:
-            raise ValueError("optimizer got an empty parameter list")
-        if not isinstance(groups[0], dict):
-            groups = [{"params": groups}]
-        added = [self._checked_group(g, so_far) for so_far, g in self._each_with_former(groups)]
-        self.param_groups = added
-        self._place(added)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Optimizer:
+        """A copy with parameters and states of its own; copied together with a model, it has the copied model's."""
+        new = type(self).__new__(type(self))
+        memo[id(self)] = new
+        new._set_up()
+        kept = self.__dict__.keys() - new.__dict__.keys() - {"_seen", "_loss_scale"}
+        self._follow_edits()
+        for name in kept:
+            setattr(new, name, deepcopy(getattr(self, name), memo))
+        new._place(new.param_groups)
+        new._seen = groups.Seen(new.param_groups)
+        for x in self.state if self.source else ():
+            new.state[deepcopy(x, memo)] = self.state[x]
+        return new
 
     # The rule, for subclasses ------------------------------------------------------------------------------------
 
@@ -90,68 +107,13 @@ class Optimizer:
 
     # Groups --------------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _listed(params: Any) -> list[Any]:
-        if isinstance(params, Tensor):
-            raise TypeError("params must be an iterable of tensors or dicts, not a single tensor: put it into a list")
-        if isinstance(params, set | frozenset):
-            raise TypeError("params must have an order, which a set has not; use a list")
-        try:
-            return list(params)
-        except TypeError:
-            raise TypeError(f"params must be an iterable of tensors or dicts, not {type(params).__name__}") from None
-
-    @staticmethod
-    def _each_with_former(groups: list[Any]) -> Iterable[tuple[list[dict[str, Any]], Any]]:
-        former: list[Any] = []
-        for group in groups:
-            yield former, group
-            former.append(group)
-
-    def _checked_group(self, given: Any, former: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """A parameter group, complete and checked; nothing of the optimizer is changed."""
-        if not isinstance(given, dict):
-            raise TypeError(f"a parameter group must be a dict, not {type(given).__name__}")
-        if "params" not in given:
-            raise ValueError("a parameter group needs a key 'params'")
-        listed = [given["params"]] if isinstance(given["params"], Tensor) else self._listed(given["params"])
-        given["params"] = listed      # a generator is used up now
-        named = [isinstance(x, tuple) for x in listed]
-        if any(named) and not all(named):
-            raise ValueError("either all parameters of an optimizer have names or none")
-        names = [x[0] for x in listed] if any(named) else given.get("param_names")
-        for other in former[:1]:
-            if (names is not None) != ("param_names" in other or any(isinstance(x, tuple) for x in other["params"])):
-                raise ValueError("either all parameters of an optimizer have names or none")
-        tensors = [x[1] if isinstance(x, tuple) else x for x in listed]
-        for x in tensors:
-            if not isinstance(x, Tensor):
-                raise TypeError(f"an optimizer updates tensors, not {type(x).__name__}")
-            if not x.is_leaf and not x._retains:
-                raise ValueError("cannot optimize a tensor that was made by an operation; only leaves, such as those "
-                                 "made with requires_grad=True or by detach()")
-            if not x.is_floating_point():
-                raise TypeError(f"an optimizer updates floating-point tensors, not {x.dtype}")
-        unique = {id(x): i for i, x in reversed(list(enumerate(tensors)))}
-        if len(unique) < len(tensors):
-            warnings.warn("a parameter group holds a parameter more than once; it is updated once a step", stacklevel=4)
-            keep = sorted(unique.values())
-            tensors = [tensors[i] for i in keep]
-            names = [names[i] for i in keep] if names is not None else None
-        others = {id(x[1] if isinstance(x, tuple) else x) for g in former for x in self._listed(g["params"])}
-        if others & unique.keys():
-            raise ValueError("some parameters appear in more than one parameter group")
-        group: dict[str, Any] = {"params": tensors}
-        if names is not None:
-            group["param_names"] = list(names)
-        group |= {k: v for k, v in given.items() if k not in ("params", "param_names")}
-        for name, value in self.defaults.items():
-            group.setdefault(name, value)
-            if group[name] is required:
-                raise ValueError(f"a parameter group needs a value for {name!r}, which has no default")
-        group.update(checks.hyperparameters({k: v for k, v in group.items() if k not in ("params", "param_names")}))
-        self.check_group(group)
-        return group
+    def _checked(self, given: Sequence[Any], former: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
+        """Parameter groups, complete and checked; nothing of the optimizer is changed."""
+        added: list[dict[str, Any]] = []
+        for one in given:
+            added.append(groups.checked(one, [*former, *added], self.defaults))
+            self.check_group(added[-1])
+        return added
 
     def check_group(self, group: dict[str, Any]) -> None:
         """Raise ``ValueError`` for values that do not fit together; for subclasses."""
@@ -165,9 +127,35 @@ class Optimizer:
         Raises:
             TypeError, ValueError: as for the constructor; the optimizer is then unchanged.
         """
-        group = self._checked_group(param_group, self.param_groups)
-        self._place([group])
-        self.param_groups.append(group)
+        self._follow_edits()
+        added = self._checked([param_group], self.param_groups)
+        self._place(added)
+        self.param_groups += added
+        self._seen = groups.Seen(self.param_groups)
+
+    def _follow_edits(self) -> None:
+        """Find out what the user has changed in ``param_groups``: groups and parameters added, removed or replaced."""
+        if self._seen.still(self.param_groups):
+            return
+        edited = self.param_groups
+        for group, new in zip(edited, self._checked(edited)):
+            group.update(new)
+        if self.source:
+            self._settle()
+            group_of = {id(x): group for group in edited for x in group["params"]}
+            for runner in list(self._runners):
+                for slot, x in enumerate(runner.tensors):
+                    if x is not None and id(x) not in group_of:
+                        del self._places[id(x)]
+                        runner.release(slot)
+                runner.regroup(group_of)
+                self._drop_if_empty(runner)
+            self._place_pairs([(x, g) for g in edited for x in g["params"] if id(x) not in self._places])
+        self._seen = groups.Seen(edited)
+
+    def _drop_if_empty(self, runner: Runner) -> None:
+        if not any(x is not None for x in runner.tensors):
+            self._runners.remove(runner)
 
     def _place(self, groups: Sequence[dict[str, Any]]) -> list[Runner]:
         """Move the parameters of groups into arenas."""
@@ -203,8 +191,7 @@ class Optimizer:
         for slot, x, group in moved:
             new, place = self._places[id(x)]
             new.move_state(place, runner, slot, self._rule(group).states)
-        if not any(x is not None for x in runner.tensors):
-            self._runners.remove(runner)
+        self._drop_if_empty(runner)
 
     # Step ------------------------------------------------------------------------------------------------------------
 
@@ -231,6 +218,7 @@ class Optimizer:
         if not self.source:
             raise NotImplementedError(f"{type(self).__name__} has no rule; define source, rule(group) and "
                                       "scalars(group, step), or step()")
+        self._follow_edits()
         for runner in list(self._runners):
             if runner.arena.outside and runner.misplaced():
                 self._follow(runner)
@@ -279,6 +267,7 @@ class Optimizer:
             set_to_none: forget the gradients instead of setting them to 0; parameters without a gradient are skipped
                 by the next step. The memory stays with the optimizer either way.
         """
+        self._follow_edits()
         if self._runners:
             for runner in self._runners:
                 runner.arena.clear(runner.tensors, set_to_none)  # type: ignore[arg-type]
@@ -295,6 +284,7 @@ class Optimizer:
     @property
     def state(self) -> State:
         """Parameter -> its state; assigning a mapping replaces all states."""
+        self._follow_edits()
         return State(self, self._own_state)
 
     @state.setter
@@ -327,6 +317,7 @@ class Optimizer:
         Raises:
             ValueError: the groups or shapes do not fit; nothing is changed then.
         """
+        self._follow_edits()
         state_dict = dict(state_dict)
         for hook in self._called("load_state_dict_pre"):
             changed = hook(self, state_dict)

@@ -141,6 +141,12 @@ class Runner:
             self.arena.release(slot, tensor)
             self.tensors[slot] = None
 
+    def regroup(self, group_of: dict[int, dict[str, Any]]) -> None:
+        """Take over the parameter groups from a mapping of the parameters' identities."""
+        self._dissolve()
+        self.groups = [old if x is None else group_of[id(x)] for x, old in zip(self.tensors, self.groups)]
+        self._distinct = list({id(g): g for x, g in zip(self.tensors, self.groups) if x is not None}.values())
+
     def misplaced(self) -> list[int]:
         """Slots of parameters that need a place in another arena, such as those moved to another device."""
         found = []
