@@ -78,6 +78,7 @@ class GradientArena:
         self._homes: dict[int, weakref.ref[Alias]] = {}
         self._slot_at = {start: i for i, start in enumerate(self.arena.starts) if self.arena.sizes[i]}
         self._rows: tuple[int, Buffer] | None = None
+        self._grads: Array | None = None
         for i, tensor in enumerate(tensors):
             self._take_in(i, tensor)
 
@@ -229,7 +230,12 @@ class GradientArena:
 
     def gradients(self, mask: int, source: str = "grad") -> Gradients:
         """The gradients of the slots in ``mask``, all in one piece."""
-        array = Array(self.arena.buffer(source, self.dtype.itemsize), self.dtype, (self.arena.elements,))
+        if source == "grad" and self._grads is not None:
+            array = self._grads
+        else:
+            array = Array(self.arena.buffer(source, self.dtype.itemsize), self.dtype, (self.arena.elements,))
+            if source == "grad":       # the same array each time, by which launches planned for it are found again
+                self._grads = array
         if self.full(mask):
             return Gradients(array, None)
         if self._rows is None or self._rows[0] != mask:

@@ -220,7 +220,7 @@ class GradScaler:
         dense = [*parts, *(Gradients(elementwise.contiguous(g._array), None) for g in others)]
         checked = state.device.empty(16)
         norm = empty(state.device, (), state.dtype)
-        partial = grad_norm.partial_norms(dense, math.inf)
+        partial = grad_norm.PartialNorms(dense, math.inf).run()
         grad_norm.finish(partial, checked, norm.buffer, math.inf, math.inf, LossScale(state.buffer))
         for part in dense:
             loss_scale.unscale(part.array, part.rows, checked)

@@ -52,28 +52,51 @@ def _letter(real: DType) -> str:
     return "d" if real is float64 else "f"
 
 
-def partial_norms(parts: Sequence[Gradients], p: float) -> Array | None:
-    """One sum of powers (or maximum) for each chunk of all parts, in float64 if any part is; None without elements.
+class PartialNorms:
+    """The launches that sum up gradients, worked out once for steps that have the same ones.
 
-    All parts lie on one device.
+    Args:
+        parts: the gradients, all on one device.
+        p: the order of the norm.
+
+    Attributes:
+        result: one sum of powers (or maximum) for each chunk of all parts, in float64 if any part is; each run writes
+            it anew. None without elements.
     """
-    parts = [part for part in parts if part.array.size]
-    if not parts:
-        return None
-    device = parts[0].array.device
-    real = float64 if any(part.array.dtype is float64 for part in parts) else float32
-    partial = empty(device, (sum(part.chunks for part in parts),), real)
-    at = 0
-    for part in parts:
-        g = part.array
-        defines = _defines(device, g.dtype, p, real)
-        group = dict(defines)["GROUP"]
-        kernel = device.programs.kernel("optim/grad_norm.cl", "partial_norm", f"PllPiPl{_letter(real)}", defines)
-        rows = g.buffer if part.rows is None else part.rows
-        kernel((part.chunks * group,), (group,) if group > 1 else None, g.buffer.handle, g.offset, g.size, rows.handle,
-               int(part.rows is not None), partial.buffer.handle, at, 0.0 if p == math.inf else p)
-        at += part.chunks
-    return partial
+
+    def __init__(self, parts: Sequence[Gradients], p: float):
+        self.parts = list(parts)
+        self.p = p
+        self.result: Array | None = None
+        self._launches: list[tuple[Any, ...]] = []
+        parts = [part for part in parts if part.array.size]
+        if not parts:
+            return
+        device = parts[0].array.device
+        real = float64 if any(part.array.dtype is float64 for part in parts) else float32
+        self.result = empty(device, (sum(part.chunks for part in parts),), real)
+        at = 0
+        for part in parts:
+            g = part.array
+            defines = _defines(device, g.dtype, p, real)
+            group = dict(defines)["GROUP"]
+            kernel = device.programs.kernel("optim/grad_norm.cl", "partial_norm", f"PllPiPl{_letter(real)}", defines)
+            rows = g.buffer if part.rows is None else part.rows
+            self._launches.append((
+                kernel, (part.chunks * group,), (group,) if group > 1 else None, g.buffer.handle, g.offset, g.size,
+                rows.handle, int(part.rows is not None), self.result.buffer.handle, at, 0.0 if p == math.inf else p))
+            at += part.chunks
+
+    def fits(self, parts: Sequence[Gradients], p: float) -> bool:
+        """Whether these are the launches for some gradients and an order."""
+        return self.p == p and len(parts) == len(self.parts) and all(
+            a.array is b.array and a.rows is b.rows for a, b in zip(parts, self.parts))
+
+    def run(self) -> Array | None:
+        """Sum up the gradients as they are now; returns `result`."""
+        for kernel, *arguments in self._launches:
+            kernel(*arguments)
+        return self.result
 
 
 def finish(partial: Array | None, control: Buffer, norm: Buffer | Alias, p: float, max_norm: float,
@@ -81,7 +104,7 @@ def finish(partial: Array | None, control: Buffer, norm: Buffer | Alias, p: floa
     """Join partial sums on the device: write the norm, the clip coefficient and whether to skip.
 
     Args:
-        partial: what `partial_norms` gave; None counts as a norm of 0.
+        partial: what `PartialNorms` gave; None counts as a norm of 0.
         control: three floats: factor of the gradients, 1 to skip the step, steps skipped so far (counted up).
         norm: one float: the norm of the gradients without their loss scale.
         max_norm: limit of the norm; infinite for none.

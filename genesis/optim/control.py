@@ -13,7 +13,7 @@ from ..dtypes import float32
 from ..opencl import Device
 from ..ops import grad_norm
 from ..ops.array import empty
-from ..ops.grad_norm import Gradients
+from ..ops.grad_norm import Gradients, PartialNorms
 from ..ops.loss_scale import LossScale
 from ..tensor import Tensor
 
@@ -38,6 +38,7 @@ class Control:
         self.buffer = device.empty(16)
         device.write(self.buffer, 0, np.array([1, 0, 0, 0], np.float32))
         self.known = 0
+        self._norms = PartialNorms((), math.inf)      # of the last step's gradients
         self._asked: deque[tuple[Callable[[], None], np.ndarray, list[Cohort]]] = deque()
 
     def decide(self, parts: Sequence[Gradients], max_norm: float | None, loss_scale: LossScale | None) -> Tensor:
@@ -55,7 +56,9 @@ class Control:
         # Without a limit the norm only serves to find what is not finite, and a sum of squares may overflow.
         p = math.inf if max_norm is None else 2.0
         known = max_norm is None and loss_scale is not None and loss_scale.checked is not None
-        partial = None if known else grad_norm.partial_norms(parts, p)
+        if not known and not self._norms.fits(parts, p):
+            self._norms = PartialNorms(parts, p)
+        partial = None if known else self._norms.run()
         norm = empty(self.device, (), float32)
         limit = math.inf if max_norm is None else float(max_norm)
         grad_norm.finish(partial, self.buffer, norm.buffer, p, limit, loss_scale)

@@ -9,7 +9,7 @@ from typing import Any
 from ...gradients import pieces
 from ...ops import elementwise, grad_norm
 from ...ops.array import download
-from ...ops.grad_norm import Gradients
+from ...ops.grad_norm import Gradients, PartialNorms
 from ...tensor import Tensor
 
 
@@ -25,7 +25,7 @@ def _norm(parts: Sequence[Gradients], others: Sequence[Tensor], norm_type: float
     for part in [*parts, *(Gradients(elementwise.contiguous(g._array), None) for g in others)]:
         array = part.array
         kinds.setdefault((array.device, array.dtype.itemsize == 8), []).append(part)
-    partials = [grad_norm.partial_norms(found, p) for found in kinds.values()]
+    partials = [PartialNorms(found, p).run() for found in kinds.values()]
     return grad_norm.join_on_host([download(x) for x in partials if x is not None], p)
 
 
