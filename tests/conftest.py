@@ -1,6 +1,8 @@
-"""Chooses the device that the tests run on, and seeds them."""
+"""Chooses the devices that the tests run on, and seeds the tests."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -8,8 +10,9 @@ import genesis
 
 
 def pytest_addoption(parser):
-    parser.addoption("--device", metavar="NAME",
-                     help="device to test on, as GENESIS_DEVICE takes it; default: GENESIS_DEVICE, else chosen")
+    parser.addoption("--device", metavar="NAME", action="append",
+                     help="device to test on, as GENESIS_DEVICE takes it; default: GENESIS_DEVICE, else chosen. May be "
+                          "given more than once; 'all' stands for every device that genesis would choose")
     parser.addoption("--slow", action="store_true", help="run the tests that take minutes or gigabytes, too")
 
 
@@ -20,10 +23,38 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(pytest.mark.skip(reason="takes minutes or gigabytes: --slow runs it"))
 
 
+def pytest_cmdline_main(config):
+    """Run the tests in a process for each device, when there are several."""
+    names = wanted(config)
+    if len(names) < 2:
+        return None
+    arguments, skip = [], False
+    for argument in map(str, config.invocation_params.args):
+        if not skip and not argument.startswith("--device"):
+            arguments.append(argument)
+        skip = argument == "--device"
+    codes = {}
+    for name in names:
+        print(f"\n{'':=<20} device {name} {'':=<20}", flush=True)
+        codes[name] = subprocess.run([sys.executable, "-m", "pytest", *arguments, f"--device={name}"],
+                                     check=False).returncode
+    print("\n".join(f"{name}: {'passed' if code == 0 else f'FAILED (exit status {code})'}"
+                    for name, code in codes.items()), flush=True)
+    return max(codes.values())
+
+
+def wanted(config):
+    """The names of the devices that were asked for, each once."""
+    names = []
+    for name in config.getoption("--device") or ():
+        names += [str(d) for d in genesis.devices() if d.quirks.rank >= 0] if name == "all" else [name]
+    return list(dict.fromkeys(names))
+
+
 def pytest_configure(config):
-    wanted = config.getoption("--device")
-    if wanted:
-        os.environ["GENESIS_DEVICE"] = wanted      # for the processes that tests start, too
+    names = wanted(config)
+    if len(names) == 1:
+        os.environ["GENESIS_DEVICE"] = names[0]      # for the processes that tests start, too
         genesis.set_default_device(None)
     try:
         genesis.device()
