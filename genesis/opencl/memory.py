@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyopencl as cl
 
 from ..errors import OutOfMemoryError
+from .pages import in_huge_pages
 
 if TYPE_CHECKING:
     from .device import Device
@@ -131,10 +132,11 @@ class Pool:
     def _allocate(self, capacity: int, nbytes: int) -> cl.Buffer:
         for attempt in (1, 2):
             try:
-                return cl.Buffer(self._device.context, cl.mem_flags.READ_WRITE, capacity)
+                context = self._device.context
+                found = in_huge_pages(context, capacity) if self._device.quirks.host_memory else None
+                return found or cl.Buffer(context, cl.mem_flags.READ_WRITE, capacity)
             except (cl.MemoryError, cl.RuntimeError) as error:
                 if attempt == 1:
-                    self._device.finish()
                     self.empty_cache()
                     continue
                 raise OutOfMemoryError(
@@ -153,7 +155,8 @@ class Pool:
             self._free[capacity].append(handle)
 
     def empty_cache(self) -> None:
-        """Return all kept memory to the device."""
+        """Return all kept memory to the device, when everything enqueued so far has run."""
+        self._device.finish()
         with self._lock:
             self._free.clear()
             self._sizes.clear()

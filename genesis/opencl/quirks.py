@@ -15,6 +15,7 @@ class Quirks:
         rule_width: elements a work-item of an optimizer's kernel handles at once.
         parallel: work-items that keep the device busy, a compute unit; decides when a reduction is split.
         max_loop: most iterations all loops of one work-item may take together; 0: no limit.
+        host_memory: whether a buffer over host memory is that memory itself, not a copy of it.
         indexed_structs: whether a kernel may index an array inside a struct argument by a computed position.
     """
 
@@ -23,6 +24,7 @@ class Quirks:
     rule_width: int = 4
     parallel: int = 2048
     max_loop: int = 0
+    host_memory: bool = False
     indexed_structs: bool = True
 
 
@@ -49,9 +51,11 @@ def lookup(platform: str, version: str, kind: str) -> Quirks:
         return replace(quirks, rank=-3)
     if "portable computing language" in name:
         old = any(f"PoCL {v}" in version for v in ("0.", "1.", "2.", "3.0"))
-        return replace(quirks, rank=-2, warning=_POCL_OLD) if old else replace(quirks, rank=quirks.rank + 5)
+        if old:
+            return replace(quirks, rank=-2, warning=_POCL_OLD)
+        return replace(quirks, rank=quirks.rank + 5, host_memory=kind == "cpu")
     if "intel" in name and kind == "cpu":
-        return replace(quirks, rank=quirks.rank + 9)
+        return replace(quirks, rank=quirks.rank + 9, host_memory=True)
     if name == "rusticl" and kind == "cpu":
         # llvmpipe counts the iterations of all loops of a work-item and silently stops at 65,535; rusticl of Mesa 22
         # crashes the process on an indexed struct argument.

@@ -1,10 +1,13 @@
 """The memory pool."""
 
 import gc
+import mmap
 import os
+import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pyopencl as cl
@@ -13,7 +16,8 @@ from helpers import ROOT, f32
 
 import genesis
 from genesis import OutOfMemoryError
-from genesis.opencl import memory
+from genesis.opencl import memory, pages
+from genesis.opencl.host import mapped
 from genesis.opencl.memory import Pool
 
 
@@ -175,3 +179,57 @@ def test_empty_buffers_can_be_used():
     assert x._array.buffer.nbytes == 0
     assert "0 bytes" in repr(x._array.buffer)
     assert (x + 1).numpy().size == 0
+
+
+@pytest.mark.skipif(not genesis.device().quirks.host_memory or not hasattr(mmap, "MADV_HUGEPAGE"),
+                    reason="huge pages are for devices that work in the host's memory, on Linux")
+def test_large_buffers_ask_for_huge_pages(pool):
+    pool.empty_cache()
+    device = genesis.device()
+    nbytes = 3 * pages.PAGE + 12345
+    buffer = device.empty(nbytes)
+    bits = np.random.default_rng(0).integers(0, 256, nbytes, np.uint8)
+    device.write(buffer, 0, bits)
+    back = np.empty_like(bits)
+    device.read(buffer, 0, back)
+    assert np.array_equal(back, bits)
+    address = mapped(buffer).ctypes.data
+    assert address % pages.PAGE == 0
+    flags = {}
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if found := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
+            start, end = (int(x, 16) for x in found.groups())
+        elif line.startswith("VmFlags"):
+            flags[start, end] = line.split()[1:]
+    asked = [max(0, min(end, address + nbytes) - max(start, address)) for (start, end), f in flags.items() if "hg" in f]
+    assert sum(asked) == nbytes - nbytes % pages.PAGE
+
+
+def test_memory_is_given_back_only_when_nothing_uses_it(pool):
+    pool.empty_cache()
+    x = genesis.ones(pages.SMALLEST // 4)
+    for _ in range(20):
+        x = (x * 4).sqrt() - 1
+    gc.collect()
+    pool.empty_cache()          # with kernels under way, of which only the last one's result is held
+    assert x.numpy().min() == x.numpy().max() == 1
+
+
+def test_large_buffers_are_found_without_huge_pages(pool, monkeypatch):
+    class Refusing(mmap.mmap):
+        def madvise(self, *arguments):
+            raise OSError("Invalid argument")
+
+    def none(*arguments, **options):
+        raise OSError("Cannot allocate memory")
+
+    device = genesis.device()
+    for how in (Refusing, none):
+        pool.empty_cache()
+        monkeypatch.setattr(pages.mmap, "mmap", how)
+        buffer = device.empty(pages.SMALLEST)
+        device.fill(buffer, 0, buffer.nbytes, np.full(1, 7, np.uint8))
+        back = np.empty(buffer.nbytes, np.uint8)
+        device.read(buffer, 0, back)
+        assert (back == 7).all()
+        del buffer
