@@ -14,14 +14,12 @@ from .autograd import Node, View, apply, inplace
 from .dtypes import DType, Scalar, as_dtype
 from .hooks import Hooks, RemovableHandle, register
 from .indexing import get_item, set_item
-from .methods import TensorMethods
+from .methods import Conversion, TensorMethods
 from .opencl import Device, default_device
 from .opencl import device as find_device
-from .opencl.foreign import lend
 from .ops import elementwise
-from .ops.array import Array, contiguous_strides, download, upload
-from .ops.operation import Context, Operation
-from .ops.pointwise import Cast, Copy
+from .ops.array import Array, contiguous_strides, upload
+from .ops.pointwise import Copy
 
 
 class Slot(Protocol):
@@ -54,7 +52,7 @@ class Size(tuple[int, ...]):
         return f"genesis.Size({list(self)})"
 
 
-class Tensor(TensorMethods):
+class Tensor(Conversion, TensorMethods):
     """An n-dimensional array of elements of one type on an OpenCL device, which can record its history.
 
     Make one with `genesis.tensor`, `genesis.zeros` and their kin. Operations follow PyTorch's names and
@@ -338,150 +336,6 @@ class Tensor(TensorMethods):
         """The tensor itself when its elements lie row by row, else a copy that does."""
         return self if self._array.is_contiguous() else apply(Copy, self)
 
-    # Conversion ------------------------------------------------------------------------------------------------
-
-    def to(self, *args: Any, dtype: DType | None = None, device: Device | str | None = None,
-           copy: bool = False) -> Tensor:
-        """Convert: ``to(dtype)``, ``to(device)``, ``to(device, dtype)`` or ``to(other_tensor)``.
-
-        Returns the tensor itself when nothing changes, unless ``copy`` is True.
-        """
-        for arg in args:
-            if isinstance(arg, Tensor):
-                dtype, device = arg.dtype, arg.device
-            elif isinstance(arg, DType) or arg in (float, int, bool):
-                dtype = as_dtype(arg)
-            else:
-                device = arg
-        result = self
-        where = self.device if device is None else find_device(device)
-        if where is not self.device:
-            result = apply(Transfer, self, device=where)
-        wanted = result.dtype if dtype is None else as_dtype(dtype)
-        if wanted is not result.dtype:
-            result = apply(Cast, result, dtype=wanted)
-        return result.clone() if copy and result is self else result
-
-    def type(self, dtype: DType) -> Tensor:
-        """Convert to another element type."""
-        return self.to(dtype=as_dtype(dtype))
-
-    def float(self) -> Tensor:
-        """As float32."""
-        return self.to(dtypes.float32)
-
-    def double(self) -> Tensor:
-        """As float64."""
-        return self.to(dtypes.float64)
-
-    def half(self) -> Tensor:
-        """As float16."""
-        return self.to(dtypes.float16)
-
-    def bfloat16(self) -> Tensor:
-        """As bfloat16."""
-        return self.to(dtypes.bfloat16)
-
-    def long(self) -> Tensor:
-        """As int64."""
-        return self.to(dtypes.int64)
-
-    def int(self) -> Tensor:
-        """As int32."""
-        return self.to(dtypes.int32)
-
-    def bool(self) -> Tensor:
-        """As booleans: whether each element is not 0."""
-        return self.to(dtypes.bool_)
-
-    def cpu(self) -> Tensor:
-        """On the CPU device; use `numpy` to get the values on the host."""
-        return self.to(device="cpu")
-
-    def item(self) -> Any:
-        """The value of a one-element tensor as a Python number; waits for the device."""
-        if self._array.size != 1:
-            raise RuntimeError(f"item() needs a tensor of one element; this one has shape {tuple(self.shape)}")
-        return self.detach().numpy().reshape(-1)[0].item()
-
-    def tolist(self) -> Any:
-        """The values as nested lists of Python numbers."""
-        return self.detach().numpy().tolist()
-
-    def numpy(self) -> np.ndarray:
-        """A NumPy copy of the values (bfloat16 as ``ml_dtypes.bfloat16``); waits for the device."""
-        if self.requires_grad:
-            raise RuntimeError("numpy() would lose the history of a tensor that requires gradients; use detach() first")
-        return download(elementwise.contiguous(self._array))
-
-    def to_pyopencl(self) -> Any:
-        """A ``pyopencl.array.Array`` on the tensor's memory, without copying; it works on genesis' queue."""
-        array = self._array
-        return lend(array.buffer, array.offset, array.shape, array.strides, array.dtype.numpy)
-
-    def __dlpack_device__(self) -> tuple[Any, ...]:
-        """DLPack's name for where the tensor is: host memory for CPU devices, OpenCL for others."""
-        from . import dlpack
-
-        return (dlpack.CPU, 0) if self.device.type == "cpu" else (dlpack.OPENCL, self.device.index)
-
-    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None,
-                   copy: Any = None) -> Any:
-        """A DLPack capsule on the tensor's memory, for ``numpy.from_dlpack`` and ``torch.from_dlpack``.
-
-        Waits for the device. Nothing is copied; for what is computed later the borrower has to wait by
-        `genesis.synchronize`. See `genesis.from_dlpack` for the other way.
-
-        Raises:
-            BufferError: the device is no CPU or has memory of its own, or the tensor requires a gradient.
-        """
-        from . import dlpack
-
-        if stream is not None:
-            raise BufferError(f"a tensor in host memory has no stream, but {stream!r} was asked for")
-        if dl_device is not None and tuple(dl_device) != (dlpack.CPU, 0):
-            raise BufferError(f"the tensor can be exported to host memory, not to device {tuple(dl_device)}")
-        return dlpack.lend(self, max_version, copy)
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        if copy is False:
-            raise ValueError("a NumPy array of a tensor is always a copy; numpy.from_dlpack() may share memory")
-        values = self.detach().numpy()
-        return values if dtype is None else values.astype(dtype)
-
-    def __float__(self) -> Any:
-        return float(self.item())
-
-    def __int__(self) -> Any:
-        return int(self.item())
-
-    def __index__(self) -> Any:
-        if self.dtype.is_floating_point or self._array.size != 1:
-            raise TypeError("only integer tensors of one element can be used as an index")
-        return int(self.item())
-
-    def __bool__(self) -> Any:
-        if self._array.size != 1:
-            raise RuntimeError(f"the truth of a tensor of shape {tuple(self.shape)} is ambiguous; use any() or all()")
-        return bool(self.item())
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if self.ndim == 0 and spec else str(self)
-
-    def __repr__(self) -> str:
-        values = self.detach().numpy()
-        if self.dtype is dtypes.bfloat16:
-            values = values.astype(np.float32)
-        text = np.array2string(values, separator=", ", prefix="tensor(", threshold=1000, edgeitems=3, precision=4)
-        if self._array.size == 0:
-            text = f"[], size={tuple(self.shape)}"
-        notes = "" if self.dtype in (dtypes.float32, dtypes.int64, dtypes.bool_) else f", dtype={self.dtype}"
-        if self.grad_fn is not None:
-            notes += f", grad_fn={self.grad_fn}"
-        elif self.requires_grad:
-            notes += ", requires_grad=True"
-        return f"tensor({text}{notes})"
-
     def __hash__(self) -> Any:
         return id(self)
 
@@ -546,21 +400,6 @@ class _Retained:
         self._handle.remove()
         node.hooks = node.hooks or Hooks()
         self._handle = register(node.hooks, self.keep)
-
-
-class Transfer(Operation):
-    """A copy on another device, through the host."""
-
-    @classmethod
-    def forward(cls, ctx: Context, x: Array, *, device: Device) -> Array:
-        """Copy there."""
-        ctx.device = x.device
-        return upload(device, download(elementwise.contiguous(x)))
-
-    @classmethod
-    def backward(cls, ctx: Context, g: Array) -> Array:
-        """Copy back."""
-        return upload(ctx.device, download(elementwise.contiguous(g)))
 
 
 autograd.bind(Tensor)

@@ -2,6 +2,7 @@
 
 from .arithmetic import Arithmetic
 from .choice import Choice
+from .conversion import Conversion
 from .ordering import Ordering
 from .parts import Parts
 from .pointwise import Pointwise
@@ -24,4 +25,4 @@ class TensorMethods(InPlace, *FAMILIES):  # type: ignore[misc, valid-type]
     __slots__ = ()
 
 
-__all__ = ["ELEMENTWISE", "FAMILIES", "TensorMethods"]
+__all__ = ["ELEMENTWISE", "FAMILIES", "Conversion", "TensorMethods"]
