@@ -31,6 +31,7 @@ from .creation import (
     rand,
     rand_like,
     randint,
+    randint_like,
     randn,
     randn_like,
     randperm,
@@ -64,7 +65,7 @@ __all__ = [
     "get_autocast_dtype", "get_rng_state", "inference_mode", "initial_seed", "int32", "int64", "is_autocast_enabled",
     "is_grad_enabled",
     "linspace", "load", "manual_seed", "nn", "no_grad", "ones", "ones_like", "opencl", "optim", "rand", "rand_like",
-    "randint", "randn", "randn_like", "random", "randperm", "save", "seed", "set_default_device",
+    "randint", "randint_like", "randn", "randn_like", "random", "randperm", "save", "seed", "set_default_device",
     "set_grad_enabled", "set_rng_state", "synchronize", "tensor", "uint8", "utils", "zeros", "zeros_like",
     *functions.__all__,
 ]

@@ -141,14 +141,14 @@ def randn(*size: Any, generator: Generator | None = None, dtype: Any = None, dev
         requires_grad)
 
 
-def rand_like(x: Tensor, *, dtype: Any = None, device: Where = None) -> Tensor:
+def rand_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
     """Uniform numbers in the shape of another tensor."""
-    return rand(x.shape, dtype=dtype or x.dtype, device=device or x.device)
+    return rand(x.shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
 
 
-def randn_like(x: Tensor, *, dtype: Any = None, device: Where = None) -> Tensor:
+def randn_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
     """Normal numbers in the shape of another tensor."""
-    return randn(x.shape, dtype=dtype or x.dtype, device=device or x.device)
+    return randn(x.shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
 
 
 def randint(low: int, high: int | None = None, size: Any = (), *, generator: Generator | None = None,
@@ -162,6 +162,15 @@ def randint(low: int, high: int | None = None, size: Any = (), *, generator: Gen
         raise RuntimeError(f"randint needs low < high, got {low} and {high}")
     key = (generator or default_generator).stream()
     return Tensor._wrap(random.integers(_drawn(_shape((size,)), dtype, device, int64), key, low, high))
+
+
+def randint_like(x: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: Where = None) -> Tensor:
+    """Integers drawn from [low, high), or from [0, low) when only one bound is given, in the shape of another tensor.
+
+    They have the other tensor's type, which may be a floating one.
+    """
+    low, high = (0, low) if high is None else (low, high)
+    return randint(low, high, x.shape, dtype=dtype or x.dtype, device=device or x.device)
 
 
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Where = None) -> Tensor:

@@ -219,6 +219,13 @@ def test_shapes_and_likes():
     x = genesis.zeros(2, 3, dtype=genesis.float16)
     assert genesis.rand_like(x).shape == genesis.randn_like(x).shape == (2, 3)
     assert genesis.rand_like(x).dtype is genesis.float16
+    assert genesis.randn_like(x, requires_grad=True).requires_grad
+    for values in (genesis.randint_like(x, 5), genesis.randint_like(x, 2, 4)):
+        assert values.shape == (2, 3)
+        assert values.dtype is genesis.float16
+    draws = genesis.randint_like(genesis.zeros(1000, dtype=genesis.int64), -2, 3)
+    assert set(draws.tolist()) == {-2, -1, 0, 1, 2}
+    assert set(genesis.randint_like(draws, 3).tolist()) == {0, 1, 2}
     assert genesis.rand(0, 3).shape == (0, 3)
     assert genesis.rand(()).shape == ()
 

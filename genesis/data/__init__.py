@@ -3,6 +3,7 @@
 Follows `torch.utils.data`. `genesis.data.datasets` has data sets to learn with.
 """
 
+from . import datasets
 from .collate import default_collate, default_convert
 from .dataset import (
     ChainDataset,
@@ -39,6 +40,7 @@ __all__ = [
     "TensorDataset",
     "WeightedRandomSampler",
     "WorkerInfo",
+    "datasets",
     "default_collate",
     "default_convert",
     "get_worker_info",
