@@ -5,8 +5,16 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import genesis
+
+# Generated examples are the same in each run, so that a failure is the change's; ``--hypothesis-profile explore`` makes
+# others, and many more of them where a test takes its number from `helpers.examples`.
+settings.register_profile("fixed", derandomize=True, database=None, deadline=None,
+                          suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+settings.register_profile("explore", settings.get_profile("fixed"), derandomize=False)
+settings.load_profile("fixed")
 
 
 def pytest_addoption(parser):

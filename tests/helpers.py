@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 import genesis
 
@@ -17,6 +18,16 @@ needs_float64 = pytest.mark.skipif(not genesis.device().fp64, reason="the device
 
 # Around the edges of work-groups and vectors, primes, and more than one block of a reduction.
 EDGES = (1, 2, 31, 32, 33, 63, 64, 65, 1003, 70001)
+
+
+def examples(n):
+    """Hypothesis settings: so many examples, the same in each run; with ``--hypothesis-profile explore`` many others.
+
+    ``GENESIS_EXAMPLES`` says how many times as many that is, 20 by default.
+    """
+    if settings.default.derandomize:
+        return settings(max_examples=n)
+    return settings(max_examples=n * int(os.environ.get("GENESIS_EXAMPLES", "20")))
 
 
 def run_python(code, *, fails=False, **environment):

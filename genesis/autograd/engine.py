@@ -132,7 +132,7 @@ class _Pass:
                 raise RuntimeError(FREED)
             if self.wanted is None:
                 context.targets = _targets(node)
-            grads = node.operation.backward(context, g) if node.outputs == 1 else node.operation.backward(context, *g)
+            grads = node.operation.backward(context, *(g if isinstance(g, list) else (g,)))     # a list: see _collect
             targets, context.targets = context.targets, (None,) * len(node.inputs)
             casts = context.casts
             if not isinstance(grads, tuple):

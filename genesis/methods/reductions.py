@@ -6,8 +6,8 @@ import math
 from typing import Any, NamedTuple
 
 from ..autograd import apply
-from ..dtypes import DType, as_dtype
-from ..ops import argument, logsumexp, reduce, scan, softmax, variance, vector_norm
+from ..dtypes import DType, as_dtype, uint8
+from ..ops import argument, elementwise, logsumexp, reduce, scan, softmax, variance, vector_norm
 from ..ops.array import normalize_axis
 from .support import Dims, Methods, axes_of, plain
 
@@ -162,12 +162,16 @@ class Reductions(Methods):
         return Extreme(*apply(argument.Extreme, self, op=op, axis=normalize_axis(dim, self.ndim), keepdim=keepdim))
 
     def all(self, dim: Dims = None, keepdim: bool = False) -> Any:
-        """Whether all elements are not 0; NaN is not 0."""
-        return plain(reduce.reduce("all", self._array, axes_of(dim, self.ndim), keepdim))
+        """Whether all elements are not 0; NaN is not 0. A bool; of uint8 a uint8, as in PyTorch."""
+        return self._truth("all", dim, keepdim)
 
     def any(self, dim: Dims = None, keepdim: bool = False) -> Any:
-        """Whether any element is not 0; NaN is not 0."""
-        return plain(reduce.reduce("any", self._array, axes_of(dim, self.ndim), keepdim))
+        """Whether any element is not 0; NaN is not 0. A bool; of uint8 a uint8, as in PyTorch."""
+        return self._truth("any", dim, keepdim)
+
+    def _truth(self, op: str, dim: Dims, keepdim: bool) -> Any:
+        result = reduce.reduce(op, self._array, axes_of(dim, self.ndim), keepdim)
+        return plain(elementwise.cast(result, uint8) if self.dtype is uint8 else result)
 
     def count_nonzero(self, dim: Dims = None) -> Any:
         """How many elements are not 0, as int64."""

@@ -272,6 +272,9 @@ def test_all_and_any():
     assert x.any(0).tolist() == [True, True, True]
     assert genesis.tensor([[0, 0], [0, 5]]).any(1).tolist() == [False, True]
     assert (x > 9).any().dtype is genesis.bool
+    for dtype in (genesis.uint8, genesis.int32, genesis.float16):         # as PyTorch has it
+        kind = dtype if dtype is genesis.uint8 else genesis.bool
+        assert x.to(dtype).any().dtype is x.to(dtype).all(0).dtype is kind
 
 
 def test_norm_of_zeros_has_no_gradient():

@@ -140,6 +140,12 @@ def test_gradients_of_some_parts_only():
     assert (a + b + c).requires_grad
 
 
+@pytest.mark.parametrize("cut", [lambda t: t.split(6, 1), lambda t: t.chunk(1), lambda t: t[:1].unbind(),
+                                 lambda t: t.tensor_split(1, 1), lambda t: t.split([4])])
+def test_gradients_of_a_single_part(cut):
+    check(lambda t, lib: cut(t * 2), normal(4, 6))
+
+
 def test_cat_promotes():
     for types in itertools.product(("int64", "float16", "float32", "bfloat16"), repeat=2):
         mine = genesis.cat([genesis.zeros(2, dtype=getattr(genesis, t)) for t in types])

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from helpers import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from genesis.optim import lr_scheduler as ours
@@ -199,7 +200,7 @@ optimizers = st.fixed_dictionaries(
     }
 )
 edits = st.dictionaries(st.integers(0, 24), st.sampled_from([0.3, 2.0]), max_size=2)  # at step t, lr *= ... by hand
-modest = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+modest = examples(200)
 
 
 def edit(optimizer, changes, t):

@@ -3,14 +3,12 @@
 import math
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from helpers import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from support import OPTIMIZERS, Reference, defaults, gradient, leaf, values
 
 import genesis
-
-SETTINGS = settings(max_examples=40, deadline=None, derandomize=True, database=None,
-                    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 SHAPES = st.sampled_from([(), (0,), (1,), (31,), (33,), (5, 13), (1023,), (1025,), (2, 3, 4)])
 CHOICES = {
@@ -51,7 +49,7 @@ def runs(draw):
     return name, groups, limit, draw(st.lists(event, min_size=1, max_size=12)), draw(st.integers(0, 2 ** 31))
 
 
-@SETTINGS
+@examples(40)
 @given(run=runs())
 def test_random_runs_equal_the_reference(run):
     name, groups, limit, events, seed = run

@@ -1,0 +1,120 @@
+"""Rows of the table of `operations` for the layers and losses of ``nn.functional``."""
+
+import numpy as np
+from operations import CASES, Call, Input, called, case
+
+# Losses --------------------------------------------------------------------------------------------------------------
+
+
+@case("F.mse_loss", "F.l1_loss", "F.smooth_l1_loss", "F.huber_loss", "F.binary_cross_entropy",
+      "F.binary_cross_entropy_with_logits", "F.kl_div")
+def _pair_loss(d, name):
+    shape = d.shape(smallest=1)
+    chance = {"F.binary_cross_entropy": ((0.1, 0.9), (0.1, 0.9)),
+              "F.binary_cross_entropy_with_logits": ((-3, 3), (0.1, 0.9)),
+              "F.kl_div": ((-3, -0.1), (0.1, 0.9))}.get(name, ((-3, 3), (-3, 3)))
+    return Call(called(name, reduction=d.of("none", "sum") if name == "F.kl_div" else d.of("none", "sum", "mean")),
+                [Input(shape, *interval) for interval in chance], steps=2)
+
+
+@case("F.cross_entropy", "F.nll_loss")
+def _class_loss(d, name):
+    n, classes = d.of(1, 2, 31, 33), d.of(1, 2, 5, 65)
+    rest = d.of((), (), (3,))
+    target = d.indices((n, *rest), 0, classes)
+    options = {"reduction": d.of("none", "sum", "mean")}
+    if name == "F.cross_entropy":
+        options["label_smoothing"] = d.of(0.0, 0.1)
+    return Call(called(name, **options), [Input((n, classes, *rest)), target], steps=2)
+
+
+# Normalization -------------------------------------------------------------------------------------------------------
+
+
+@case("F.layer_norm", "F.rms_norm")
+def _row_norm(d, name):
+    shape = d.shape(1, 3, smallest=2)
+    inputs = [Input(shape), Input(shape[-1:])] + [Input(shape[-1:])] * (name == "F.layer_norm")
+
+    def function(lib, x, *affine):
+        return getattr(lib.nn.functional, name[2:])(x, shape[-1:], *affine, eps=1e-3)
+
+    return Call(function, inputs, steps=3)
+
+
+@case("F.group_norm", "F.batch_norm", "F.instance_norm")
+def _channel_norm(d, name):
+    channels = d.of(2, 4, 6)
+    shape = (d.of(2, 3), channels, d.of(3, 5, 33))
+    affine = [Input((channels,)), Input((channels,))]
+
+    def function(lib, x, weight, bias):
+        f = lib.nn.functional
+        if name == "F.group_norm":
+            return f.group_norm(x, 2, weight, bias, eps=1e-3)
+        if name == "F.batch_norm":
+            return f.batch_norm(x, None, None, weight, bias, training=True, eps=1e-3)
+        return f.instance_norm(x, weight=weight, bias=bias, eps=1e-3)
+
+    return Call(function, [Input(shape), *affine], steps=3)
+
+
+# Windows -------------------------------------------------------------------------------------------------------------
+
+
+@case("F.conv1d", "F.conv2d", "F.conv_transpose1d", "F.conv_transpose2d")
+def _convolution(d, name):
+    n = int(name[-2])
+    groups = d.of(1, 1, 2)
+    into, out = groups * d.of(1, 2, 3), groups * d.of(1, 2, 4)
+    kernel = tuple(d.of(1, 2, 3) for _ in range(n))
+    sizes = tuple(d.of(5, 7, 33) if n == 1 else d.of(5, 6, 9) for _ in range(n))
+    stride, padding, dilation = d.of(1, 2), d.of(0, 1), d.of(1, 2)
+    weight = (into, out // groups, *kernel) if "transpose" in name else (out, into // groups, *kernel)
+    if any((k - 1) * dilation + 1 > size + 2 * padding for k, size in zip(kernel, sizes)):
+        dilation = 1
+    if "transpose" in name and any((k - 1) * dilation + 1 <= 2 * padding for k in kernel):
+        padding = 0
+    return Call(called(name, stride=stride, padding=padding, dilation=dilation, groups=groups),
+                [Input((d.of(1, 3), into, *sizes), -1, 1), Input(weight, -1, 1), Input((out,), -1, 1)], steps=2)
+
+
+@case("F.max_pool1d", "F.max_pool2d", "F.avg_pool1d", "F.avg_pool2d", "F.adaptive_avg_pool1d", "F.adaptive_avg_pool2d",
+      "F.adaptive_max_pool1d", "F.adaptive_max_pool2d")
+def _pool(d, name):
+    n = int(name[-2])
+    shape = (*d.of((2,), (1, 3), (2, 2)), *(d.of(5, 6, 9) for _ in range(n)))
+    shape = shape if len(shape) >= n + 1 else (1, *shape)
+    if "adaptive" in name:
+        return Call(called(name, d.of(1, 2, 3)), [Input(shape, distinct=np.prod(shape) < 200)], steps=2)
+    kernel = d.of(2, 3)
+    return Call(called(name, kernel, stride=d.of(1, 2, None), padding=d.of(0, 1), ceil_mode=d.flag()),
+                [Input(shape, distinct=np.prod(shape) < 200)], steps=2)
+
+
+@case("F.interpolate", "F.pixel_shuffle", "F.pixel_unshuffle", "F.pad", "F.glu")
+def _resized(d, name):
+    h, w = d.of(2, 4), d.of(2, 6)
+    shape = (d.of(1, 2), 4, h, w)
+    if name == "F.interpolate":
+        mode = d.of("nearest", "bilinear")
+        return Call(called(name, scale_factor=2, mode=mode), [Input(shape)], steps=2)
+    if name == "F.pad":
+        mode = d.of("constant", "reflect", "replicate", "circular")
+        return Call(called(name, (1, 1, 0, 1), mode=mode), [Input(shape)], steps=2)
+    return Call(called(name, *() if name == "F.glu" else (2,)), [Input(shape)], steps=2)
+
+
+@case("F.scaled_dot_product_attention")
+def _attention(d):
+    batch, heads, width = d.of(1, 2), d.of(1, 3), d.of(1, 8, 33)
+    queries, keys = d.of(1, 5, 33), d.of(1, 5, 33)
+    causal = d.flag()
+    keys = queries if causal else keys
+    return Call(called("F.scaled_dot_product_attention", is_causal=causal),
+                [Input((batch, heads, n, width), -1, 1) for n in (queries, keys, keys)], steps=3)
+
+
+
+
+__all__ = ["CASES"]      # with the rows of this file
