@@ -27,7 +27,7 @@ class Page(NamedTuple):
         title: its first heading.
         summary: its first paragraph.
         markdown: the page.
-        files: what belongs to it, by path below ``docs/``: figures and the notebook.
+        files: its figures, by path below ``docs/``.
     """
 
     uri: str
@@ -50,6 +50,19 @@ def section(path: Path, heading: str) -> str:
     text = "\n\n".join(c["source"] for c in read(path)["cells"] if c["cell_type"] == "markdown")
     found = re.search(rf"^## {re.escape(heading)}\s*\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     return found[1].strip() if found else ""
+
+
+def helpers(path: Path) -> list[Path]:
+    """The modules beside a notebook that it imports, and those that they import."""
+    found: dict[Path, None] = {}
+    waiting = ["\n".join(c["source"] for c in read(path)["cells"] if c["cell_type"] == "code")]
+    while waiting:
+        for name in re.findall(r"^\s*(?:from|import) (\w+)", waiting.pop(), re.MULTILINE):
+            module = path.with_name(f"{name}.py")
+            if module.is_file() and module not in found:
+                found[module] = None
+                waiting.append(module.read_text(encoding="utf-8"))
+    return sorted(found)
 
 
 def fence(text: str, language: str) -> str:
@@ -150,7 +163,7 @@ def page(path: Path, executed: Path, buttons: str = "") -> Page:
     folder = path.parent.relative_to(ROOT).as_posix()
     uri = path.relative_to(NOTEBOOKS).with_suffix(".md").as_posix()
     here = posixpath.dirname(uri)
-    files: dict[str, bytes] = {f"{here}/{path.name}": path.read_bytes()}
+    files: dict[str, bytes] = {}
     parts, heading = [], ""
     for cell in read(executed)["cells"]:
         source = cell["source"].strip()
