@@ -116,7 +116,7 @@ def test_page_keeps_interactive_figures(tmp_path):
 
 @pytest.mark.parametrize("data", [
     {"application/vnd.plotly.v1+json": {"data": [], "layout": {}}}, {"image/svg+xml": "<svg/>"},
-    {"text/html": '<svg class="figure"></svg>'}, {"text/html": "<p>no figure</p>"}])
+    {"text/html": '<div class="figure"></div>'}, {"text/html": "<p>no figure</p>"}])
 def test_page_folds_long_code_of_figures(tmp_path, data):
     code = "\n".join(f"x = {i}" for i in range(convert.LONG + 1))
     page = page_of(tmp_path, cell("markdown", "# Title\n\nText."), cell("code", code, [

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tools.notebooks import NOTEBOOKS, ROOT
 
 LONG = 12            # lines of code that draws a figure, above which it is folded away
-_FIGURES = ("{ .figure", 'class="plotly-figure"', '<svg class="figure"')      # of images, plotly's, drawn as HTML
+_FIGURES = ("{ .figure", 'class="plotly-figure"', '<div class="figure')      # of images, plotly's, drawn as HTML
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
 
