@@ -149,6 +149,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     made.update({uri: "---\nsearch:\n  boost: 4\n---\n" + text for uri, text in api.pages().items()})
     made.update(kernels.pages())
     config.nav = _expanded(config.nav)
+    if os.environ.get("MIKE_DOCS_VERSION"):
+        # Only a site that mike publishes has versions beside it; elsewhere the selector would look for them in vain.
+        config.extra["version"] = {"provider": "mike", "default": "latest"}
     return config
 
 
