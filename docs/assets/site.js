@@ -2,10 +2,26 @@
 (() => {
     const base = document.currentScript ? new URL(".", document.currentScript.src) : new URL("assets/", location.href);
 
+    // A formula with several parts, one below the other; null if it has no parts or they cannot be told apart.
+    function stacked(text) {
+        const parts = text.split(/\\qquad\s*(?:\\qquad)?/), count = (part, sign) => part.split(sign).length;
+        if (parts.length < 2 || /\\begin|\\left/.test(text) || parts.some((p) => count(p, "{") !== count(p, "}"))) return null;
+        return `\\begin{gathered}${parts.join("\\\\[.6em]")}\\end{gathered}`;
+    }
+
+    // A display formula that is too wide for the page is broken at its gaps, and then made smaller, within reason.
+    function fit(place, text) {
+        const narrow = place.scrollWidth > place.clientWidth && stacked(text);
+        if (narrow) katex.render(narrow, place, { displayMode: true, throwOnError: false });
+        const share = place.clientWidth / place.scrollWidth;
+        if (share < 1) place.style.fontSize = `${Math.max(share, 0.7)}em`;
+    }
+
     function formulas() {
         document.querySelectorAll(".arithmatex:not(.done)").forEach((place) => {
-            const text = place.textContent.trim(), display = text.startsWith("\\[");
-            katex.render(text.slice(2, -2), place, { displayMode: display, throwOnError: false });
+            const source = place.textContent.trim(), display = source.startsWith("\\["), text = source.slice(2, -2);
+            katex.render(text, place, { displayMode: display, throwOnError: false });
+            if (display) fit(place, text);
             place.classList.add("done");
         });
     }

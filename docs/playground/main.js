@@ -73,7 +73,9 @@ const onLookChange = (draw) => {
 function small(root) {
     const canvas = element("canvas", { "aria-label": "Four optimizers descend Rosenbrock's valley", role: "img" });
     const legend = element("div", { class: "race-legend" });
-    root.append(canvas, legend);
+    const again = () => { race.to(0); clock.start(); };
+    const button = element("button", { type: "button", class: "race-again", onclick: again }, "Run again");
+    root.append(canvas, element("div", { class: "race-below" }, legend, button));
     const map = new Map2D(canvas), race = new Race({ ...standard("rosenbrock"), length: 300 });
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const draw = () => {
@@ -89,7 +91,7 @@ function small(root) {
     draw();
     new ResizeObserver(draw).observe(canvas);
     onLookChange(draw);
-    root.addEventListener("click", () => { race.to(0); clock.start(); });
+    canvas.addEventListener("click", again);
     window.playground = { race };
 }
 
