@@ -39,10 +39,32 @@
                  width: undefined, font: { ...own.font, color: ink, family: getComputedStyle(document.body).fontFamily } };
     }
 
+    // Panels side by side, one below the other: for narrow screens. Changes the layout.
+    function stack(own) {
+        const panels = Object.keys(own).filter((key) => /^xaxis\d*$/.test(key) && own[key].domain)
+            .map((key) => [own[key], own[key.replace("x", "y")]]);
+        if (panels.length < 2 || panels.some(([, y]) => !y?.domain || y.domain[0] !== 0 || y.domain[1] !== 1)) return own;
+        const margins = (own.margin?.t ?? 50) + (own.margin?.b ?? 50), old = (own.height ?? 420) - margins;
+        const gap = 100, height = panels.length * (0.75 * old + gap) - gap, share = 0.75 * old / height;
+        const titles = (own.annotations ?? []).filter((note) => note.yref === "paper" && note.y === 1);
+        panels.forEach(([x, y], i) => {
+            const top = 1 - i * (share + gap / height);
+            const title = titles.find((note) => note.x >= x.domain[0] && note.x <= x.domain[1]);
+            if (title) Object.assign(title, { x: 0.5, y: top });
+            x.domain = [0, 1];
+            y.domain = [Math.max(0, top - share), top];
+            if (y.matches) y.showticklabels = true;
+            y.title ??= panels[0][1].title;
+        });
+        if (own.legend?.y < 0) own.legend.y *= old / height;
+        else if (own.legend?.y > 1) own.legend.y = 1 + (own.legend.y - 1) * old / height;
+        return { ...own, height: height + margins };
+    }
+
     function draw(place) {
         place.figure ??= JSON.parse(place.querySelector("script").textContent);
-        const { data, layout: own } = place.figure;
-        Plotly.react(place, structuredClone(data), layout(structuredClone(own)), { responsive: true, displaylogo: false });
+        const { data, layout: own } = structuredClone(place.figure);
+        Plotly.react(place, data, layout(place.clientWidth < 520 ? stack(own) : own), { responsive: true, displaylogo: false });
         place.classList.add("done");
     }
 
@@ -66,7 +88,12 @@
         });
     }
 
-    const begin = () => { formulas(); figures(); tables(); };
+    const begin = () => {
+        formulas();
+        figures();
+        tables();
+        document.querySelector(".md-search")?.setAttribute("aria-label", "Search");      // a dialog without a name
+    };
     if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
     else begin();
 })();

@@ -94,7 +94,7 @@ export class Map2D {
             const path = racer.path.slice(0, step + 1);
             c.strokeStyle = c.fillStyle = colour(place);
             c.setLineDash(dashes(place));
-            c.lineWidth = 2 + 1.5 * (racers.length - 1 - i) * Math.min(1, 4 / racers.length);    // seen under the later
+            c.lineWidth = 2 + Math.min(1, 4 / racers.length) * (racers.length - 1 - i);    // seen beside the later
             c.beginPath();
             path.forEach((point, t) => {
                 const [px, py] = this.toPage(point, f);

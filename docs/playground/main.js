@@ -103,9 +103,12 @@ class Playground {
         this.race = new Race(read(location.hash || location.search));      // links from other pages have a query
         this.clock = new Clock((steps) => {
             this.race.to(this.race.step + steps);
-            this.draw();
             const going = this.race.step < this.race.state.length;
-            if (!going) this.announce();
+            if (!going) {
+                this.clock.stop();
+                this.announce();
+            }
+            this.draw();
             return going;
         });
         this.build();
@@ -120,7 +123,7 @@ class Playground {
 
     build() {
         this.canvas = element("canvas", { tabindex: "0", role: "application", "aria-describedby": "race-help",
-            "aria-label": "The surface. Arrow keys move the starting point, Enter plays and pauses." });
+            "aria-label": "The surface. Arrow keys move the starting point, Enter and the space bar play and pause." });
         this.chart = element("canvas", { role: "img", "aria-label": "Loss by step, on a logarithmic scale" });
         this.status = element("p", { class: "race-status", "aria-live": "polite" });
         this.map = new Map2D(this.canvas);
@@ -159,7 +162,7 @@ class Playground {
                 this.list,
                 element("div", { class: "race-bar" }, add,
                     button("Best rates", "Find the learning rate with which each goes furthest in this race", () => this.tune()),
-                    button("Start over", "Everything as it was at first", () => { this.race.step = 0; this.race.use(standard()); this.refresh(); }),
+                    button("Start over", "Everything as it was at first", () => this.startOver()),
                     this.share = button("Copy link", "The address of this race", () => this.copy()))));
     }
 
@@ -211,7 +214,7 @@ class Playground {
             const far = event.shiftKey ? 0.1 : 0.02, [x, y] = this.race.state.start;
             const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
             if (move) this.change({ start: [x + move[0] * far * (right - left), y + move[1] * far * (top - bottom)] });
-            else if (event.key === "Enter") this.toggle();
+            else if (event.key === "Enter" || event.key === " ") this.toggle();
             else return;
             event.preventDefault();
         });
@@ -230,6 +233,15 @@ class Playground {
         const racers = this.race.state.racers.map((entry) => (
             { ...entry, settings: { ...entry.settings, lr: suggestedRate(entry, surface) } }));
         this.race.use({ ...this.race.state, surface: name, parameter: surface.parameter?.value ?? 0, start: [...surface.start], racers });
+        this.save();
+        this.refresh();
+    }
+
+    startOver() {
+        this.clock.stop();
+        this.race.step = 0;
+        this.race.use(standard());
+        this.save();
         this.refresh();
     }
 

@@ -170,3 +170,18 @@ def test_scheme_can_be_changed(visit):
     assert page.evaluate("document.body.dataset.mdColorScheme") == "default"
     page.locator("label[for=__palette_1]").click()
     assert page.evaluate("document.body.dataset.mdColorScheme") == "slate"
+
+
+def test_home_page_race_runs_again(visit):
+    page = visit("index.html")
+    page.get_by_role("button", name="Run again").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("playground.race.step > 3 && playground.race.step < 300")
+
+
+@pytest.mark.parametrize("path", ["algorithms/adam.html", "algorithms/sgd.html", "kernels/optim/adam.html"])
+def test_formulas_fit_on_a_phone(visit, path):
+    page = visit(path, viewport={"width": 390, "height": 844})
+    wide = page.evaluate("""[...document.querySelectorAll("div.arithmatex")]
+        .filter((x) => x.scrollWidth > x.clientWidth).map((x) => x.textContent.slice(0, 80))""")
+    assert wide == []

@@ -164,7 +164,7 @@ def _output(output: dict[str, Any], name: str, heading: str, prose: str, files: 
         figure = data["application/vnd.plotly.v1+json"]
         text = json.dumps({"data": figure["data"], "layout": figure["layout"]}, separators=(",", ":"))
         height = figure["layout"].get("height", 420)
-        return (f'<div class="plotly-figure" role="img" aria-label="{_chart_alt(figure, heading)}" '
+        return (f'<div class="plotly-figure" role="figure" aria-label="{_chart_alt(figure, heading)}" '
                 f'style="min-height:{height}px"><script type="application/json">'
                 f'{text.replace("</", "<" + chr(92) + "/")}</script></div>')
     for mime, ending in (("image/svg+xml", "svg"), ("image/png", "png")):

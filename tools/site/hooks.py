@@ -182,7 +182,7 @@ def _example(name: str) -> str:
 
 def _playground_list(_: str) -> str:
     racers, left_out = wasm.racers()
-    text = "It has " + ", ".join(f"[{racer['title']}](kernels/optim/{Path(racer['source']).stem}.md)"
+    text = "The optimizers here are " + ", ".join(f"[{racer['title']}](kernels/optim/{Path(racer['source']).stem}.md)"
                                  for racer in racers.values()) + "."
     if left_out:
         reasons = [f"{OPTIMIZERS[name].__name__}, for {why}" for name, why in left_out.items()]

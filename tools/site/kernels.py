@@ -146,7 +146,7 @@ def listing(_: str = "") -> str:
                 f"({kernel_uri('cl/' + path.relative_to(CL).as_posix()).removeprefix('kernels/')}) "
                 f"| {opening(path).replace('|', chr(92) + '|')} |"
                 for path in sorted((CL / folder).iterdir()) if path.suffix in (".cl", ".h")]
-        parts.append(f"## {title}\n\n| File | |\n|---|---|\n" + "\n".join(rows))
+        parts.append(f"## {title}\n\n| File | What it holds |\n|---|---|\n" + "\n".join(rows))
     return "\n\n".join(parts)
 
 
@@ -163,4 +163,4 @@ def algorithms(_: str = "") -> str:
         name = f"[{cls.__name__}]({stem}.md)" if explained else cls.__name__
         rows.append(f"| **{name}** | {summary[0].upper() + summary[1:]} | {numbers} | "
                     f"[`{cls.source.rpartition('/')[2]}`](../{kernel_uri('cl/' + cls.source)}) |")
-    return "| | What it does | Bytes of state per parameter | Kernel |\n|---|---|---|---|\n" + "\n".join(rows)
+    return "| Optimizer | What it does | Bytes of state per parameter | Kernel |\n|---|---|---|---|\n" + "\n".join(rows)

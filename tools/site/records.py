@@ -59,7 +59,7 @@ def _bars(peers: dict[str, Any], title: str) -> str:
               "xaxis": {"title": {"text": "milliseconds a step; shorter is better"}},
               "yaxis": {"autorange": "reversed"}}
     figure = json.dumps({"data": [bars], "layout": layout}, separators=(",", ":"))
-    return (f'<div class="plotly-figure" role="img" aria-label="Bars: {title}. The table has the numbers." '
+    return (f'<div class="plotly-figure" role="figure" aria-label="Bars: {title}. The table has the numbers." '
             f'style="min-height:{layout["height"]}px"><script type="application/json">{figure}</script></div>')
 
 
@@ -75,7 +75,7 @@ def _steps(results: dict[str, Any]) -> str:
             if what:
                 size = f"{what['tensors']:,} tensor{'s' * (what['tensors'] > 1)}, {what['parameters']:,} parameters"
             parts.append(f"### {title}: {size}\n\n{_bars(found['peers'], f'{title}: {size}')}\n\n"
-                         + table(["", "Time of a step, ms", "Genesis' time divided by this one"], rows))
+                         + table(["Implementation", "Time of a step, ms", "Genesis' time divided by this one"], rows))
     if parts:
         parts.insert(0, "A time is the median of the rounds; in parentheses and as thin lines, the quartiles. A ratio "
                         "is the median of the rounds' ratios; it is below 1 where genesis takes less time. *stream* is "
@@ -88,7 +88,7 @@ def _goals(results: dict[str, Any]) -> str:
              "" if g["value"] is None else f"{g['value']:.3g} {g['unit']}",
              {True: "reached", False: "**not reached**", None: "not measured"}[g["reached"]]]
             for g in results.get("goals", [])]
-    return "### Goals\n\n" + table(["", "limit", "measured", ""], rows) if rows else ""
+    return "### Goals\n\n" + table(["Goal", "Limit", "Measured", "Result"], rows) if rows else ""
 
 
 def benchmarks(_: str = "") -> str:
@@ -113,7 +113,7 @@ def portability(_: str = "") -> str:
     for _path, run in runs:
         device = run["device"]
         rows.append([f"{device['platform']}, {device['version']}", device["name"], run["system"],
-                     run["passed"], run["failed"], run["skipped"], run["date"]])
+                     run["passed"], run["failed"], run["skipped"], run["date"].replace("-", "\u2011")])
         tests.setdefault(run["tests"], []).append(device["platform"])
     which = "\n\n".join(f"Tests run{'' if len(tests) == 1 else ' on ' + ', '.join(on)}: "
                         + ", ".join(f"`{name}`" for name in names.split()) + "." for names, on in tests.items())
