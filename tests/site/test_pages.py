@@ -115,7 +115,7 @@ def test_optimizer_has_page_kernel_and_entry(stem):
 def test_download_has_what_the_notebook_imports(path, tmp_path):
     folder = chromium.SITE / path.parent.name
     page = folder / f"{path.stem}.html"
-    name = re.search(r'href="([^"/]+\.(?:zip|ipynb))"[^>]* download', page.read_text(encoding="utf-8"))[1]
+    name = re.search(r'download href="([^"/]+\.(?:zip|ipynb))"', page.read_text(encoding="utf-8"))[1]
     if name.endswith(".zip"):
         with zipfile.ZipFile(folder / name) as archive:
             archive.extractall(tmp_path)
