@@ -94,7 +94,16 @@ def test_page_has_title_links_and_outputs(tmp_path):
     assert ".\n\n- item" in page.markdown
     assert "```python" in page.markdown.replace("``` python", "```python")
     assert "{ .text .output }\n1\n```" in page.markdown
-    assert page.files["algorithms/adam.ipynb"] == (notebooks.NOTEBOOKS / "algorithms/adam.ipynb").read_bytes()
+
+
+def test_helpers_are_what_is_imported_from_beside(tmp_path):
+    path = tmp_path / "own.ipynb"
+    cells = [cell("code", "import numpy\nfrom first import x"), cell("markdown", "import no")]
+    path.write_text(json.dumps({"cells": cells}))
+    (tmp_path / "first.py").write_text("from second import y\nimport first\n")
+    for name in ("second", "third", "no"):
+        (tmp_path / f"{name}.py").write_text("")
+    assert [file.name for file in convert.helpers(path)] == ["first.py", "second.py"]
 
 
 def test_page_keeps_interactive_figures(tmp_path):
@@ -107,7 +116,7 @@ def test_page_keeps_interactive_figures(tmp_path):
 
 @pytest.mark.parametrize("data", [
     {"application/vnd.plotly.v1+json": {"data": [], "layout": {}}}, {"image/svg+xml": "<svg/>"},
-    {"text/html": '<svg class="figure"></svg>'}, {"text/html": "<p>no figure</p>"}])
+    {"text/html": '<div class="figure"></div>'}, {"text/html": "<p>no figure</p>"}])
 def test_page_folds_long_code_of_figures(tmp_path, data):
     code = "\n".join(f"x = {i}" for i in range(convert.LONG + 1))
     page = page_of(tmp_path, cell("markdown", "# Title\n\nText."), cell("code", code, [

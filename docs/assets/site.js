@@ -2,10 +2,26 @@
 (() => {
     const base = document.currentScript ? new URL(".", document.currentScript.src) : new URL("assets/", location.href);
 
+    // A formula with several parts, one below the other; null if it has no parts or they cannot be told apart.
+    function stacked(text) {
+        const parts = text.split(/\\qquad\s*(?:\\qquad)?/), count = (part, sign) => part.split(sign).length;
+        if (parts.length < 2 || /\\begin|\\left/.test(text) || parts.some((p) => count(p, "{") !== count(p, "}"))) return null;
+        return `\\begin{gathered}${parts.join("\\\\[.6em]")}\\end{gathered}`;
+    }
+
+    // A display formula that is too wide for the page is broken at its gaps, and then made smaller, within reason.
+    function fit(place, text) {
+        const narrow = place.scrollWidth > place.clientWidth && stacked(text);
+        if (narrow) katex.render(narrow, place, { displayMode: true, throwOnError: false });
+        const share = place.clientWidth / place.scrollWidth;
+        if (share < 1) place.style.fontSize = `${Math.max(share, 0.7)}em`;
+    }
+
     function formulas() {
         document.querySelectorAll(".arithmatex:not(.done)").forEach((place) => {
-            const text = place.textContent.trim(), display = text.startsWith("\\[");
-            katex.render(text.slice(2, -2), place, { displayMode: display, throwOnError: false });
+            const source = place.textContent.trim(), display = source.startsWith("\\["), text = source.slice(2, -2);
+            katex.render(text, place, { displayMode: display, throwOnError: false });
+            if (display) fit(place, text);
             place.classList.add("done");
         });
     }
@@ -23,10 +39,32 @@
                  width: undefined, font: { ...own.font, color: ink, family: getComputedStyle(document.body).fontFamily } };
     }
 
+    // Panels side by side, one below the other: for narrow screens. Changes the layout.
+    function stack(own) {
+        const panels = Object.keys(own).filter((key) => /^xaxis\d*$/.test(key) && own[key].domain)
+            .map((key) => [own[key], own[key.replace("x", "y")]]);
+        if (panels.length < 2 || panels.some(([, y]) => !y?.domain || y.domain[0] !== 0 || y.domain[1] !== 1)) return own;
+        const margins = (own.margin?.t ?? 50) + (own.margin?.b ?? 50), old = (own.height ?? 420) - margins;
+        const gap = 100, height = panels.length * (0.75 * old + gap) - gap, share = 0.75 * old / height;
+        const titles = (own.annotations ?? []).filter((note) => note.yref === "paper" && note.y === 1);
+        panels.forEach(([x, y], i) => {
+            const top = 1 - i * (share + gap / height);
+            const title = titles.find((note) => note.x >= x.domain[0] && note.x <= x.domain[1]);
+            if (title) Object.assign(title, { x: 0.5, y: top });
+            x.domain = [0, 1];
+            y.domain = [Math.max(0, top - share), top];
+            if (y.matches) y.showticklabels = true;
+            y.title ??= panels[0][1].title;
+        });
+        if (own.legend?.y < 0) own.legend.y *= old / height;
+        else if (own.legend?.y > 1) own.legend.y = 1 + (own.legend.y - 1) * old / height;
+        return { ...own, height: height + margins };
+    }
+
     function draw(place) {
         place.figure ??= JSON.parse(place.querySelector("script").textContent);
-        const { data, layout: own } = place.figure;
-        Plotly.react(place, structuredClone(data), layout(structuredClone(own)), { responsive: true, displaylogo: false });
+        const { data, layout: own } = structuredClone(place.figure);
+        Plotly.react(place, data, layout(place.clientWidth < 520 ? stack(own) : own), { responsive: true, displaylogo: false });
         place.classList.add("done");
     }
 
@@ -50,7 +88,12 @@
         });
     }
 
-    const begin = () => { formulas(); figures(); tables(); };
+    const begin = () => {
+        formulas();
+        figures();
+        tables();
+        document.querySelector(".md-search")?.setAttribute("aria-label", "Search");      // a dialog without a name
+    };
     if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
     else begin();
 })();

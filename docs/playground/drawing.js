@@ -90,16 +90,16 @@ export class Map2D {
         c.drawImage(this.ground, 0, 0, width, height);
         c.lineJoin = c.lineCap = "round";
         this.star(c, this.toPage(course.surface.minimum, f), ink);
-        racers.forEach(({ racer, place }) => {
+        racers.forEach(({ racer, place }, i) => {
             const path = racer.path.slice(0, step + 1);
             c.strokeStyle = c.fillStyle = colour(place);
             c.setLineDash(dashes(place));
-            c.lineWidth = 2;
+            c.lineWidth = 2 + Math.min(1, 4 / racers.length) * (racers.length - 1 - i);    // seen beside the later
             c.beginPath();
-            path.forEach((point, i) => {
+            path.forEach((point, t) => {
                 const [px, py] = this.toPage(point, f);
                 const [x, y] = [Math.max(-1e4, Math.min(1e4, px || 0)), Math.max(-1e4, Math.min(1e4, py || 0))];
-                if (i) c.lineTo(x, y); else c.moveTo(x, y);
+                if (t) c.lineTo(x, y); else c.moveTo(x, y);
             });
             c.stroke();
             c.setLineDash([]);

@@ -73,7 +73,9 @@ const onLookChange = (draw) => {
 function small(root) {
     const canvas = element("canvas", { "aria-label": "Four optimizers descend Rosenbrock's valley", role: "img" });
     const legend = element("div", { class: "race-legend" });
-    root.append(canvas, legend);
+    const again = () => { race.to(0); clock.start(); };
+    const button = element("button", { type: "button", class: "race-again", onclick: again }, "Run again");
+    root.append(canvas, element("div", { class: "race-below" }, legend, button));
     const map = new Map2D(canvas), race = new Race({ ...standard("rosenbrock"), length: 300 });
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const draw = () => {
@@ -89,7 +91,7 @@ function small(root) {
     draw();
     new ResizeObserver(draw).observe(canvas);
     onLookChange(draw);
-    root.addEventListener("click", () => { race.to(0); clock.start(); });
+    canvas.addEventListener("click", again);
     window.playground = { race };
 }
 
@@ -101,9 +103,12 @@ class Playground {
         this.race = new Race(read(location.hash || location.search));      // links from other pages have a query
         this.clock = new Clock((steps) => {
             this.race.to(this.race.step + steps);
-            this.draw();
             const going = this.race.step < this.race.state.length;
-            if (!going) this.announce();
+            if (!going) {
+                this.clock.stop();
+                this.announce();
+            }
+            this.draw();
             return going;
         });
         this.build();
@@ -118,7 +123,7 @@ class Playground {
 
     build() {
         this.canvas = element("canvas", { tabindex: "0", role: "application", "aria-describedby": "race-help",
-            "aria-label": "The surface. Arrow keys move the starting point, Enter plays and pauses." });
+            "aria-label": "The surface. Arrow keys move the starting point, Enter and the space bar play and pause." });
         this.chart = element("canvas", { role: "img", "aria-label": "Loss by step, on a logarithmic scale" });
         this.status = element("p", { class: "race-status", "aria-live": "polite" });
         this.map = new Map2D(this.canvas);
@@ -157,7 +162,7 @@ class Playground {
                 this.list,
                 element("div", { class: "race-bar" }, add,
                     button("Best rates", "Find the learning rate with which each goes furthest in this race", () => this.tune()),
-                    button("Start over", "Everything as it was at first", () => { this.race.step = 0; this.race.use(standard()); this.refresh(); }),
+                    button("Start over", "Everything as it was at first", () => this.startOver()),
                     this.share = button("Copy link", "The address of this race", () => this.copy()))));
     }
 
@@ -209,7 +214,7 @@ class Playground {
             const far = event.shiftKey ? 0.1 : 0.02, [x, y] = this.race.state.start;
             const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
             if (move) this.change({ start: [x + move[0] * far * (right - left), y + move[1] * far * (top - bottom)] });
-            else if (event.key === "Enter") this.toggle();
+            else if (event.key === "Enter" || event.key === " ") this.toggle();
             else return;
             event.preventDefault();
         });
@@ -228,6 +233,15 @@ class Playground {
         const racers = this.race.state.racers.map((entry) => (
             { ...entry, settings: { ...entry.settings, lr: suggestedRate(entry, surface) } }));
         this.race.use({ ...this.race.state, surface: name, parameter: surface.parameter?.value ?? 0, start: [...surface.start], racers });
+        this.save();
+        this.refresh();
+    }
+
+    startOver() {
+        this.clock.stop();
+        this.race.step = 0;
+        this.race.use(standard());
+        this.save();
         this.refresh();
     }
 

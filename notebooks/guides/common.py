@@ -24,6 +24,7 @@ COLOURS = {"SGD": "#8a8a8a", "momentum": "#E69F00", "Adam": "#0072B2", "AdamW": 
 DASHES = {"SGD": "solid", "momentum": "solid", "Adam": "solid", "AdamW": "dot", "RMSprop": "dash", "Lion": "dashdot",
           "Adam + L2": "dash"}
 OTHERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8a8a8a")
+SHADES = ("#f0b400", "#e8710a", "#cf4b7f", "#9a62d0")          # of one hyperparameter's values, in their order
 
 
 def panels(*titles: str, height: int = 380, **axes: Any) -> go.Figure:
@@ -56,7 +57,7 @@ def faint(colour: str) -> str:
 
 
 def curve(figure: go.Figure, column: int, name: str, x: Any, y: Any, place: int = 0, legend: bool = True,
-          markers: bool = False, ceiling: float = np.inf) -> None:
+          markers: bool = False, ceiling: float = np.inf, **line: Any) -> None:
     """Draw means, and a band from the least to the greatest.
 
     Args:
@@ -69,10 +70,12 @@ def curve(figure: go.Figure, column: int, name: str, x: Any, y: Any, place: int 
         legend: put it into the legend.
         markers: dots on the points.
         ceiling: what is above it, or not a number, is drawn as a cross there.
+        line: plotly's settings of the line, in place of those that belong to the name.
     """
     x, y = np.asarray(x, float), np.atleast_2d(np.asarray(y, float))
     y = np.where(y < ceiling, y, ceiling)
     style, mean = look(name, place), y.mean(0)
+    style["line"] |= line
     if len(y) > 1:
         figure.add_scatter(x=[*x, *x[::-1]], y=_short([*y.max(0), *y.min(0)[::-1]]), fill="toself", mode="lines",
                            line_width=0, fillcolor=faint(style["line"]["color"]), hoverinfo="skip", showlegend=False,
@@ -89,9 +92,12 @@ def _short(values: Any) -> list[float]:
 
 
 def log_axis(figure: go.Figure, column: int, axis: str, **settings: Any) -> None:
-    """Make an axis of a panel logarithmic: powers of ten along x, numbers as one writes them along y."""
+    """Make an axis of a panel logarithmic, with numbers as one writes them: along x only powers of ten."""
     if axis == "x":
-        figure.update_xaxes(type="log", dtick=1, exponentformat="power", row=1, col=column, **settings)
+        powers = range(-9, 10)
+        ticktext = [f"{10.0 ** e:,g}" if -5 < e < 6 else f"10<sup>{e}</sup>" for e in powers]
+        figure.update_xaxes(type="log", tickvals=[10.0 ** e for e in powers], ticktext=ticktext, row=1, col=column,
+                            **settings)
         return
     shown = np.concatenate([trace.y for trace in figure.data]).astype(float)
     shown = shown[np.isfinite(shown) & (shown > 0)]
@@ -167,6 +173,27 @@ def table(rows: Sequence[Sequence[Any]], head: Sequence[str]) -> str:
 
 # The decision chart --------------------------------------------------------------------------------------------------
 
+# In a notebook as on the site: it takes the page's colours, and on a narrow screen answers move below their questions.
+CHART_STYLE = """<style>
+.chooser { max-width: 47rem; margin: 1rem 0; }
+.chooser-row { display: grid; grid-template-columns: minmax(0, 19rem) 4rem minmax(0, 1fr); align-items: center; }
+.chooser-ask, .chooser-answer { border: 1.5px solid #2b7bd6; padding: .6rem 1rem; line-height: 1.35; }
+.chooser-ask { border-color: #8a8f99; border-radius: 2rem; text-align: center; }
+.chooser-answer { display: block; border-radius: .5rem; background: rgba(43, 123, 214, .14); }
+.chooser .chooser-answer { color: inherit; text-decoration: none; }
+.chooser .chooser-answer:hover, .chooser .chooser-answer:focus-visible { background: rgba(43, 123, 214, .3); }
+.chooser-answer small { display: block; font-size: .85em; opacity: .85; }
+.chooser-yes, .chooser-no { text-align: center; font-size: .85em; }
+.chooser-no { max-width: 19rem; margin: .15rem 0; }
+.chooser-otherwise { max-width: 19rem; }
+@media (max-width: 44rem) {
+  .chooser-row { grid-template-columns: 4rem minmax(0, 1fr); }
+  .chooser-ask { grid-column: 1 / 3; margin-bottom: .4rem; }
+  .chooser-no, .chooser-otherwise { max-width: none; }
+}
+</style>"""
+
+
 def decision_chart(questions: Sequence[tuple[str, str, str, str]], otherwise: tuple[str, str, str]) -> HTML:
     """Questions from top to bottom, with an answer to the right of each for "yes".
 
@@ -175,39 +202,14 @@ def decision_chart(questions: Sequence[tuple[str, str, str, str]], otherwise: tu
         otherwise: the answer at the end: title, text, link.
 
     Returns:
-        A drawing in which each answer can be clicked; it takes the page's colours.
+        A drawing in which each answer is a link.
     """
-    step, width = 92, 760
-    height = step * (len(questions) + 1) - 10
-    parts = [f'<svg class="figure" viewBox="0 0 {width} {height}" role="img" aria-label="Decision chart" '
-             f'style="width:100%;min-width:600px;max-width:{width}px;font:14px var(--md-text-font,sans-serif)" '
-             'fill="currentColor">',
-             '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-             'orient="auto"><path d="M0 0L8 4L0 8z" fill="currentColor"/></marker></defs>']
+    def answer(title: str, text: str, link: str) -> str:
+        return (f'<a class="chooser-answer" href="{link}"><b>{html.escape(title)}</b>'
+                f"<small>{html.escape(text)}</small></a>")
 
-    def arrow(path: str) -> str:
-        return (f'<path d="{path}" fill="none" stroke="currentColor" stroke-opacity=".6" stroke-width="1.5" '
-                'marker-end="url(#tip)"/>')
-
-    def lines(x: float, y: float, text: str, **style: str) -> str:
-        rows = text.split("\n")
-        top = y - 9 * (len(rows) - 1)
-        look = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in style.items())
-        return "".join(f'<text x="{x}" y="{top + 18 * i + 5}"{look}>{html.escape(row)}</text>'
-                       for i, row in enumerate(rows))
-
-    def answer(y: float, x: float, title: str, text: str, link: str) -> str:
-        return (f'<a href="{link}" style="color:inherit"><rect x="{x}" y="{y}" width="330" height="64" rx="8" '
-                'fill="#2b7bd6" fill-opacity=".16" stroke="#2b7bd6" stroke-width="1.5"/>'
-                + lines(x + 14, y + 20, title, font_weight="700")
-                + lines(x + 14, y + 44, text, font_size="12.5") + "</a>")
-
-    for i, (question, title, text, link) in enumerate(questions):
-        y = 2 + step * i
-        parts += [f'<rect x="2" y="{y}" width="310" height="64" rx="32" fill="none" stroke="currentColor" '
-                  'stroke-opacity=".6" stroke-width="1.5"/>', lines(157, y + 32, question, text_anchor="middle"),
-                  arrow(f"M312 {y + 32}H426"), lines(369, y + 22, "yes", text_anchor="middle", font_size="12.5"),
-                  arrow(f"M157 {y + 64}V{y + step - 1}"), lines(168, y + 78, "no", font_size="12.5"),
-                  answer(y, 428, title, text, link)]
-    parts += [answer(2 + step * len(questions), 2, *otherwise), "</svg>"]
-    return HTML("".join(parts))
+    rows = [f'<div class="chooser-row"><div class="chooser-ask">{html.escape(question)}</div>'
+            f'<div class="chooser-yes">yes →</div>{answer(*found)}</div><div class="chooser-no">no ↓</div>'
+            for question, *found in questions]
+    end = f'<div class="chooser-otherwise">{answer(*otherwise)}</div>'
+    return HTML(f'{CHART_STYLE}\n<div class="figure chooser">{"".join(rows)}{end}</div>')

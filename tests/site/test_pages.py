@@ -1,6 +1,7 @@
 """Every page of the built site: in a real browser, and its links."""
 
 import re
+import zipfile
 from functools import cache
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
@@ -11,6 +12,7 @@ import pytest
 import genesis
 from genesis.optim import OPTIMIZERS
 
+notebooks = pytest.importorskip("tools.notebooks", reason="not in a checkout")
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(chromium.missing()), reason=chromium.missing() or "-")]
 each_page = pytest.mark.parametrize("path", chromium.PAGES or ["none"])
 
@@ -103,11 +105,29 @@ def test_style_sheets_and_scripts_name_no_other_host():
 def test_optimizer_has_page_kernel_and_entry(stem):
     title = OPTIMIZERS[stem].__name__
     page = (chromium.SITE / f"algorithms/{stem}.html").read_text(encoding="utf-8")
-    assert f"{stem}.ipynb" in page
-    assert (chromium.SITE / f"algorithms/{stem}.ipynb").is_file()
+    assert f'href="{stem}.zip"' in page
     assert title in (chromium.SITE / "algorithms/index.html").read_text(encoding="utf-8")
     kernel = (chromium.SITE / f"kernels/{OPTIMIZERS[stem].source.removesuffix('.cl')}.html").read_text(encoding="utf-8")
     assert "arithmatex" in kernel
+
+
+@pytest.mark.parametrize("path", notebooks.every_notebook(), ids=lambda path: path.stem)
+def test_download_has_what_the_notebook_imports(path, tmp_path):
+    folder = chromium.SITE / path.parent.name
+    page = folder / f"{path.stem}.html"
+    name = re.search(r'download href="([^"/]+\.(?:zip|ipynb))"', page.read_text(encoding="utf-8"))[1]
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(folder / name) as archive:
+            archive.extractall(tmp_path)
+            assert all(entry.external_attr >> 16 == 0o644 for entry in archive.infolist())
+    else:
+        (tmp_path / path.stem).mkdir()
+        (tmp_path / path.stem / path.name).write_bytes((folder / name).read_bytes())
+    unpacked = {file.name: file.read_bytes() for file in (tmp_path / path.stem).iterdir()}
+    assert unpacked[path.name] == path.read_bytes()
+    beside = {file.stem for file in path.parent.glob("*.py")}
+    imported = {name for text in unpacked.values() for name in re.findall(r"(?:from|import) (\w+)", text.decode())}
+    assert {f"{name}.py" for name in imported & beside} == unpacked.keys() - {path.name}
 
 
 def test_every_public_name_is_in_the_reference():
@@ -150,3 +170,18 @@ def test_scheme_can_be_changed(visit):
     assert page.evaluate("document.body.dataset.mdColorScheme") == "default"
     page.locator("label[for=__palette_1]").click()
     assert page.evaluate("document.body.dataset.mdColorScheme") == "slate"
+
+
+def test_home_page_race_runs_again(visit):
+    page = visit("index.html")
+    page.get_by_role("button", name="Run again").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("playground.race.step > 3 && playground.race.step < 300")
+
+
+@pytest.mark.parametrize("path", ["algorithms/adam.html", "algorithms/sgd.html", "kernels/optim/adam.html"])
+def test_formulas_fit_on_a_phone(visit, path):
+    page = visit(path, viewport={"width": 390, "height": 844})
+    wide = page.evaluate("""[...document.querySelectorAll("div.arithmatex")]
+        .filter((x) => x.scrollWidth > x.clientWidth).map((x) => x.textContent.slice(0, 80))""")
+    assert wide == []

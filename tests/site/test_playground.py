@@ -80,6 +80,14 @@ def test_buttons(visit):
     assert page.evaluate(step) == stood
     page.get_by_role("button", name="Reset").click()
     assert page.evaluate(step) == 0
+    page.evaluate("playground.race.to(395)")
+    page.locator("#playground-app canvas").first.focus()
+    page.keyboard.press("Space")
+    page.wait_for_function("playground.race.step === 400")
+    page.get_by_role("button", name="Play").wait_for()              # nothing plays any more
+    page.get_by_role("button", name="Start over").click()
+    assert page.evaluate(step) == 0
+    assert "from=-1.4_1.8" in page.url
 
 
 def test_keys_move_the_start_and_the_address_follows(visit):
@@ -121,6 +129,7 @@ def test_settings_change_the_race(visit):
     page = visit("playground.html")
     page.locator("#race-surface").select_option("saddle")
     assert page.evaluate("playground.race.state.surface") == "saddle"
+    assert "on=saddle" in page.url
     count = page.evaluate("playground.race.racers.length")
     page.get_by_label("Add an optimizer").select_option("adamw")
     assert page.evaluate("playground.race.racers.length") == count + 1

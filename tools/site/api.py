@@ -325,7 +325,7 @@ def _module_page(full: str, module: types.ModuleType) -> str:
     if children:
         top.append("Modules: " + ", ".join(f"[`{name}`]({name}.md)" for name, _ in children) + ".")
     if rows:
-        top.append("| Name | |\n|---|---|\n" + "\n".join(rows))
+        top.append("| Name | What it is |\n|---|---|\n" + "\n".join(rows))
     return "\n\n".join(top + parts) + "\n"
 
 
@@ -338,6 +338,6 @@ def pages() -> dict[str, str]:
             for name, module in modules().items()]
     rows.insert(1, f"| [`{TENSOR}`](genesis.Tensor.md) | {_summary(genesis.Tensor)} |")
     made["api/index.md"] = ("# API reference\n\nEverything public, from its docstring. Names, argument order and "
-                            "defaults are PyTorch's unless a page says otherwise.\n\n| Module | |\n|---|---|\n"
-                            + "\n".join(rows) + "\n")
+                            "defaults are PyTorch's unless a page says otherwise.\n\n"
+                            "| Module | What it is for |\n|---|---|\n" + "\n".join(rows) + "\n")
     return made

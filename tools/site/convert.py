@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import html
 import json
 import posixpath
 import re
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 from tools.notebooks import NOTEBOOKS, ROOT
 
 LONG = 12            # lines of code that draws a figure, above which it is folded away
-_FIGURES = ("{ .figure", 'class="plotly-figure"', '<svg class="figure"')      # of images, plotly's, drawn as HTML
+_FIGURES = ("{ .figure", 'class="plotly-figure"', '<div class="figure')      # of images, plotly's, drawn as HTML
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
 
@@ -27,7 +28,7 @@ class Page(NamedTuple):
         title: its first heading.
         summary: its first paragraph.
         markdown: the page.
-        files: what belongs to it, by path below ``docs/``: figures and the notebook.
+        files: its figures, by path below ``docs/``.
     """
 
     uri: str
@@ -50,6 +51,19 @@ def section(path: Path, heading: str) -> str:
     text = "\n\n".join(c["source"] for c in read(path)["cells"] if c["cell_type"] == "markdown")
     found = re.search(rf"^## {re.escape(heading)}\s*\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     return found[1].strip() if found else ""
+
+
+def helpers(path: Path) -> list[Path]:
+    """The modules beside a notebook that it imports, and those that they import."""
+    found: dict[Path, None] = {}
+    waiting = ["\n".join(c["source"] for c in read(path)["cells"] if c["cell_type"] == "code")]
+    while waiting:
+        for name in re.findall(r"^\s*(?:from|import) (\w+)", waiting.pop(), re.MULTILINE):
+            module = path.with_name(f"{name}.py")
+            if module.is_file() and module not in found:
+                found[module] = None
+                waiting.append(module.read_text(encoding="utf-8"))
+    return sorted(found)
 
 
 def fence(text: str, language: str) -> str:
@@ -97,7 +111,45 @@ def _png(data: bytes) -> tuple[int, int]:
     return width, height
 
 
-def _output(output: dict[str, Any], name: str, alt: str, files: dict[str, bytes], folder: str) -> str:
+def _plain(text: str) -> str:
+    """Markdown, formulas and tags as words, for what is read aloud."""
+    text = re.sub(r"<[^>]*>|[*`$\\{}]", "", _LINK.sub(r"\1", text).replace("\n", " "))
+    return html.escape(text.replace("[", "(").replace("]", ")").strip())
+
+
+def _alt(heading: str, prose: str) -> str:
+    """What a picture is called for those who do not see it: its heading, and how the text introduces it."""
+    said = [part for part in prose.split("\n\n") if not re.match(r"\s*([#|<$]|[-*] |\d+\. |```)", part)]
+    sentence = re.match(r".*?[.:?](?=\s|$)", said[-1], re.DOTALL) if said else None
+    return _plain(f"Figure: {heading}." + (f" {sentence[0]}" if sentence else ""))
+
+
+def _chart_alt(figure: dict[str, Any], heading: str) -> str:
+    """What a chart of plotly's shows: its panels, axes and curves."""
+    layout = figure["layout"]
+    parts = {
+        "": [note["text"] for note in layout.get("annotations", ()) if note.get("text")],
+        "Axes: ": [axis["title"]["text"] for key, axis in layout.items()
+                   if re.match("[xy]axis", key) and axis.get("title", {}).get("text")],
+        "Shown: ": [trace["name"] for trace in figure["data"]
+                    if trace.get("name") and trace.get("showlegend") is not False]}
+    return _plain(" ".join([f"Chart: {heading}.", *(f"{name}{', '.join(dict.fromkeys(found))}."
+                                                    for name, found in parts.items() if found)]))
+
+
+def _merged(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The outputs with what was printed in several pieces in one; where it is cut is a matter of chance."""
+    found: list[dict[str, Any]] = []
+    for output in outputs:
+        if found and output["output_type"] == "stream" == found[-1]["output_type"] and \
+                output["name"] == found[-1]["name"]:
+            found[-1] = {**output, "text": [*found[-1]["text"], *output["text"]]}
+        else:
+            found.append(output)
+    return found
+
+
+def _output(output: dict[str, Any], name: str, heading: str, prose: str, files: dict[str, bytes], folder: str) -> str:
     """One output of a cell as Markdown; figures go to ``files``."""
     def joined(value: Any) -> str:
         return value if isinstance(value, str) else "".join(value)
@@ -112,15 +164,16 @@ def _output(output: dict[str, Any], name: str, alt: str, files: dict[str, bytes]
         figure = data["application/vnd.plotly.v1+json"]
         text = json.dumps({"data": figure["data"], "layout": figure["layout"]}, separators=(",", ":"))
         height = figure["layout"].get("height", 420)
-        return (f'<div class="plotly-figure" role="img" aria-label="{alt}" style="min-height:{height}px">'
-                f'<script type="application/json">{text.replace("</", "<" + chr(92) + "/")}</script></div>')
+        return (f'<div class="plotly-figure" role="figure" aria-label="{_chart_alt(figure, heading)}" '
+                f'style="min-height:{height}px"><script type="application/json">'
+                f'{text.replace("</", "<" + chr(92) + "/")}</script></div>')
     for mime, ending in (("image/svg+xml", "svg"), ("image/png", "png")):
         if mime in data:
             raw = joined(data[mime])
             content = raw.encode() if ending == "svg" else base64.b64decode(raw)
             files[f"{folder}/figures/{name}.{ending}"] = content
             size = "" if ending == "svg" else " width={} height={}".format(*_png(content))
-            return f"![{alt}](figures/{name}.{ending}){{ .figure loading=lazy{size} }}"
+            return f"![{_alt(heading, prose)}](figures/{name}.{ending}){{ .figure loading=lazy{size} }}"
     if "text/markdown" in data:
         return re.sub(r"^```(\w+)\n// (cl/\S+)", r'``` { .\1 title="\2" }', joined(data["text/markdown"]))
     if "text/html" in data:
@@ -150,19 +203,18 @@ def page(path: Path, executed: Path, buttons: str = "") -> Page:
     folder = path.parent.relative_to(ROOT).as_posix()
     uri = path.relative_to(NOTEBOOKS).with_suffix(".md").as_posix()
     here = posixpath.dirname(uri)
-    files: dict[str, bytes] = {f"{here}/{path.name}": path.read_bytes()}
-    parts, heading = [], ""
+    files: dict[str, bytes] = {}
+    parts, heading, prose = [], "", ""
     for cell in read(executed)["cells"]:
         source = cell["source"].strip()
         if cell["cell_type"] == "markdown":
             headings = re.findall(r"^#+ (.+)", source, re.MULTILINE)
-            heading = headings[-1] if headings else heading
+            heading, prose = headings[-1] if headings else heading, source
             parts.append(_LINK.sub(lambda m: f"[{m[1]}]({site_link(m[2], folder)})", source))
         elif cell["cell_type"] == "code":
             outputs = []
-            for i, output in enumerate(cell["outputs"]):
-                alt = f"Figure: {heading}".replace('"', "'").replace("[", "(").replace("]", ")")
-                outputs.append(_output(output, f"{cell['id']}-{i}", alt, files, here))
+            for i, output in enumerate(_merged(cell["outputs"])):
+                outputs.append(_output(output, f"{cell['id']}-{i}", heading, prose, files, here))
             shows_source = source.startswith("show_source(")
             figures = sum(any(mark in text for mark in _FIGURES) for text in outputs)
             parts += ([] if shows_source else [_code(source, figures)]) + outputs

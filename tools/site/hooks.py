@@ -7,11 +7,13 @@ build.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import posixpath
 import re
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,9 +47,24 @@ def _result(path: Path) -> Path | None:
     return found[-1] if found else None
 
 
-def _buttons(path: Path) -> str:
+def _download(path: Path) -> tuple[str, bytes]:
+    """Name and content of what a notebook's page gives: the notebook, or an archive with the modules it imports."""
+    helpers = convert.helpers(path)
+    if not helpers:
+        return path.name, path.read_bytes()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in (path, *helpers):
+            entry = zipfile.ZipInfo(f"{path.stem}/{file.name}")      # of a fixed date: the archive repeats bit for bit
+            entry.external_attr = 0o644 << 16                        # without it, unpacked files cannot be read
+            archive.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)
+    return f"{path.stem}.zip", buffer.getvalue()
+
+
+def _buttons(path: Path, download: str) -> str:
     """What stands under the title of a notebook's page."""
-    buttons = [f"[Download the notebook]({path.name}){{ .md-button download }}"]
+    kind = Path(download).suffix
+    buttons = [f"[Download the notebook ({kind})]({download}){{ .md-button download }}"]
     cls = OPTIMIZERS.get(path.stem) if path.parent.name == "algorithms" else None
     if cls:
         kernel = convert.kernel_uri(f"cl/{cls.source}")
@@ -70,12 +87,12 @@ def _notebook_pages() -> None:
         if executed is None:
             log.info("%s was never executed: left out of the draft", path)
             continue
-        page = convert.page(path, executed, _buttons(path))
+        name, content = _download(path)
+        page = convert.page(path, executed, _buttons(path, name))
         front = "---\nsearch:\n  boost: 2\n---\n" if path.parent.name == "algorithms" else ""
         made[page.uri] = front + page.markdown
         made.update(page.files)
-        for helper in path.parent.glob("*.py"):
-            made[f"{path.parent.relative_to(notebooks.NOTEBOOKS).as_posix()}/{helper.name}"] = helper.read_bytes()
+        made[posixpath.join(posixpath.dirname(page.uri), name)] = content
         pages.setdefault(path.parent.name, []).append(page)
 
 
@@ -132,6 +149,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     made.update({uri: "---\nsearch:\n  boost: 4\n---\n" + text for uri, text in api.pages().items()})
     made.update(kernels.pages())
     config.nav = _expanded(config.nav)
+    if os.environ.get("MIKE_DOCS_VERSION"):
+        # Only a site that mike publishes has versions beside it; elsewhere the selector would look for them in vain.
+        config.extra["version"] = {"provider": "mike", "default": "latest"}
     return config
 
 
@@ -162,7 +182,7 @@ def _example(name: str) -> str:
 
 def _playground_list(_: str) -> str:
     racers, left_out = wasm.racers()
-    text = "It has " + ", ".join(f"[{racer['title']}](kernels/optim/{Path(racer['source']).stem}.md)"
+    text = "The optimizers here are " + ", ".join(f"[{racer['title']}](kernels/optim/{Path(racer['source']).stem}.md)"
                                  for racer in racers.values()) + "."
     if left_out:
         reasons = [f"{OPTIMIZERS[name].__name__}, for {why}" for name, why in left_out.items()]

@@ -74,7 +74,7 @@ def _optimizer_page(stem: str, cls: type[Optimizer]) -> str:
     if not formula:
         formula = "See the [reference](../../api/genesis.optim.md#genesis.optim." + name + ")."
     about = (f"[{name}, explained](../../algorithms/{stem}.md) · " if notebook.is_file() else "") + \
-        f"[in the reference](../../api/genesis.optim.md#genesis.optim.{name})"
+        f"[API reference](../../api/genesis.optim.md#genesis.optim.{name})"
     included = [path.parent / m for m in re.findall(r'#\s*include\s+"([^"]+)"', path.read_text(encoding="utf-8"))
                 if (path.parent / m).is_file()]
     also = "\n\n".join(f"It includes:\n\n{source(other)}" for other in included)
@@ -102,10 +102,10 @@ hide: [navigation, toc]
 </div>
 </div>
 
-## What the host gives
+## What the host passes in
 
 genesis reads states and scalars from the function's signature. [`update.h`](update-h.md) is the kernel around it: it
-loads and stores, decays weights, clips and skips, for every optimizer alike.
+loads and stores, applies weight decay and clipping, and skips steps with bad gradients, for every optimizer alike.
 
 {_host_table(cls)}
 
@@ -146,23 +146,21 @@ def listing(_: str = "") -> str:
                 f"({kernel_uri('cl/' + path.relative_to(CL).as_posix()).removeprefix('kernels/')}) "
                 f"| {opening(path).replace('|', chr(92) + '|')} |"
                 for path in sorted((CL / folder).iterdir()) if path.suffix in (".cl", ".h")]
-        parts.append(f"## {title}\n\n| File | |\n|---|---|\n" + "\n".join(rows))
+        parts.append(f"## {title}\n\n| File | What it holds |\n|---|---|\n" + "\n".join(rows))
     return "\n\n".join(parts)
 
 
 def algorithms(_: str = "") -> str:
-    """The table of optimizers: what each is, what it keeps, where its kernel and paper are."""
+    """The table of optimizers: what each does, what it keeps, where its kernel is."""
     rows = []
     for stem, cls in OPTIMIZERS.items():
         text = inspect.getdoc(cls) or ""
         summary = text.split("\n\n")[0].replace("\n", " ").rstrip(".")
         summary = re.sub(rf"^{cls.__name__}: ", "", summary)
-        papers = ", ".join(f"[{number}](https://arxiv.org/abs/{number})"
-                           for number in dict.fromkeys(re.findall(r"arXiv:(\d{4}\.\d{4,5})", text))) or "see there"
         kept = sorted({len(rule.states) for rule in rules(cls.source)})
         numbers = " to ".join(str(4 * n) for n in (kept if len(kept) == 1 else (kept[0], kept[-1])))
         explained = (NOTEBOOKS / "algorithms" / f"{stem}.ipynb").is_file()
         name = f"[{cls.__name__}]({stem}.md)" if explained else cls.__name__
         rows.append(f"| **{name}** | {summary[0].upper() + summary[1:]} | {numbers} | "
-                    f"[`{cls.source.rpartition('/')[2]}`](../{kernel_uri('cl/' + cls.source)}) | {papers} |")
-    return ("| | What it does | State, bytes a parameter | Kernel | arXiv |\n|---|---|---|---|---|\n" + "\n".join(rows))
+                    f"[`{cls.source.rpartition('/')[2]}`](../{kernel_uri('cl/' + cls.source)}) |")
+    return "| Optimizer | What it does | Bytes of state per parameter | Kernel |\n|---|---|---|---|\n" + "\n".join(rows)

@@ -47,22 +47,39 @@ def _machine(machine: dict[str, Any], results: dict[str, Any]) -> str:
             f"{versions}; {results['rounds']} rounds.{busy}")
 
 
+def _bars(peers: dict[str, Any], title: str) -> str:
+    """The times as bars, genesis' own in a colour of their own."""
+    times = {name: {key: 1e3 * value for key, value in peer["seconds"].items()} for name, peer in peers.items()}
+    bars = {"type": "bar", "orientation": "h", "y": list(times), "x": [t["median"] for t in times.values()],
+            "marker": {"color": ["#1f8fd6" if name.startswith("genesis") else "#8a8f99" for name in times]},
+            "error_x": {"type": "data", "symmetric": False, "thickness": 1, "width": 3, "color": "#b45309",
+                        "array": [t["high"] - t["median"] for t in times.values()],
+                        "arrayminus": [t["median"] - t["low"] for t in times.values()]}}
+    layout = {"height": 90 + 34 * len(times), "margin": {"l": 10, "r": 20, "t": 10, "b": 50}, "bargap": 0.35,
+              "xaxis": {"title": {"text": "milliseconds a step; shorter is better"}},
+              "yaxis": {"autorange": "reversed"}}
+    figure = json.dumps({"data": [bars], "layout": layout}, separators=(",", ":"))
+    return (f'<div class="plotly-figure" role="figure" aria-label="Bars: {title}. The table has the numbers." '
+            f'style="min-height:{layout["height"]}px"><script type="application/json">{figure}</script></div>')
+
+
 def _steps(results: dict[str, Any]) -> str:
     parts = []
     for kind, lists in (("", results["steps"]), (", clipped by the gradients' norm", results["clipping"])):
         for found in lists:
             rows = [[name, _milliseconds(peer["seconds"]), _ratio(peer.get("ratio"))]
                     for name, peer in found["peers"].items()]
+            title = f"{found['optimizer']}{kind}"
             what: dict[str, Any] = next((s for s in results["steps"] if s["size"] == found["size"]), {})
             size = found["size"]
             if what:
                 size = f"{what['tensors']:,} tensor{'s' * (what['tensors'] > 1)}, {what['parameters']:,} parameters"
-            parts.append(f"### {found['optimizer']}{kind}: {size}\n\n"
-                         + table(["", "Time of a step, ms", "Genesis' time by this one's"], rows))
+            parts.append(f"### {title}: {size}\n\n{_bars(found['peers'], f'{title}: {size}')}\n\n"
+                         + table(["Implementation", "Time of a step, ms", "Genesis' time divided by this one"], rows))
     if parts:
-        parts.insert(0, "A time is the median of the rounds, with the quarter below and above it; a ratio is the "
-                        "median of the rounds' ratios, below 1 where genesis takes less time. *stream* is a kernel "
-                        "that only moves the bytes which an update has to move: the limit.")
+        parts.insert(0, "A time is the median of the rounds; in parentheses and as thin lines, the quartiles. A ratio "
+                        "is the median of the rounds' ratios; it is below 1 where genesis takes less time. *stream* is "
+                        "a kernel that does nothing but move the bytes that an update has to move: the limit.")
     return "\n\n".join(parts)
 
 
@@ -71,7 +88,7 @@ def _goals(results: dict[str, Any]) -> str:
              "" if g["value"] is None else f"{g['value']:.3g} {g['unit']}",
              {True: "reached", False: "**not reached**", None: "not measured"}[g["reached"]]]
             for g in results.get("goals", [])]
-    return "### Goals\n\n" + table(["", "limit", "measured", ""], rows) if rows else ""
+    return "### Goals\n\n" + table(["Goal", "Limit", "Measured", "Result"], rows) if rows else ""
 
 
 def benchmarks(_: str = "") -> str:
@@ -92,12 +109,15 @@ def portability(_: str = "") -> str:
     runs = _read("portability")
     if not runs:
         return '!!! note "No runs here yet"\n\n    No test run has been recorded with this version.'
-    rows = []
+    rows, tests = [], {}
     for _path, run in runs:
         device = run["device"]
-        rows.append([device["platform"], device["name"], device["version"], run["system"], run["tests"],
-                     run["passed"], run["failed"], run["skipped"], run["date"]])
-    return table(["Runtime", "Device", "Version", "System", "Tests", "Passed", "Failed", "Skipped", "Date"], rows)
+        rows.append([f"{device['platform']}, {device['version']}", device["name"], run["system"],
+                     run["passed"], run["failed"], run["skipped"], run["date"].replace("-", "\u2011")])
+        tests.setdefault(run["tests"], []).append(device["platform"])
+    which = "\n\n".join(f"Tests run{'' if len(tests) == 1 else ' on ' + ', '.join(on)}: "
+                        + ", ".join(f"`{name}`" for name in names.split()) + "." for names, on in tests.items())
+    return table(["Runtime", "Device", "System", "Passed", "Failed", "Skipped", "Date"], rows) + "\n\n" + which
 
 
 def publish(path: Path) -> Path:
