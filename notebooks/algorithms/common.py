@@ -206,7 +206,7 @@ def draw_paths(axes: Axes, surface: Surface, paths: Mapping[str, np.ndarray], ti
     axes.contourf(x, y, z, levels=12, cmap="Greys", vmin=z.min(), vmax=z.max() + 2.5 * (z.max() - z.min()))
     axes.contour(x, y, z, levels=12, colors="white", linewidths=0.7, linestyles="solid")
     for place, (label, path) in enumerate(paths.items()):
-        width = 1.5 + 1.3 * (len(paths) - 1 - place)          # where paths coincide, all of them can be seen
+        width = 1.5 + 0.8 * (len(paths) - 1 - place)          # where paths coincide, all of them can be seen
         axes.plot(path[:, 0], path[:, 1], linewidth=width, marker="." if markers else None, markersize=4 + width,
                   **line(label, place))
         axes.plot(*path[-1], "o", markersize=5, color=line(label, place)["color"])
