@@ -30,7 +30,7 @@ def examples(n):
     return settings(max_examples=n * int(os.environ.get("GENESIS_EXAMPLES", "20")))
 
 
-def run_python(code, *, fails=False, **environment):
+def run_python(code, *, fails=False, timeout=300, **environment):
     """Run code in a new process, with the environment changed (None removes a variable); returns what it printed."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))}
     for name, value in environment.items():
@@ -39,7 +39,7 @@ def run_python(code, *, fails=False, **environment):
         else:
             env[name] = str(value)
     done = subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", textwrap.dedent(code)], env=env, text=True,
-                          capture_output=True, timeout=300, check=False)
+                          capture_output=True, timeout=timeout, check=False)
     if fails:
         assert done.returncode != 0, done.stdout
         return done.stderr

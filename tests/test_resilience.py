@@ -305,7 +305,7 @@ GROWTH = """
 
 
 def growth(steps):
-    done = run_python(GROWTH.format(here=os.path.dirname(__file__), steps=steps))
+    done = run_python(GROWTH.format(here=os.path.dirname(__file__), steps=steps), timeout=300 + steps / 20)
     return dict(zip(("resident", "objects", "allocated", "held"), map(int, done.split())))
 
 

@@ -180,7 +180,7 @@ def test_part_of_a_file_is_found_or_an_error():
         kernels.part("cl/optim/sgd.cl | nothing of the kind | }")
 
 
-@pytest.mark.parametrize("make", [records.benchmarks, records.portability])
+@pytest.mark.parametrize("make", [records.benchmarks, records.portability, records.differences])
 def test_measurements_are_shown_or_missed(make, tmp_path, monkeypatch):
     assert make()                                            # what is published
     monkeypatch.setattr(records, "DATA", tmp_path)

@@ -193,6 +193,7 @@ def _playground_list(_: str) -> str:
 FILLED: dict[str, Callable[[str], str]] = {
     "algorithms": kernels.algorithms, "kernels": kernels.listing, "source": kernels.part, "children": _children,
     "benchmarks": records.benchmarks, "portability": records.portability, "example": _example,
+    "differences": records.differences,
     "playground_list": _playground_list, "whole": lambda name: kernels.source(ROOT / name),
     "file": lambda name: (ROOT / name).read_text(encoding="utf-8").split("\n", 1)[1],
 }

@@ -1,4 +1,4 @@
-"""Makes tables from what was measured: benchmarks and test runs, each a JSON file under ``docs/data``.
+"""Makes tables from what was measured: benchmarks, test runs and differences, each a JSON file under ``docs/data``.
 
 ``python -m tools.site.records benchmarks/results/optimizer_step.json`` publishes a result, without its raw figures.
 """
@@ -118,6 +118,43 @@ def portability(_: str = "") -> str:
     which = "\n\n".join(f"Tests run{'' if len(tests) == 1 else ' on ' + ', '.join(on)}: "
                         + ", ".join(f"`{name}`" for name in names.split()) + "." for names, on in tests.items())
     return table(["Runtime", "Device", "System", "Passed", "Failed", "Skipped", "Date"], rows) + "\n\n" + which
+
+
+def _count(value: float) -> str:
+    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+
+def _small(value: float) -> str:
+    return f"{value:.0e}" if value else "0"
+
+
+def differences(_: str = "") -> str:
+    """By how much devices differ, in single operations and in training; says so when nothing has been measured."""
+    parts = []
+    for _path, record in _read("differences"):
+        names = [device["platform"] for device in record["devices"]]
+        which = "; ".join(f"{d['platform']} ({d['name']}, driver {d['driver']})" for d in record["devices"])
+        rows = [[f"`{name}`", *map(_count, found["errors"]), _count(found["between"])]
+                for name, found in record["operations"].items()]
+        far = max(record["operations"].items(), key=lambda item: item[1]["between"])
+        same = [f"`{name}`" for name, found in record["operations"].items() if found["between"] == 0]
+        parts += [f"Measured on {record['date']} on {record['system']}, with {which}.",
+                  "A number is the largest error of 258 thousand results (of a row, where it is summed), in units in "
+                  "the last place of float32; the last column is the largest difference between two of the devices. "
+                  f"They differ most in `{far[0]}`, by {_count(far[1]['between'])} units"
+                  + (f", and not at all in {', '.join(same)}." if same else "."),
+                  table(["Operation", *names, "Between two"], rows)]
+        rows = [[name, mark["steps"], f"{mark['loss']:.4f}",
+                 *(f"{_small(loss)} / {_small(parameters)}"
+                   for loss, parameters in list(zip(mark["losses"], mark["parameters"]))[1:])]
+                for name, marks in record["training"].items() for mark in marks]
+        parts += [f"In training, small differences grow with the steps. Compared with {names[0]}, from the same "
+                  "parameters and on the same batches: the difference of the loss / that of all parameters, as a part "
+                  "of their norm.",
+                  table(["Model", "Steps", f"Loss, {names[0]}", *names[1:]], rows)]
+    if not parts:
+        return '!!! note "No figures here yet"\n\n    No differences have been measured with this version.'
+    return "\n\n".join(parts)
 
 
 def publish(path: Path) -> Path:
