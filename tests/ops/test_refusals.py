@@ -49,7 +49,7 @@ REFUSED = {        # (library, x, scalar, whole, truth) -> an error of this type
     "tensordot of too many": (lambda t, x, s, w, b: t.tensordot(x, x, 3), RuntimeError, "3 dimensions"),
     "tensordot of unlike lists": (lambda t, x, s, w, b: t.tensordot(x, x, ([0, 1], [0])), RuntimeError, "both sides"),
     "correction twice": (lambda t, x, s, w, b: x.var(0, True, correction=1), TypeError, "unbiased or correction"),
-    "a sum with a string": (lambda t, x, s, w, b: t.add(x, "1"), TypeError, "tensor or a number"),
+    "a sum with a string": (lambda t, x, s, w, b: t.add(x, "1", alpha=2), TypeError, "tensor or a number"),
     "a quotient with a string": (lambda t, x, s, w, b: t.div(x, "1"), TypeError, "tensor or a number"),
 }
 
