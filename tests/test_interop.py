@@ -237,6 +237,21 @@ def test_pyopencl_arrays_share_memory():
 
 
 @quiet
+def test_pyopencl_arrays_that_cannot_be_shared_are_refused():
+    with pytest.raises(TypeError, match="pyopencl"):
+        genesis.from_pyopencl(np.ones(3))
+    own = genesis.device()
+    context = cl.Context([own.handle])
+    theirs = cl.array.to_device(cl.CommandQueue(context), np.ones(3, np.float32))
+    with pytest.raises(ValueError, match="context"):
+        genesis.from_pyopencl(theirs)
+    memory = cl.array.to_device(own.queue, np.zeros(32, np.uint8))
+    crooked = cl.array.Array(own.queue, (3,), np.float32, data=memory.base_data, offset=2)
+    with pytest.raises(ValueError, match="multiples of its element size"):
+        genesis.from_pyopencl(crooked)
+
+
+@quiet
 def test_the_inverse_problem_is_solved(monkeypatch):
     path = Path(ROOT) / "examples" / "inverse_problem.py"
     if not path.is_file():

@@ -6,6 +6,7 @@ from helpers import close, f32, leaf, normal
 
 import genesis
 from genesis.opencl.program import Kernel
+from genesis.ops import logsumexp
 
 
 def reference(x, dims):
@@ -61,3 +62,17 @@ def test_logsumexp_takes_one_launch_each_way(dim, monkeypatch):
     x.logsumexp(dim).backward(g)
     assert len([name for name in names if "softmax.cl" in name]) == 2
     assert len(names) <= 3                # one may put the gradient into its place
+
+
+@pytest.mark.parametrize(("shape", "dims"), [((3, 37), 1), ((37, 3), 0), ((5, 37, 2), (0, 1))])
+def test_rows_longer_than_a_work_item_may_loop_over(shape, dims, monkeypatch):
+    """As on runtimes that end long loops early: in several launches, with the same values."""
+    monkeypatch.setattr(logsumexp, "too_long", lambda *_: True)
+    monkeypatch.setattr(logsumexp, "_plans", {})
+    values = normal(*shape) * 3
+    x = leaf(values)
+    y = x.logsumexp(dims)
+    close(y, reference(values, dims), 1e-5, 1e-5)
+    y.sum().backward()
+    close(x.grad, np.exp(values - np.expand_dims(reference(values, dims), dims)), 1e-5, 1e-6)
+    assert leaf(np.full((2, 37), -np.inf)).logsumexp(1).tolist() == [-np.inf, -np.inf]
