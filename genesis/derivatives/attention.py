@@ -1,0 +1,51 @@
+"""Rules of attention: by way of the matrix of scores, which is stored here."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..ops import attention
+from ..ops.attention import Options
+from ..tensor import Tensor
+from .rules import constant, passing, rule, vjp, where
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Any, o: Options) -> Tensor:
+    """q (B, H, L, E), k (B, Hk, S, E), v (B, Hk, S, Ev), mask (B, H, L, S) or None; (B, H, L, Ev)."""
+    (batch, heads, rows, size), (_, few, keys, _) = q._array.shape, k._array.shape
+    q = q.reshape(batch, few, heads // few, rows, size)
+    scores = q @ k.unsqueeze(2).mT * o.scale
+    if mask is not None:
+        scores = scores + mask.reshape(batch, few, heads // few, rows, keys)
+    if o.causal:
+        seen = constant(1.0, q).expand(rows, keys).tril() != 0
+        scores = where(seen, scores, -math.inf)
+    # A row that may look nowhere gives zeros.
+    nowhere = scores.detach().amax(-1, True) == -math.inf
+    weights = passing(~nowhere, where(nowhere, 0.0, scores).softmax(-1))
+    return (weights @ v.unsqueeze(2)).reshape(batch, heads, rows, v.shape[3])
+
+
+@rule(attention.Attention, saved=(0, 1, 2))
+def _attention(ctx: Any, g: Tensor) -> Any:
+    q, k, v, mask, *_ = ctx.saved
+    if ctx.options.dropout or not q.numel() or not k.numel():
+        return NotImplemented
+    found = vjp(lambda *parts: _attend(*parts, mask, ctx.options), (q, k, v), g)
+    return tuple([None if x is None else x.to(ctx.dtype) for x in found])
+
+
+@rule(attention.PackedAttention, saved=(0,))
+def _packed_attention(ctx: Any, g: Tensor) -> Any:
+    x, mask, *_ = ctx.saved
+    if ctx.options.dropout or not x.numel():
+        return NotImplemented
+    batch, rows, width = x._array.shape
+
+    def attend(x: Tensor) -> Tensor:
+        parts = x.reshape(batch, rows, 3, ctx.heads, width // 3 // ctx.heads).permute(2, 0, 3, 1, 4)
+        seen = _attend(parts[0], parts[1], parts[2], mask, ctx.options)
+        return seen.transpose(1, 2).reshape(batch, rows, width // 3)
+
+    return vjp(attend, (x,), g)[0].to(ctx.dtype)
