@@ -69,8 +69,9 @@ class Function:
     A subclass defines ``forward(ctx, *args)`` and ``backward(ctx, *grad_outputs)`` as static methods and is called by
     ``apply``. Forward gets the arguments as they are and returns a tensor or a tuple of them; backward gets a gradient
     a result and returns one an argument, None for arguments that are no tensors. Neither is recorded, so both may work
-    through pyopencl (`Tensor.to_pyopencl`); but where the gradients are to be differentiated in turn
-    (``create_graph=True``), backward is, unless it is marked with `once_differentiable`. Forward may also do without ``ctx``, if the subclass defines
+    through pyopencl (`Tensor.to_pyopencl`). Only where the gradients are to be differentiated in turn
+    (``create_graph=True``) is backward recorded: let it use operations on tensors, or mark it with
+    `once_differentiable`. Forward may also do without ``ctx``, if the subclass defines
     ``setup_context(ctx, inputs, output)``.
 
     Example:
@@ -228,7 +229,8 @@ class Adapter(Operation):
                             f"{type(g).__name__}")
         if g._array.shape != shape:
             try:
-                g = g.sum_to_size(shape) if g.ndim >= len(shape) and _reduces(g._array.shape, shape) else g.expand(shape)
+                reduces = g.ndim >= len(shape) and _reduces(g._array.shape, shape)
+                g = g.sum_to_size(shape) if reduces else g.expand(shape)
             except RuntimeError:
                 raise RuntimeError(f"{cls.__name__}.backward returned a gradient of shape {tuple(g.shape)} for "
                                    f"argument {i}, which has shape {shape}") from None

@@ -130,14 +130,14 @@ class RecordedPass(Pass):
         """The gradients as an ordinary backward computes them."""
         arrays = [None if g is None else g._array for g in gradients]
         found = node.operation.backward(copy.copy(context), *arrays)
-        wrap = graph._Tensor._wrap
-        listed = tuple([None if x is None else wrap(x) for x in (found if isinstance(found, tuple) else (found,))])
+        wrap, listed = graph._Tensor._wrap, found if isinstance(found, tuple) else (found,)
         sources = (*(graph.source(g) if g is not None else None for g in gradients), *node.inputs)
-        return undifferentiable(listed, sources, f"{node.operation.__name__} has no second derivative yet: backward with "
+        return undifferentiable(tuple([None if x is None else wrap(x) for x in listed]), sources,
+                                f"{node.operation.__name__} has no second derivative yet: backward with "
                                 "create_graph=True computed its gradients, and they have no gradients of their own")
 
     def call_hooks(self, hooks: Hooks, g: Any) -> Any:
-        """The gradient that a tensor's hooks make of its gradient; of an operation with several results, leave them."""
+        """The gradient that a tensor's hooks make of its gradient."""
         return run_hooks(hooks, g, True)
 
     def accumulate(self, leaf: Any, g: Any, written: bool) -> None:

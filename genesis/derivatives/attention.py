@@ -12,7 +12,7 @@ from .rules import constant, passing, rule, vjp, where
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Any, o: Options) -> Tensor:
-    """q (B, H, L, E), k (B, Hk, S, E), v (B, Hk, S, Ev), mask (B, H, L, S) or None; (B, H, L, Ev)."""
+    """(B, H, L, Ev) of q (B, H, L, E), k (B, Hk, S, E), v (B, Hk, S, Ev) and mask (B, H, L, S) or None."""
     (batch, heads, rows, size), (_, few, keys, _) = q._array.shape, k._array.shape
     q = q.reshape(batch, few, heads // few, rows, size)
     scores = q @ k.unsqueeze(2).mT * o.scale
@@ -32,7 +32,7 @@ def _attention(ctx: Any, g: Tensor) -> Any:
     q, k, v, mask, *_ = ctx.saved
     if ctx.options.dropout or not q.numel() or not k.numel():
         return NotImplemented
-    found = vjp(lambda *parts: _attend(*parts, mask, ctx.options), (q, k, v), g)
+    found = vjp(lambda q, k, v: _attend(q, k, v, mask, ctx.options), (q, k, v), g)
     return tuple([None if x is None else x.to(ctx.dtype) for x in found])
 
 

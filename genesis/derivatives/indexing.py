@@ -79,7 +79,7 @@ def _index_put(ctx: Any, g: Tensor) -> tuple[Any, Any]:
     (chosen,), axis, join, plain = ctx.plain.saved, ctx.axis, ctx.join, ctx.plain
     shape = g._array.shape
 
-    def part(i: int) -> Callable[[Array], Array]:
+    def part(i: int) -> Callable[[Array], Any]:
         alone = _with_needs(plain, i)
         return lambda a: put.IndexPut.backward(alone, a)[i]
 
@@ -99,7 +99,7 @@ def _joined(ctx: Any, g: Tensor) -> tuple[Any, Any]:
     axis, join, rows, scale, bounds = ctx.options
     shape = g._array.shape
 
-    def part(i: int) -> Callable[[Array], Array]:
+    def part(i: int) -> Callable[[Array], Any]:
         alone = _with_needs(plain, i)
         return lambda a: scatter.Joined.backward(alone, a)[i]
 

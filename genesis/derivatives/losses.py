@@ -10,39 +10,39 @@ from ..tensor import Tensor
 from .rules import fitted, linear, passing, rule, where, zeros
 
 
-def _mse(x: Tensor, t: Tensor, p: float) -> tuple[Tensor, Tensor]:
+def _mse(x: Any, t: Any, p: float) -> tuple[Any, Any]:
     d = 2 * (x - t)
     return d, -d
 
 
-def _l1(x: Tensor, t: Tensor, p: float) -> tuple[Tensor, Tensor]:
+def _l1(x: Any, t: Any, p: float) -> tuple[Any, Any]:
     d = (x - t).sign()
     return d, -d
 
 
-def _huber(x: Tensor, t: Tensor, p: float) -> tuple[Tensor, Tensor]:
+def _huber(x: Any, t: Any, p: float) -> tuple[Any, Any]:
     d = (x - t).clamp(-p, p)
     return d, -d
 
 
-def _smooth_l1(x: Tensor, t: Tensor, p: float) -> tuple[Tensor, Tensor]:
+def _smooth_l1(x: Any, t: Any, p: float) -> tuple[Any, Any]:
     d = ((x - t) / p).clamp(-1.0, 1.0)
     return d, -d
 
 
-def _bce(x: Tensor, t: Tensor, p: float) -> tuple[Tensor, Tensor]:
+def _bce(x: Any, t: Any, p: float) -> tuple[Any, Any]:
     return (x - t) / ((1 - x) * x).clamp(min=1e-12), (-x).log1p() - x.log()
 
 
-def _bce_logits(x: Tensor, t: Tensor, p: float) -> tuple[Tensor, Tensor]:
+def _bce_logits(x: Any, t: Any, p: float) -> tuple[Any, Any]:
     return x.sigmoid() - t, -x
 
 
-def _kl(x: Tensor, t: Tensor, p: float) -> tuple[Tensor, Tensor]:
+def _kl(x: Any, t: Any, p: float) -> tuple[Any, Any]:
     return -t, t.log() + 1 - x
 
 
-def _kl_log(x: Tensor, t: Tensor, p: float) -> tuple[Tensor, Tensor]:
+def _kl_log(x: Any, t: Any, p: float) -> tuple[Any, Any]:
     return -t.exp(), t.exp() * (t - x + 1)
 
 
@@ -95,7 +95,7 @@ def _cross_entropy(ctx: Any, g: Tensor) -> Tensor:
     return g * (logits.softmax(axis) * shares.sum(axis, True) - shares)
 
 
-def _shares(logits: Tensor, target: Tensor, weight: Any, axis: int, ignore_index: int, smoothing: float) -> Tensor:
+def _shares(logits: Tensor, target: Any, weight: Any, axis: int, ignore_index: int, smoothing: float) -> Any:
     """What each class counts in its row's loss."""
     classes = logits.shape[axis]
     real = logits.dtype if weight is None else weight.dtype
@@ -103,7 +103,7 @@ def _shares(logits: Tensor, target: Tensor, weight: Any, axis: int, ignore_index
     if target.dtype.is_floating_point:
         shares = (1 - smoothing) * target + smoothing / classes
         return shares if weights is None else shares * weights
-    known = target != ignore_index
+    known: Any = target != ignore_index
     index = where(known, target, 0).unsqueeze(axis)
     hit = zeros(logits.to(real)).clone().scatter(axis, index, value=1.0)
     shares = (1 - smoothing) * hit + smoothing / classes

@@ -22,16 +22,15 @@ def _norm(ctx: Any, g: Tensor) -> tuple[Any, Any, Any]:
     if not x.numel():
         return NotImplemented
     shape = x._array.shape
+    split: tuple[int, ...] = (rows, n)
+    shared: tuple[int, ...] = (n,)
+    inner: tuple[int, ...] = (1,)
+    outer: tuple[int, ...] = (0,)
     if groups:      # a row is a group: channels, and in each the positions that share its weight
         run = math.prod(shape[2:])
-        split, shared = (rows // groups, groups, n // run, run), (groups, n // run, 1)
-        outer: list[int] = [0, 3]
-    else:
-        split, shared = (rows, n), (n,)
-        outer = [0]
+        split, shared, inner, outer = (rows // groups, groups, n // run, run), (groups, n // run, 1), (2, 3), (0, 3)
 
     def normalize(x: Tensor, weight: Any) -> Tensor:
-        inner = (2, 3) if groups else (1,)
         parts = x.reshape(split)
         if center:
             parts = parts - parts.mean(inner, True)

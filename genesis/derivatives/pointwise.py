@@ -14,26 +14,26 @@ _RSQRT_2, _RSQRT_2PI = 1 / math.sqrt(2), 1 / math.sqrt(2 * math.pi)
 _GELU, _CUBIC = 2 * math.sqrt(2 / math.pi), 0.044715
 
 
-def _gelu(x: Tensor) -> Tensor:
+def _gelu(x: Any) -> Any:
     return 0.5 * (-_RSQRT_2 * x).erfc() + x * _RSQRT_2PI * (-0.5 * x * x).exp()
 
 
-def _gelu_tanh(x: Tensor) -> Tensor:
+def _gelu_tanh(x: Any) -> Any:
     s = (_GELU * (x + _CUBIC * x ** 3)).sigmoid()
     return s + x * s * (1 - s) * (_GELU * (1 + 3 * _CUBIC * x * x))
 
 
-def _silu(x: Tensor) -> Tensor:
+def _silu(x: Any) -> Any:
     s = x.sigmoid()
     return s * (1 + x * (1 - s))
 
 
-def _mish(x: Tensor) -> Tensor:
+def _mish(x: Any) -> Any:
     t = where(x > 20, x, (x.clamp(max=20.0).exp() + 1).log()).tanh()
     return t + x * x.sigmoid() * (1 - t * t)
 
 
-def _logit(x: Tensor, eps: float) -> Tensor:
+def _logit(x: Any, eps: float) -> Any:
     edge = max(eps, 0.0)
     inside = (x >= edge) & (x <= 1 - edge)
     middle = where(inside, x, 0.5)
@@ -41,7 +41,7 @@ def _logit(x: Tensor, eps: float) -> Tensor:
 
 
 # By operation the derivative as a function of what it saves (x or the result y) and of its numbers.
-_SLOPES: dict[type[ops.Unary], Callable[..., Tensor]] = {
+_SLOPES: dict[type[ops.Unary], Callable[..., Any]] = {
     ops.Exp: lambda y: y,
     ops.Exp2: lambda y: math.log(2) * y,
     ops.Expm1: lambda y: y + 1,
@@ -79,7 +79,7 @@ _SLOPES: dict[type[ops.Unary], Callable[..., Tensor]] = {
 }
 
 # By operation where the gradient passes unchanged; elsewhere it is 0.
-_MASKS: dict[type[ops.Unary], Callable[..., Tensor]] = {
+_MASKS: dict[type[ops.Unary], Callable[..., Any]] = {
     ops.Relu: lambda y: ~(y <= 0),
     ops.Hardtanh: lambda x, low, high: (x > low) & (x < high),
     ops.Hardshrink: lambda x, edge: (x > edge) | (x < -edge),
@@ -92,10 +92,10 @@ _ROLES: dict[str, tuple[int, ...]] = {"x": (0,), "y": (RESULT,), "": ()}
 
 
 def _enter() -> None:
-    def by_slope(slope: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def by_slope(slope: Callable[..., Any]) -> Callable[..., Any]:
         return lambda ctx, g: (g * slope(*ctx.saved, *ctx.numbers)).to(g.dtype)
 
-    def by_mask(mask: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def by_mask(mask: Callable[..., Any]) -> Callable[..., Any]:
         return lambda ctx, g: passing(mask(*ctx.saved, *ctx.numbers), g)
 
     for operation, slope in _SLOPES.items():

@@ -16,7 +16,7 @@ def _kept(shape: tuple[int, ...], axes: tuple[int, ...] | None) -> tuple[int, ..
     return tuple(1 if axes is None or a in axes else n for a, n in enumerate(shape))
 
 
-def _spread(ctx: Any, g: Tensor, shape: tuple[int, ...]) -> Tensor:
+def _spread(ctx: Any, g: Any, shape: tuple[int, ...]) -> Any:
     return g.reshape(_kept(shape, ctx.axes)).expand(*shape)
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from .. import functions
 from ..autograd import apply, grad
 from ..autograd.recorded import RESULT
 from ..dtypes import DType
-from ..functions import where
 from ..ops.array import Array
 from ..ops.elementwise import full
 from ..ops.operation import Context, Operation
 from ..ops.views import Expand
 from ..tensor import Tensor
 
-__all__ = ["RESULT", "LinearMap", "Rule", "constant", "find", "fitted", "linear", "passing", "rule", "vjp", "where", "zeros"]
+__all__ = ["RESULT", "LinearMap", "Rule", "constant", "find", "fitted", "linear", "passing", "rule", "vjp", "where",
+           "zeros"]
 
 
 class Rule(NamedTuple):
@@ -113,9 +114,14 @@ def fitted(g: Tensor, shape: Sequence[int], dtype: DType) -> Tensor:
     return g.to(dtype)
 
 
-def passing(mask: Tensor, g: Tensor) -> Tensor:
+def where(condition: Any, a: Any, b: Any) -> Tensor:
+    """``a`` where a condition (a tensor of booleans) holds, ``b`` elsewhere."""
+    return functions.where(condition, a, b)
+
+
+def passing(condition: Any, g: Any) -> Tensor:
     """The gradient where a condition holds, 0 elsewhere."""
-    return where(mask, g, 0.0)
+    return where(condition, g, 0.0)
 
 
 def constant(value: float, like: Tensor) -> Tensor:

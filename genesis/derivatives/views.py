@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -55,8 +56,7 @@ def _placed(g: Tensor, shape: tuple[int, ...], view: Callable[[Array], Array]) -
 
 @rule(views.Slice)
 def _slice(ctx: Any, g: Tensor) -> Tensor:
-    selection = ctx.selection
-    return _placed(g, ctx.shape, lambda a: views.select_view(a, selection))
+    return _placed(g, ctx.shape, functools.partial(views.select_view, selection=ctx.selection))
 
 
 @rule(views.Parts)
@@ -64,7 +64,7 @@ def _parts(ctx: Any, *gradients: Tensor | None) -> Any:
     total: Any = None
     for selection, g in zip(ctx.selections, gradients):
         if g is not None:
-            part = _placed(g, ctx.shape, lambda a, selection=selection: views.select_view(a, selection))
+            part = _placed(g, ctx.shape, functools.partial(views.select_view, selection=selection))
             total = part if total is None else total + part
     return total.to(ctx.dtype)
 

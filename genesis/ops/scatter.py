@@ -139,7 +139,8 @@ class ScatterExtreme(Operation):
             if not low and not x.dtype.is_floating_point:
                 join_values(out, axis, index, value, "put", False, bounds)
             else:
-                join_values(out, axis, index, full(x.device, (), worst, x.dtype).expand(index.shape), "put", False, bounds)
+                worst_values = full(x.device, (), worst, x.dtype).expand(index.shape)
+                join_values(out, axis, index, worst_values, "put", False, bounds)
         join_values(out, axis, index, value, join, False, bounds)
         ctx.options = axis, include_self, bounds
         ctx.save(x, value, out, index)
