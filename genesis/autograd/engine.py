@@ -286,7 +286,8 @@ def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retai
         grad_tensors: the gradient of each; may be None for tensors of one element.
         retain_graph: keep what backward needs, so that it can run again.
         create_graph: record backward itself, so that the gradients have a history and can be differentiated in turn;
-            the graph is kept then, unless ``retain_graph`` is False.
+            the graph is kept then, unless ``retain_graph`` is False. A leaf and its ``.grad`` then refer to each other
+            until that is cleared: `grad` suits second derivatives better.
         inputs: add only to the ``.grad`` of these tensors, which need not be leaves; nothing is computed that only
             others need.
 

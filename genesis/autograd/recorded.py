@@ -46,11 +46,17 @@ class Recorded:
         self.saved = tuple([tensor_behind(node, context, role, value) if isinstance(value, Array) else value
                             for role, value in zip(roles, saved)])
 
+        self._place = node, context
+
+    def input(self, i: int, array: Array, dtype: DType) -> Any:
+        """Input ``i``, whose element type was ``dtype``, as a tensor from an array that holds its values in another."""
+        return tensor_behind(*self._place, i, array, dtype)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.plain, name)
 
 
-def tensor_behind(node: Node, context: Context, role: int | None, array: Array) -> Any:
+def tensor_behind(node: Node, context: Context, role: int | None, array: Array, dtype: DType | None = None) -> Any:
     """The tensor that an operation got or made, from the array that it saved.
 
     Args:
@@ -58,6 +64,7 @@ def tensor_behind(node: Node, context: Context, role: int | None, array: Array) 
         context: its context.
         role: the number of the input that the array holds, -1 - i for result i, or None for anything else.
         array: the values, perhaps a copy in another layout or type.
+        dtype: the type that the operation got, if that may be another than the array's.
     """
     wrap = graph._Tensor._wrap
     if role is None:
@@ -69,12 +76,15 @@ def tensor_behind(node: Node, context: Context, role: int | None, array: Array) 
         return wrap(array)
     converted = None if context.casts is None else context.casts[role]
     if isinstance(above, Node):
-        if converted is None:
+        converted = converted or dtype
+        if converted in (None, array.dtype):
             return wrap(array, above)
     elif above._array is array:
         return above
+    else:
+        converted = above.dtype
     link = Context((True,))
-    link.dtype = converted or array.dtype
+    link.dtype = converted
     return wrap(array, Node(Cast, link, (above,)))
 
 

@@ -5,7 +5,18 @@ package only then. Operations work on arrays and know nothing of tensors; so the
 with them.
 """
 
-from . import attention, binary, indexing, losses, normalization, pointwise, products, reductions, views  # noqa: F401
+from . import (  # noqa: F401 - they enter their rules
+    attention,
+    binary,
+    indexing,
+    losses,
+    normalization,
+    pointwise,
+    products,
+    recurrent,
+    reductions,
+    views,
+)
 from .rules import Rule, find
 
 __all__ = ["Rule", "find"]

@@ -27,18 +27,19 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Any, o: Options) -> Tensor:
     return (weights @ v.unsqueeze(2)).reshape(batch, heads, rows, v.shape[3])
 
 
-@rule(attention.Attention, saved=(0, 1, 2))
+@rule(attention.Attention)
 def _attention(ctx: Any, g: Tensor) -> Any:
-    q, k, v, mask, *_ = ctx.saved
+    q, k, v = (ctx.input(i, array, ctx.dtype) for i, array in enumerate(ctx.plain.saved[:3]))
+    mask = ctx.saved[3]
     if ctx.options.dropout or not q.numel() or not k.numel():
         return NotImplemented
     found = vjp(lambda q, k, v: _attend(q, k, v, mask, ctx.options), (q, k, v), g)
     return tuple([None if x is None else x.to(ctx.dtype) for x in found])
 
 
-@rule(attention.PackedAttention, saved=(0,))
+@rule(attention.PackedAttention)
 def _packed_attention(ctx: Any, g: Tensor) -> Any:
-    x, mask, *_ = ctx.saved
+    x, mask = ctx.input(0, ctx.plain.saved[0], ctx.dtype), ctx.saved[1]
     if ctx.options.dropout or not x.numel():
         return NotImplemented
     batch, rows, width = x._array.shape

@@ -116,6 +116,24 @@ def _joined(ctx: Any, g: Tensor) -> tuple[Any, Any]:
     return gx, linear(g, part(1), back) if ctx.needs[1] else None
 
 
+@rule(scatter.ScatterExtreme)
+def _scatter_extreme(ctx: Any, g: Tensor) -> tuple[Any, Any]:
+    chosen, (axis, _, bounds), plain = ctx.plain.saved[3], ctx.options, ctx.plain
+
+    def part(i: int) -> Callable[[Array], Any]:
+        alone = _with_needs(plain, i)
+        return lambda a: scatter.ScatterExtreme.backward(alone, a)[i]
+
+    def back(a: Array) -> Array:
+        _, its, count = scatter.ScatterExtreme.candidates(plain, a.dtype)
+        a = run("mul", [a.view(chosen.shape, a.strides), its], a.dtype)
+        share = run("maximum", [count, 1.0], a.dtype)
+        return run("div", [index.put_along(count.shape, axis, chosen, a, "add", bounds), share], a.dtype)
+
+    return (linear(g, part(0), part(0)) if ctx.needs[0] else None,
+            linear(g, part(1), back) if ctx.needs[1] else None)
+
+
 def _with_needs(plain: Any, i: int) -> Any:
     """A copy of the context of an operation with two inputs of which only one needs a gradient."""
     alone = Context((i == 0, i == 1))

@@ -86,26 +86,25 @@ def _cross_entropy(ctx: Any, g: Tensor) -> Tensor:
     ignore_index, mean, each, smoothing = ctx.options
     if ctx.plan is None:
         return zeros(logits)
-    axis = 1 if logits.ndim > 1 else 0
-    shares = _shares(logits.detach(), target, weight, axis, ignore_index, smoothing)
+    axis, wide = 1 if logits.ndim > 1 else 0, logits.to(divisor.dtype)
+    shares = _shares(wide.detach(), target, weight, axis, ignore_index, smoothing)
     if mean:
         shares = shares / divisor
     if each:
         g = g.unsqueeze(axis)
-    return g * (logits.softmax(axis) * shares.sum(axis, True) - shares)
+    return (g * (wide.softmax(axis) * shares.sum(axis, True) - shares)).to(logits.dtype)
 
 
 def _shares(logits: Tensor, target: Any, weight: Any, axis: int, ignore_index: int, smoothing: float) -> Any:
     """What each class counts in its row's loss."""
     classes = logits.shape[axis]
-    real = logits.dtype if weight is None else weight.dtype
     weights = None if weight is None else weight.reshape(-1, *[1] * (logits.ndim - 1 - axis))
     if target.dtype.is_floating_point:
         shares = (1 - smoothing) * target + smoothing / classes
         return shares if weights is None else shares * weights
     known: Any = target != ignore_index
     index = where(known, target, 0).unsqueeze(axis)
-    hit = zeros(logits.to(real)).clone().scatter(axis, index, value=1.0)
+    hit = zeros(logits).clone().scatter(axis, index, value=1.0)
     shares = (1 - smoothing) * hit + smoothing / classes
     if weights is not None:
         shares = shares * weights

@@ -17,7 +17,7 @@ def _parameter(ctx: Any, i: int, g: Any) -> Any:
 
 @rule(norm.Norm, saved=(0, 1))
 def _norm(ctx: Any, g: Tensor) -> tuple[Any, Any, Any]:
-    x, weight, _ = ctx.saved
+    x, weight, kept = ctx.saved
     rows, n, groups, center = ctx.layout
     if not x.numel():
         return NotImplemented
@@ -31,11 +31,12 @@ def _norm(ctx: Any, g: Tensor) -> tuple[Any, Any, Any]:
         split, shared, inner, outer = (rows // groups, groups, n // run, run), (groups, n // run, 1), (2, 3), (0, 3)
 
     def normalize(x: Tensor, weight: Any) -> Tensor:
-        parts = x.reshape(split)
+        parts = x.to(kept.dtype).reshape(split)
         if center:
             parts = parts - parts.mean(inner, True)
         parts = parts * ((parts * parts).mean(inner, True) + ctx.eps).rsqrt()
-        return (parts if weight is None else parts * weight.reshape(shared)).reshape(shape)
+        parts = parts if weight is None else parts * weight.reshape(shared)
+        return parts.reshape(shape).to(x.dtype)
 
     gx, gw = vjp(normalize, (x, weight), g)
     gb = g.reshape(split).sum(outer) if ctx.needs[2] else None
@@ -51,11 +52,12 @@ def _batch_norm(ctx: Any, g: Tensor) -> tuple[Any, Any, Any]:
     shared = (1, -1, *[1] * (x.ndim - 2))
 
     def normalize(x: Tensor, weight: Any) -> Tensor:
+        parts = x.to(kept.dtype)
         if ctx.training:
-            parts = x - x.mean(others, True)
+            parts = parts - parts.mean(others, True)
             parts = parts * ((parts * parts).mean(others, True) + ctx.eps).rsqrt()
         else:
-            parts = (x - kept[0].reshape(shared)) * kept[1].reshape(shared)
+            parts = (parts - kept[0].reshape(shared)) * kept[1].reshape(shared)
         return (parts if weight is None else parts * weight.reshape(shared)).to(x.dtype)
 
     gx, gw = vjp(normalize, (x, weight), g)

@@ -44,13 +44,13 @@ def _extreme(ctx: Any, g: Tensor) -> Tensor:
 
 @rule(variance.Var, saved=(0, None, RESULT))
 def _var(ctx: Any, g: Tensor) -> Tensor:
-    x, _, y = ctx.saved
-    shape = x._array.shape
-    mean = x if ctx.axes == () else x.mean(ctx.axes, True)
+    x, mean, y = ctx.saved
+    shape, wide = x._array.shape, x.to(mean.dtype)
+    mean = wide if ctx.axes == () else wide.mean(ctx.axes, True)
     share = g * (math.inf if ctx.divisor == 0 else (1.0 if ctx.root else 2.0) / ctx.divisor)
     if ctx.root:
         share = passing(y != 0, share / where(y == 0, 1.0, y))
-    return ((x - mean) * share.reshape(_kept(shape, ctx.axes))).to(x.dtype)
+    return ((wide - mean) * share.reshape(_kept(shape, ctx.axes))).to(x.dtype)
 
 
 @rule(vector_norm.VectorNorm, saved=(0, RESULT))

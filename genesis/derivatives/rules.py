@@ -85,13 +85,13 @@ def linear(x: Tensor, there: Callable[[Array], Array], back: Callable[[Array], A
     return result
 
 
-def vjp(formula: Callable[..., Tensor], inputs: Sequence[Any], g: Tensor) -> tuple[Any, ...]:
+def vjp(formula: Callable[..., Any], inputs: Sequence[Any], g: Any) -> tuple[Any, ...]:
     """The gradients of an operation's inputs, by way of the same operation put together from simpler ones.
 
     Args:
-        formula: takes the inputs and returns what the operation does.
+        formula: takes the inputs and returns what the operation does; a tuple for several results.
         inputs: tensors, numbers, or None.
-        g: the gradient of the result.
+        g: the gradient of the result; for several a tuple, with None where there is none.
 
     Returns:
         For each input a tensor, None for those that need none.
@@ -101,7 +101,10 @@ def vjp(formula: Callable[..., Tensor], inputs: Sequence[Any], g: Tensor) -> tup
     wanted = [i for i, x in enumerate(names) if isinstance(x, Tensor) and x.requires_grad]
     results: list[Any] = [None] * len(names)
     if wanted:
-        found = grad(formula(*names), [names[i] for i in wanted], g, create_graph=True, allow_unused=True)
+        y = formula(*names)
+        pairs = [(y, g)] if isinstance(y, Tensor) else [pair for pair in zip(y, g) if pair[1] is not None]
+        outputs, given = zip(*pairs)
+        found = grad(outputs, [names[i] for i in wanted], given, create_graph=True, allow_unused=True)
         for i, x in zip(wanted, found):
             results[i] = x
     return tuple(results)

@@ -147,15 +147,21 @@ class ScatterExtreme(Operation):
         return out
 
     @classmethod
-    def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
-        """Equal candidates share the gradient."""
+    def candidates(cls, ctx: Context, dtype: dtypes.DType) -> tuple[Array, Array, Array]:
+        """1 for each element, and for each value, that is as extreme as the result; and how many are, by element."""
         x, value, y, index = ctx.saved
         axis, include_self, bounds = ctx.options
-        mine = run("eq", [x, y], g.dtype, compute=x.dtype.compute)
+        mine = run("eq", [x, y], dtype, compute=x.dtype.compute)
         if not include_self:
-            join_values(mine, axis, index, full(g.device, (), 0, g.dtype).expand(index.shape), "put", False, bounds)
-        its = run("eq", [value, gather(y, axis, index, bounds)], g.dtype, compute=x.dtype.compute)
-        count = run("add", [mine, put_along(x.shape, axis, index, its, "add", bounds)], g.dtype)
+            join_values(mine, axis, index, full(x.device, (), 0, dtype).expand(index.shape), "put", False, bounds)
+        its = run("eq", [value, gather(y, axis, index, bounds)], dtype, compute=x.dtype.compute)
+        return mine, its, run("add", [mine, put_along(x.shape, axis, index, its, "add", bounds)], dtype)
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
+        """Equal candidates share the gradient."""
+        index, (axis, _, bounds) = ctx.saved[3], ctx.options
+        mine, its, count = cls.candidates(ctx, g.dtype)
         share = run("div", [g, run("maximum", [count, 1.0], g.dtype)], g.dtype)
         gx = gv = None
         if ctx.needs[0]:

@@ -52,7 +52,8 @@ def test_a_gradient_penalty_trains_as_in_pytorch():
             scores = mlp(library, between, w, "leaky_relu")
             (g,) = library.autograd.grad(scores, between, library.ones_like(scores), create_graph=True)
             penalty = ((g.norm(2, dim=1) - 1) ** 2).mean()
-            loss = mlp(library, fake, w, "leaky_relu").mean() - mlp(library, real, w, "leaky_relu").mean() + 10 * penalty
+            apart = mlp(library, fake, w, "leaky_relu").mean() - mlp(library, real, w, "leaky_relu").mean()
+            loss = apart + 10 * penalty
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
