@@ -41,7 +41,14 @@ from .creation import (
 from .dlpack import from_dlpack
 from .dtypes import bfloat16, bool_, float16, float32, float64, int32, int64, uint8
 from .dtypes import bool_ as bool
-from .errors import DeviceIndexError, GenesisError, KernelError, NoDeviceError, OutOfMemoryError
+from .errors import (
+    DeviceIndexError,
+    GenesisError,
+    KernelError,
+    NoDeviceError,
+    OutOfMemoryError,
+    SecondDerivativeError,
+)
 from .fingerprint import fingerprint
 from .functions import *
 from .opencl import Device, device, devices, set_default_device, synchronize
@@ -58,14 +65,13 @@ enable_autocast = False     # True: operations choose their precision outside `a
 
 __all__ = [
     "CheckpointError", "Device", "DeviceIndexError", "Generator", "GenesisError", "KernelError", "NoDeviceError",
-    "OutOfMemoryError", "Size", "Tensor", "amp", "arange", "autocast", "autograd", "bfloat16", "bool", "bool_", "data",
-    "device", "devices", "dtypes", "empty", "empty_like", "enable_autocast", "enable_grad", "errors", "eye",
-    "fingerprint",
-    "float16", "float32", "float64", "from_dlpack", "from_numpy", "from_pyopencl", "full", "full_like",
-    "get_autocast_dtype", "get_rng_state", "inference_mode", "initial_seed", "int32", "int64", "is_autocast_enabled",
-    "is_grad_enabled",
-    "linspace", "load", "manual_seed", "nn", "no_grad", "ones", "ones_like", "opencl", "optim", "rand", "rand_like",
-    "randint", "randint_like", "randn", "randn_like", "random", "randperm", "save", "seed", "set_default_device",
-    "set_grad_enabled", "set_rng_state", "synchronize", "tensor", "uint8", "utils", "zeros", "zeros_like",
+    "OutOfMemoryError", "SecondDerivativeError", "Size", "Tensor", "amp", "arange", "autocast", "autograd", "bfloat16",
+    "bool", "bool_", "data", "device", "devices", "dtypes", "empty", "empty_like", "enable_autocast", "enable_grad",
+    "errors", "eye", "fingerprint", "float16", "float32", "float64", "from_dlpack", "from_numpy", "from_pyopencl",
+    "full", "full_like", "get_autocast_dtype", "get_rng_state", "inference_mode", "initial_seed", "int32", "int64",
+    "is_autocast_enabled", "is_grad_enabled", "linspace", "load", "manual_seed", "nn", "no_grad", "ones", "ones_like",
+    "opencl", "optim", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "random", "randperm",
+    "save", "seed", "set_default_device", "set_grad_enabled", "set_rng_state", "synchronize", "tensor", "uint8",
+    "utils", "zeros", "zeros_like",
     *functions.__all__,
 ]

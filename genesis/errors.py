@@ -25,5 +25,9 @@ class DeviceIndexError(GenesisError, IndexError):
     """
 
 
+class SecondDerivativeError(GenesisError, NotImplementedError):
+    """The gradient of a gradient was asked for, and an operation's backward cannot be differentiated."""
+
+
 class KernelWarning(UserWarning):
     """A kernel is used that failed its check on this device; see ``genesis doctor``."""

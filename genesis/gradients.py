@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .autograd import inplace
 from .dtypes import DType
 from .opencl import Alias, Arena, Buffer, Device
 from .ops import elementwise
@@ -260,7 +261,7 @@ class GradientArena:
                     elementwise.assign(self.flat("grad", index, self.dtype), 0)
         for gradient in [*self.assigned.values(), *(tensors[i].grad for i in self.polled)]:
             if gradient is not None:
-                gradient.zero_()
+                gradient.detach().zero_()
 
 
 def pieces(parameters: Iterable[Tensor]) -> tuple[list[Gradients], list[Tensor]]:
@@ -352,9 +353,10 @@ class GradientSlot:
         held = self.grad(owner)
         if held is not None:
             into = held._array
-            expanded = any(n > 1 and step == 0 for n, step in zip(into.shape, into.strides))
-            total = elementwise.run("add", [into, g], into.dtype, out=None if expanded else into)
-            if expanded:
+            # Expanded, its elements share memory; with a history, other tensors may need its values.
+            kept = held._node is not None or inplace.is_expanded(into)
+            total = elementwise.run("add", [into, g], into.dtype, out=None if kept else into)
+            if kept:
                 arena.assigned[index] = Tensor._wrap(total)
             return
         target = self.target(owner)

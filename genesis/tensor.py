@@ -247,8 +247,9 @@ class Tensor(Conversion, TensorMethods):
         elif self._grad is None:
             self._grad = Tensor._wrap(elementwise.copy(g, self.dtype))
         else:
-            if inplace.is_expanded(self._grad._array):
-                self._grad = Tensor._wrap(elementwise.copy(self._grad._array))      # expanded: elements share memory
+            if self._grad._node is not None or inplace.is_expanded(self._grad._array):
+                # With a history, other tensors may need the values; expanded, elements share memory.
+                self._grad = Tensor._wrap(elementwise.copy(self._grad._array))
             into = self._grad._array
             elementwise.run("add", [into, g], into.dtype, out=into)
 

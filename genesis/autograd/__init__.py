@@ -1,14 +1,15 @@
 """Automatic differentiation: the graph of operations, backward, and the modes that switch recording off."""
 
-from . import function, inplace
-from .engine import Afterwards, backward, grad
+from . import function, functional, inplace
+from .engine import backward, grad
 from .function import Function, once_differentiable
-from .gradcheck import GradcheckError, gradcheck
+from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .graph import Node, View, apply, bind, refresh, same_device
 from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .notify import Afterwards
 
 __all__ = [
     "Afterwards", "Function", "GradcheckError", "Node", "View", "apply", "backward", "bind", "enable_grad", "function",
-    "grad", "gradcheck", "inference_mode", "inplace", "is_grad_enabled", "no_grad", "once_differentiable", "refresh",
-    "same_device", "set_grad_enabled",
+    "functional", "grad", "gradcheck", "gradgradcheck", "inference_mode", "inplace", "is_grad_enabled", "no_grad",
+    "once_differentiable", "refresh", "same_device", "set_grad_enabled",
 ]

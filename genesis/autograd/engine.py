@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..dtypes import DType
 from ..hooks import Hooks
 from ..ops import elementwise
 from ..ops.array import Array
+from ..ops.operation import Context
 from .graph import Node, Output, source
-from .modes import call
+from .notify import Afterwards, call_afterwards, run_hooks
 from .regions import Pending
 
 if TYPE_CHECKING:
@@ -21,21 +22,11 @@ FREED = ("backward ran through this graph before, and what it needs was freed: c
          "first time if it is to run twice")
 
 
-class Afterwards:
-    """A leaf's hook that is called when its gradient has been added, not before."""
-
-    used = False     # whether there was ever one: only then does it pay to find out when a leaf's gradient is complete
-
-    def __init__(self, function: Callable[[Tensor], Any]):
-        self.function = function
-        Afterwards.used = True
-
-    def __call__(self, leaf: Tensor) -> None:
-        """Call it."""
-        call(False, self.function, leaf)
+def _add(a: Array, b: Array) -> Array:
+    return elementwise.run("add", [a, b], a.dtype)
 
 
-class _Pass:
+class Pass:
     """One run of backward: gradients on their way to nodes, newest node first.
 
     Args:
@@ -62,14 +53,20 @@ class _Pass:
         self.leading: set[Node] | None = None
         self.parts: dict[int, int] = {}
         if wanted is not None or Afterwards.used:
-            self._survey(roots)
+            self._survey(roots, wanted)
 
-    def _survey(self, roots: Iterable[Any]) -> None:
+    def _survey(self, roots: Iterable[Any], wanted: Sequence[Any] | None) -> None:
         """Find the nodes that lead to what is wanted, or the number of parts of the gradients of leaves with hooks."""
+        # An operation comes after those that made its inputs: none before all that is wanted leads to any of it.
+        nodes = wanted is not None and all(isinstance(target, Node) for target in wanted)
+        oldest = min((target.sequence for target in wanted or ()), default=-1) if nodes else -1
         found = {root for root in roots if isinstance(root, Node)}
         waiting = list(found)
         while waiting:
-            for above in waiting.pop().inputs:
+            node = waiting.pop()
+            if node.sequence < oldest:
+                continue
+            for above in node.inputs:
                 if isinstance(above, Node):
                     if above not in found:
                         found.add(above)
@@ -100,15 +97,19 @@ class _Pass:
         elif target in self.owned:
             elementwise.run("add", [before, g], before.dtype, out=before)
         else:
-            self.pending[target] = _add(before, g)
-            self.owned.add(target)
+            self.merge(target, before, g)
+
+    def merge(self, target: Node, before: Any, g: Any) -> None:
+        """Add a second gradient to the one that is pending for a node."""
+        self.pending[target] = self.add(before, g)
+        self.owned.add(target)
 
     def _send_leaf(self, leaf: Tensor, g: Array, written: bool) -> None:
         if self.wanted is None and not leaf._hooks:
-            leaf._accumulate_grad(g, written)
+            self.accumulate(leaf, g, written)
         elif self.wanted is None or id(leaf) in self.wanted:
             held = self.leaves.get(id(leaf))
-            self.leaves[id(leaf)] = leaf, g if held is None else _add(held[1], g)
+            self.leaves[id(leaf)] = leaf, g if held is None else self.add(held[1], g)
 
     def run(self) -> None:
         """Work through the graph, letting go of each node's memory when it is done."""
@@ -116,7 +117,7 @@ class _Pass:
             _, node = heapq.heappop(self.queue)
             g = self.pending.pop(node)
             if node.hooks:
-                g = _call_hooks(node.hooks, g)
+                g = self.call_hooks(node.hooks, g)
             if self.leading is not None:
                 if id(node) in self.wanted:  # type: ignore[operator]
                     self.results[id(node)] = g
@@ -130,9 +131,7 @@ class _Pass:
                 context = node.context = context.fetch()
             if context is None:
                 raise RuntimeError(FREED)
-            if self.wanted is None:
-                context.targets = _targets(node)
-            grads = node.operation.backward(context, *(g if isinstance(g, list) else (g,)))     # a list: see _collect
+            grads = self.differentiate(node, context, g)
             targets, context.targets = context.targets, (None,) * len(node.inputs)
             casts = context.casts
             if not isinstance(grads, tuple):
@@ -154,7 +153,7 @@ class _Pass:
     def _uncast(self, above: Any, g: Array, dtype: DType) -> Array:
         """The gradient of what autocast converted, in the type from before; a leaf does it as it adds it up."""
         direct = self.wanted is None and not isinstance(above, Node) and not above._hooks
-        return g if direct else elementwise.cast(g, dtype)
+        return g if direct else self.cast(g, dtype)
 
     def _collect(self, output: Output, g: Array) -> None:
         """Put the gradient of one result beside those of the operation's other results."""
@@ -163,7 +162,8 @@ class _Pass:
         if parts is None:
             parts = self.pending[node] = [None] * node.outputs
             heapq.heappush(self.queue, (-node.sequence, node))
-        parts[output.index] = g
+        before = parts[output.index]
+        parts[output.index] = g if before is None else self.add(before, g)
 
     def _count_parts(self, inputs: tuple[Any, ...]) -> None:
         """Deliver the gradients of leaves among a node's inputs to which nothing more will be added."""
@@ -176,23 +176,52 @@ class _Pass:
     def _deliver(self, leaf: Tensor, g: Array) -> None:
         """Hand over the gradient of a leaf that had to wait for all its parts."""
         if leaf._hooks:
-            g = _call_hooks(leaf._hooks, g)
+            g = self.call_hooks(leaf._hooks, g)
         if self.wanted is not None:
             self.results[id(leaf)] = g
             return
-        leaf._accumulate_grad(g, False)
+        self.accumulate(leaf, g, False)
         call_afterwards(leaf)
 
+    # What is done with gradients, here arrays; `recorded.RecordedPass` does the same with tensors.
 
-def call_afterwards(leaf: Tensor) -> None:
-    """Call the hooks that wait for the leaf's gradient to be added."""
-    for hook in list((leaf._hooks or {}).values()):
-        if isinstance(hook, Afterwards):
-            hook(leaf)
+    add = staticmethod(_add)
+    cast = staticmethod(elementwise.cast)
 
+    def start(self, tensor: Tensor, gradient: Tensor | None) -> Any:
+        """The gradient that a tensor begins with."""
+        if gradient is None:
+            return elementwise.full(tensor.device, tensor._array.shape, 1.0, tensor.dtype)
+        return elementwise.cast(gradient._array, tensor.dtype)
 
-def _add(a: Array, b: Array) -> Array:
-    return elementwise.run("add", [a, b], a.dtype)
+    def differentiate(self, node: Node, context: Context, g: Any) -> Any:
+        """The gradients of a node's inputs, given that of its result or, in a list, of its results."""
+        if self.wanted is None:
+            context.targets = _targets(node)
+        return node.operation.backward(context, *(g if isinstance(g, list) else (g,)))     # a list: see _collect
+
+    def call_hooks(self, hooks: Hooks, g: Any) -> Any:
+        """The gradient that a tensor's hooks make of its gradient."""
+        from ..tensor import Tensor
+
+        return run_hooks(hooks, Tensor._wrap(g), False)._array
+
+    def accumulate(self, leaf: Tensor, g: Any, written: bool) -> None:
+        """Add to the ``.grad`` of a leaf."""
+        leaf._accumulate_grad(g, written)
+
+    def accumulate_inside(self, x: Tensor, g: Any) -> None:
+        """Add to the ``.grad`` of a tensor that is not a leaf."""
+        from ..tensor import Tensor
+
+        x._grad = Tensor._wrap(g if x._grad is None else _add(x._grad._array, g))
+
+    def result(self, target: Any) -> Tensor | None:
+        """The gradient of something wanted; None where nothing led to it."""
+        from ..tensor import Tensor
+
+        found = self.results.get(id(target))
+        return None if found is None else Tensor._wrap(found)
 
 
 def _targets(node: Node) -> tuple[Array | None, ...]:
@@ -208,31 +237,15 @@ def _targets(node: Node) -> tuple[Array | None, ...]:
     return tuple(targets)
 
 
-def _call_hooks(hooks: Hooks, g: Array) -> Array:
-    from ..tensor import Tensor
-
-    for hook in list(hooks.values()):
-        if isinstance(hook, Afterwards):
-            continue
-        result = call(False, hook, Tensor._wrap(g))
-        if result is not None:
-            if not isinstance(result, Tensor) or result._array.shape != g.shape:
-                raise RuntimeError(f"a hook must return a gradient of shape {g.shape} or None, not {result!r}")
-            g = elementwise.cast(result._array, g.dtype)
-    return g
-
-
-def _start(tensor: Tensor, gradient: Tensor | None) -> Array:
+def _check_start(tensor: Tensor, gradient: Tensor | None) -> None:
     if not tensor.requires_grad:
         raise RuntimeError("this tensor does not require a gradient and was not made from any that does")
     if gradient is None:
         if tensor.numel() != 1:
             raise RuntimeError(f"backward() without a gradient needs a tensor of one element, not of shape "
                                f"{tuple(tensor.shape)}; reduce it, for example with sum(), or give the gradient")
-        return elementwise.full(tensor.device, tensor._array.shape, 1.0, tensor.dtype)
-    if gradient.shape != tensor.shape:
+    elif gradient.shape != tensor.shape:
         raise RuntimeError(f"the gradient has shape {tuple(gradient.shape)}, the tensor {tuple(tensor.shape)}")
-    return elementwise.cast(gradient._array, tensor.dtype)
 
 
 def _listed(x: Any) -> list[Any]:
@@ -241,19 +254,23 @@ def _listed(x: Any) -> list[Any]:
 
 
 def _run(outputs: list[Any], given: Any, wanted: list[Any] | None, retain_graph: bool | None,
-         create_graph: bool) -> _Pass:
+         create_graph: bool) -> Pass:
     """One pass of backward from some tensors."""
-    if create_graph:
-        raise NotImplementedError("create_graph=True: genesis does not record what backward computes, so gradients "
-                                  "have no gradients of their own")
     gradients = [None] * len(outputs) if given is None else _listed(given)
     if len(gradients) != len(outputs):
         raise RuntimeError(f"{len(outputs)} tensors need as many gradients, not {len(gradients)}")
-    starts = [_start(tensor, gradient) for tensor, gradient in zip(outputs, gradients)]
+    for tensor, gradient in zip(outputs, gradients):
+        _check_start(tensor, gradient)
     roots = [source(tensor) for tensor in outputs]
-    work = _Pass(roots, wanted, bool(retain_graph))
-    for root, start in zip(roots, starts):
-        work.send(root, start)
+    work: Pass
+    if create_graph:
+        from .recorded import RecordedPass
+
+        work = RecordedPass(roots, wanted, retain_graph is None or bool(retain_graph))
+    else:
+        work = Pass(roots, wanted, bool(retain_graph))
+    for root, tensor, gradient in zip(roots, outputs, gradients):
+        work.send(root, work.start(tensor, gradient))
         if work.parts:
             work._count_parts((root,))
     work.run()
@@ -268,13 +285,16 @@ def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retai
         tensors: one or several tensors.
         grad_tensors: the gradient of each; may be None for tensors of one element.
         retain_graph: keep what backward needs, so that it can run again.
-        create_graph: not supported; must be False.
+        create_graph: record backward itself, so that the gradients have a history and can be differentiated in turn;
+            the graph is kept then, unless ``retain_graph`` is False. A leaf and its ``.grad`` then refer to each other
+            until that is cleared: `grad` suits second derivatives better.
         inputs: add only to the ``.grad`` of these tensors, which need not be leaves; nothing is computed that only
             others need.
 
     Raises:
         RuntimeError: a tensor requires no gradient, or the graph was freed by an earlier call.
-        NotImplementedError: ``create_graph`` is True.
+        SecondDerivativeError: the graph of an earlier call with ``create_graph`` has an operation whose backward
+            cannot be differentiated.
 
     Example:
         >>> x = genesis.tensor([1.0, 2.0], requires_grad=True)
@@ -282,8 +302,6 @@ def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retai
         >>> x.grad
         tensor([2., 4.])
     """
-    from ..tensor import Tensor
-
     if inputs is None:
         _run(_listed(tensors), grad_tensors, None, retain_graph, create_graph)
         return
@@ -297,9 +315,9 @@ def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retai
         if found is None or x._retains is not None:      # what retain_grad() keeps is there already
             continue
         if isinstance(target, Node):
-            x._grad = Tensor._wrap(found if x._grad is None else _add(x._grad._array, found))
+            work.accumulate_inside(x, found)
         else:
-            x._accumulate_grad(found, False)
+            work.accumulate(x, found, False)
             call_afterwards(x)
 
 
@@ -313,7 +331,8 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], 
         inputs: one or several tensors that they were made from, leaves or not.
         grad_outputs: the gradient of each output; may be None for those of one element.
         retain_graph: keep what backward needs, so that it can run again.
-        create_graph: not supported; must be False.
+        create_graph: record backward itself, so that the gradients have a history and can be differentiated in turn;
+            the graph is kept then, unless ``retain_graph`` is False.
         allow_unused: return None for inputs that were not used, instead of an error.
         materialize_grads: return zeros for them.
 
@@ -323,12 +342,16 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], 
     Raises:
         RuntimeError: an input was not used and ``allow_unused`` is False, or it requires no gradient.
         ValueError: ``materialize_grads`` is True and ``allow_unused`` is False.
-        NotImplementedError: ``create_graph`` is True.
+        SecondDerivativeError: the graph of an earlier call with ``create_graph`` has an operation whose backward
+            cannot be differentiated.
 
     Example:
         >>> x = genesis.tensor(3.0, requires_grad=True)
         >>> genesis.autograd.grad(x ** 2, x)
         (tensor(6.),)
+        >>> (slope,) = genesis.autograd.grad(x ** 3, x, create_graph=True)
+        >>> genesis.autograd.grad(slope, x)
+        (tensor(18.),)
     """
     from ..tensor import Tensor
 
@@ -340,9 +363,9 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], 
     work = _run(_listed(outputs), grad_outputs, wanted, retain_graph, create_graph)
     results: list[Any] = []
     for i, (x, target) in enumerate(zip(listed, wanted)):
-        found = work.results.get(id(target))
+        found = work.result(target)
         if found is not None:
-            results.append(Tensor._wrap(found))
+            results.append(found)
         elif materialize_grads:
             results.append(Tensor._wrap(elementwise.full(x.device, x._array.shape, 0, x.dtype)))
         elif allow_unused:

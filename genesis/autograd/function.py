@@ -12,6 +12,7 @@ from ..ops.operation import Context, Operation
 from . import graph, inplace
 from .graph import Node, Output, refresh, same_device, source
 from .modes import call, state
+from .undifferentiable import undifferentiable
 
 
 class FunctionContext(Context):
@@ -29,6 +30,9 @@ class FunctionContext(Context):
         self._plain: tuple[Any, ...] = ()
         self._materialize = True
         self._results: tuple[Any, ...] = ()
+        self._tensors: tuple[Any, ...] | None = None     # what was saved, with its history, where backward is recorded
+        self._sources: tuple[Any, ...] = ()              # where the gradients go then
+        self.roles: tuple[int | None, ...] = ()
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep tensors (or None) for backward, which raises if one of them is changed in place meanwhile."""
@@ -40,7 +44,9 @@ class FunctionContext(Context):
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
-        """The tensors given to `save_for_backward`, without their history."""
+        """The tensors given to `save_for_backward`; with ``create_graph`` inputs and results have their history."""
+        if self._tensors is not None:
+            return self._tensors
         wrap = graph._Tensor._wrap
         return tuple([wrap(v) if isinstance(v, Array) else v for v in self.saved])
 
@@ -63,7 +69,9 @@ class Function:
     A subclass defines ``forward(ctx, *args)`` and ``backward(ctx, *grad_outputs)`` as static methods and is called by
     ``apply``. Forward gets the arguments as they are and returns a tensor or a tuple of them; backward gets a gradient
     a result and returns one an argument, None for arguments that are no tensors. Neither is recorded, so both may work
-    through pyopencl (`Tensor.to_pyopencl`). Forward may also do without ``ctx``, if the subclass defines
+    through pyopencl (`Tensor.to_pyopencl`). Only where the gradients are to be differentiated in turn
+    (``create_graph=True``) is backward recorded: let it use operations on tensors, or mark it with
+    `once_differentiable`. Forward may also do without ``ctx``, if the subclass defines
     ``setup_context(ctx, inputs, output)``.
 
     Example:
@@ -86,7 +94,7 @@ class Function:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._operation = type(cls.__name__, (_Adapter,), {"function": cls, "__doc__": cls.__doc__})
+        cls._operation = type(cls.__name__, (Adapter,), {"function": cls, "__doc__": cls.__doc__})
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
@@ -133,6 +141,7 @@ def _finish(cls: type[Function], context: FunctionContext, args: tuple[Any, ...]
         for x in context._dirty:
             inplace.check(x)
     context.save(*[x if x is None else x._array for x in context._to_save])
+    context.roles = _roles(context._to_save, args, results, dirty)
     context._to_save = ()
     plain = {id(x) for x in context._plain}
     differentiable = [hasattr(y, "_array") and id(y) not in plain and y.dtype.is_floating_point for y in results]
@@ -157,7 +166,17 @@ def _finish(cls: type[Function], context: FunctionContext, args: tuple[Any, ...]
     return tuple(finished)
 
 
-class _Adapter(Operation):
+def _roles(saved: tuple[Any, ...], args: tuple[Any, ...], results: tuple[Any, ...],
+           dirty: set[int]) -> tuple[int | None, ...]:
+    """For each saved tensor which argument it is, -1 - i for result i, None for anything else."""
+    if not saved:
+        return ()
+    places = {id(y): -1 - i for i, y in enumerate(results)}
+    places.update((id(x), i) for i, x in enumerate(args) if id(x) not in dirty)
+    return tuple([places.get(id(x)) for x in saved])
+
+
+class Adapter(Operation):
     """A Function as the graph sees it."""
 
     function: type[Function]
@@ -166,13 +185,33 @@ class _Adapter(Operation):
     def backward(cls, ctx: Any, *gradients: Any) -> tuple[Any, ...]:
         """Call the Function's backward with tensors, and check what it returns."""
         wrap = graph._Tensor._wrap
-        given = []
-        for g, about in zip(gradients, ctx._results):
+        grads = cls._call(False, ctx, [None if g is None else wrap(g) for g in gradients])
+        return tuple([None if g is None else g._array for g in grads])
+
+    @classmethod
+    def recorded(cls, ctx: Any, saved: list[Any], sources: tuple[Any, ...], gradients: list[Any]) -> tuple[Any, ...]:
+        """The same where backward is recorded.
+
+        Args:
+            ctx: the context.
+            saved: what it saved, as tensors with their history.
+            sources: where the gradients go.
+            gradients: a tensor or None for each result.
+        """
+        ctx._tensors, ctx._sources = tuple(saved), sources
+        try:
+            return cls._call(True, ctx, gradients)
+        finally:
+            ctx._tensors, ctx._sources = None, ()
+
+    @classmethod
+    def _call(cls, recording: bool, ctx: Any, gradients: list[Any]) -> tuple[Any, ...]:
+        wrap = graph._Tensor._wrap
+        for i, (g, about) in enumerate(zip(gradients, ctx._results)):
             if g is None and ctx._materialize and about is not None:
                 shape, dtype, device = about
-                g = elementwise.full(device, shape, 0, dtype)
-            given.append(None if g is None else wrap(g))
-        grads = call(False, cls.function.backward, ctx, *given)
+                gradients[i] = wrap(elementwise.full(device, shape, 0, dtype))
+        grads = call(recording, cls.function.backward, ctx, *gradients)
         grads = tuple(grads) if isinstance(grads, tuple | list) else (grads,)
         n = len(ctx.needs)
         if len(grads) < n or any(g is not None for g in grads[n:]):
@@ -181,22 +220,21 @@ class _Adapter(Operation):
         return tuple([cls._checked(i, g, about) for i, (g, about) in enumerate(zip(grads, ctx._arguments))])
 
     @classmethod
-    def _checked(cls, i: int, g: Any, about: Any) -> Array | None:
+    def _checked(cls, i: int, g: Any, about: Any) -> Any:
         if g is None or about is None:
             return None
         shape, dtype = about
         if not hasattr(g, "_array"):
             raise TypeError(f"{cls.__name__}.backward must return tensors or None; gradient {i} is a "
                             f"{type(g).__name__}")
-        array = g._array
-        if array.shape != shape:
+        if g._array.shape != shape:
             try:
-                array = elementwise.sum_to(array, shape) if array.ndim >= len(shape) and _reduces(array.shape, shape) \
-                    else array.expand(shape)
+                reduces = g.ndim >= len(shape) and _reduces(g._array.shape, shape)
+                g = g.sum_to_size(shape) if reduces else g.expand(shape)
             except RuntimeError:
-                raise RuntimeError(f"{cls.__name__}.backward returned a gradient of shape {tuple(array.shape)} for "
+                raise RuntimeError(f"{cls.__name__}.backward returned a gradient of shape {tuple(g.shape)} for "
                                    f"argument {i}, which has shape {shape}") from None
-        return elementwise.cast(array, dtype)
+        return g if g.dtype is dtype else g.to(dtype)
 
 
 def _reduces(given: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
@@ -205,9 +243,18 @@ def _reduces(given: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
 
 
 def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark a Function's backward as one that has no gradient of its own. None has in genesis, so nothing changes."""
+    """Mark a Function's backward as one that has no gradient of its own, and is not recorded.
+
+    With ``create_graph=True`` it still computes its gradients; to differentiate these is a ``SecondDerivativeError``.
+    """
     @functools.wraps(function)
     def backward(ctx: Any, *args: Any) -> Any:
-        return call(False, function, ctx, *args)
+        found = call(False, function, ctx, *args)
+        if not state.recording:
+            return found
+        given = [source(g) for g in args if hasattr(g, "_array")]
+        return undifferentiable(tuple(found) if isinstance(found, list) else found, (*given, *ctx._sources),
+                                f"{function.__qualname__} is marked with once_differentiable: its gradients have no "
+                                "gradients of their own")
 
     return backward

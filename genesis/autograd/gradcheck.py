@@ -62,6 +62,55 @@ def gradcheck(func: Callable[..., Any], inputs: Any, *, eps: float = 1e-6, atol:
     return True
 
 
+def gradgradcheck(func: Callable[..., Any], inputs: Any, grad_outputs: Any = None, *, eps: float = 1e-6,
+                  atol: float = 1e-5, rtol: float = 1e-3, raise_exception: bool = True,
+                  nondet_tol: float = 0.0) -> bool:
+    """Compare second derivatives with differences: `gradcheck` of the gradients of a function.
+
+    Args:
+        func: takes the inputs and returns a tensor or a tuple of tensors.
+        inputs: as for `gradcheck`.
+        grad_outputs: the gradient that backward starts with for each output of ``func``, a tensor or a tuple; those
+            that require gradients are checked too. By default they are drawn from a normal distribution.
+        eps, atol, rtol, raise_exception, nondet_tol: as for `gradcheck`.
+
+    Returns:
+        Whether all second derivatives agree.
+
+    Raises:
+        GradcheckError: they do not, and ``raise_exception`` is True.
+        SecondDerivativeError: an operation in ``func`` has none.
+        ValueError, TypeError: as for `gradcheck`.
+
+    Example:
+        >>> x = genesis.tensor([1.0, 2.0], dtype=genesis.float64, requires_grad=True)
+        >>> genesis.autograd.gradgradcheck(lambda x: x.exp().sum(), x)
+        True
+    """
+    listed = (inputs,) if hasattr(inputs, "_array") else tuple(inputs)
+    wanted = [i for i, x in enumerate(listed) if hasattr(x, "_array") and x.requires_grad]
+    if grad_outputs is None:
+        with no_grad():
+            outputs = _outputs(func, listed)
+        rng = np.random.default_rng(0)
+        given = tuple([_tensor_like(rng.standard_normal(tuple(y.shape)), y).requires_grad_() for y in outputs])
+    else:
+        given = (grad_outputs,) if hasattr(grad_outputs, "_array") else tuple(grad_outputs)
+
+    def gradients(*args: Any) -> tuple[Any, ...]:
+        leaves = list(args[:len(listed)])
+        for i in wanted:
+            if not leaves[i].requires_grad:
+                leaves[i] = leaves[i].detach().requires_grad_()
+        with enable_grad():
+            pairs = [(y, g) for y, g in zip(_outputs(func, leaves), args[len(listed):]) if y.requires_grad]
+            return grad([y for y, _ in pairs], [leaves[i] for i in wanted], [g for _, g in pairs], create_graph=True,
+                        allow_unused=True, materialize_grads=True)
+
+    return gradcheck(gradients, (*listed, *given), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception,
+                     nondet_tol=nondet_tol)
+
+
 def _outputs(func: Callable[..., Any], inputs: Iterable[Any]) -> list[Any]:
     result = func(*inputs)
     results = [result] if hasattr(result, "_array") else list(result)
@@ -139,4 +188,4 @@ def _tensor_like(values: np.ndarray, x: Any) -> Any:
     return tensor(values, dtype=x.dtype, device=x.device)
 
 
-__all__ = ["GradcheckError", "gradcheck"]
+__all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .. import dtypes
+from ..opencl import Device
 from ..ops import elementwise
-from ..ops.array import Array, contiguous_strides, empty
+from ..ops.array import Array, Shape, contiguous_strides, empty
 from ..ops.operation import Context, Operation
 from .graph import Node, source
 from .modes import state
@@ -26,7 +28,7 @@ class Put(Operation):
             return rest, g if ctx.needs[1] else None
         whole = g
         if ctx.needs[0] or g.strides != ctx.strides:
-            whole = _like(g, ctx.strides)
+            whole = laid_out(g.device, g.shape, g.dtype, ctx.strides)
             elementwise.assign(whole, g)
         part = whole
         for operation, options in ctx.steps:
@@ -39,12 +41,12 @@ class Put(Operation):
         return rest, values
 
 
-def _like(g: Array, strides: tuple[int, ...]) -> Array:
-    """An array of the gradient's shape that is laid out with the given strides, as the views of a tensor expect."""
-    if strides == contiguous_strides(g.shape):
-        return empty(g.device, g.shape, g.dtype)
-    extent = 1 + sum((n - 1) * step for n, step in zip(g.shape, strides)) if g.size else 0
-    return Array(empty(g.device, (extent,), g.dtype).buffer, g.dtype, g.shape, strides)
+def laid_out(device: Device, shape: Shape, dtype: dtypes.DType, strides: Shape) -> Array:
+    """A new array that is laid out with the given strides, as the views of a tensor expect."""
+    if strides == contiguous_strides(shape):
+        return empty(device, shape, dtype)
+    extent = 1 + sum((n - 1) * step for n, step in zip(shape, strides)) if math.prod(shape) else 0
+    return Array(empty(device, (extent,), dtype).buffer, dtype, shape, strides)
 
 
 def is_expanded(array: Array) -> bool:

@@ -38,6 +38,22 @@ class Reductions(Methods):
         return apply(reduce.Sum, self._to_reduce(dtype), axes=axes_of(dim, self.ndim), keepdim=keepdim,
                      dtype=None if dtype is None else as_dtype(dtype))
 
+    def sum_to_size(self, *size: Any) -> Any:
+        """Sum over the dimensions that broadcasting from ``size`` to the tensor's shape repeats; undoes `expand`.
+
+        Raises:
+            RuntimeError: ``size`` does not broadcast to the shape.
+        """
+        shape = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+        mine = self._array.shape
+        if shape == mine:
+            return self
+        added = len(mine) - len(shape)
+        if added < 0 or any(n not in (1, m) for n, m in zip(shape, mine[added:])):
+            raise RuntimeError(f"a tensor of shape {mine} cannot be summed to {shape}, which does not broadcast to it")
+        axes = [a for a, m in enumerate(mine) if a < added or shape[a - added] != m]
+        return (self.sum(axes) if axes else self).reshape(shape)
+
     def nansum(self, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None) -> Any:
         """Sum that counts NaN as 0."""
         if not self.dtype.is_floating_point:

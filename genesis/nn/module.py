@@ -269,7 +269,7 @@ class Module:
             if set_to_none:
                 parameter.grad = None
             elif parameter.grad is not None:
-                parameter.grad.zero_()
+                parameter.grad.detach().zero_()
 
     def apply(self: T, fn: Callable[[Module], Any]) -> T:
         """Call a function on every module, those below first."""

@@ -110,7 +110,7 @@ class BatchNorm(Operation):
         double = any(a is not None and is_double(a) for a in (x, weight, bias, running_mean))
         real = dtypes.float64 if double else dtypes.float32
         y = empty(x.device, x.shape, x.dtype)
-        ctx.training, ctx.plan = training, None
+        ctx.training, ctx.plan, ctx.eps = training, None, eps
         if y.size == 0:
             ctx.save(x, weight, y)
             return y

@@ -7,14 +7,14 @@ from typing import Any
 
 from .. import dtypes
 from . import conv_direct, conv_local, conv_weight
-from .array import Array, Shape, empty
+from .array import Array, Shape, contiguous_strides, empty
 from .conv_axis import Geometry
 from .conv_stage import sum_parts
 from .elementwise import assign, cast, contiguous
 from .operation import Context, Operation
 from .reduce import reduce
 
-__all__ = ["Convolution", "Geometry", "TransposedConvolution"]
+__all__ = ["Convolution", "Geometry", "TransposedConvolution", "WeightGradient"]
 
 
 def _short(x: Array) -> bool:
@@ -168,6 +168,36 @@ class TransposedConvolution(Operation):
     def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None, Array | None]:
         """The gradients of input, weight and bias."""
         return _gradients(ctx, g, forward, transposed=True)
+
+
+class WeightGradient(Operation):
+    """The gradient of a convolution's weight as an operation: of x (N, C, ...) and the result's gradient (N, O, ...).
+
+    Only a backward that is recorded needs it.
+    """
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, g: Array, *, geometry: Geometry, shape: Shape) -> Array:
+        """The gradient, of the weight's ``shape``."""
+        ctx.save(x, g)
+        ctx.geometry = geometry
+        out = empty(x.device, shape, x.dtype)
+        backward_weight(as_planes(x), as_planes(g), as_planes(out), geometry)
+        return out
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
+        """It is linear in both: a transposed convolution, and a convolution, with the gradient as the weight."""
+        x, given = ctx.saved
+        g = contiguous(g)
+        gx = ggiven = None
+        if ctx.needs[0]:
+            gx = backward_input(as_planes(given), as_planes(g), None, as_planes(empty(x.device, x.shape, x.dtype)),
+                                ctx.geometry).view(x.shape, contiguous_strides(x.shape))
+        if ctx.needs[1]:
+            ggiven = forward(as_planes(x), as_planes(g), None, as_planes(empty(x.device, given.shape, x.dtype)),
+                             ctx.geometry).view(given.shape, contiguous_strides(given.shape))
+        return gx, ggiven
 
 
 def _gradients(ctx: Context, g: Array, adjoint: Callable[..., Any],

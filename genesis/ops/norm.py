@@ -143,7 +143,7 @@ class Norm(Operation):
         params = bias if weight is None else weight
         real = dtypes.float64 if is_double(x) or (params is not None and is_double(params)) else dtypes.float32
         rows = x.size // max(n, 1)
-        ctx.layout = rows, n, groups, center
+        ctx.layout, ctx.eps = (rows, n, groups, center), eps
         y, kept = empty(x.device, x.shape, x.dtype), empty(x.device, (2, rows), real)
         ctx.save(x, weight, kept)
         if y.size == 0:

@@ -113,7 +113,7 @@ class _Recurrent(Operation):
                      after * one, kept.buffer.handle, t * 4 * one, work.sizes)
         ctx.reverse, ctx.cell, ctx.biased = reverse, cell, b_ih is not None
         if True in ctx.needs:
-            ctx.save(x, states, cells, kept, w_ih, w_hh)
+            ctx.save(x, states, cells, kept, w_ih, w_hh, b_ih, b_hh)
         last = 0 if reverse else steps
         y = _rows(states, 0 if reverse else 1, steps)
         results = [cast(y, ctx.dtypes[0]), _last(states, last, ctx.dtypes[1])]
@@ -124,7 +124,7 @@ class _Recurrent(Operation):
     @classmethod
     def backward(cls, ctx: Context, dy: Array | None, dh: Array | None, dc: Array | None = None) -> Any:
         """Go back through the sequence, then multiply."""
-        x, states, cells, kept, w_ih, w_hh = ctx.saved
+        x, states, cells, kept, w_ih, w_hh, _, _ = ctx.saved
         (steps, batch, _), hidden, gates = x.shape, w_hh.shape[1], _GATES[ctx.cell]
         device, reverse, one = x.device, ctx.reverse, batch * hidden
         if not (steps and batch and hidden):
@@ -227,6 +227,12 @@ def _history(first: Array, steps: int, reverse: bool) -> Array:
     place = _rows(out, steps if reverse else 0, 1)
     assign(place.view(first.shape, place.strides[1:]), first)
     return out
+
+
+def first_state(history: Array, reverse: bool) -> Array:
+    """The state (B, H) that a layer began with, from the memory of all its states."""
+    place = _rows(history, history.shape[0] - 1 if reverse else 0, 1)
+    return place.view(place.shape[1:], place.strides[1:])
 
 
 def _rows(x: Array, first: int, count: int) -> Array:

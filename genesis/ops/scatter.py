@@ -12,7 +12,8 @@ from .index import gather, put_along, scatter_along, scatter_into, select
 from .operation import Context, Operation
 
 
-def _join(out: Array, axis: int, index: Array, value: Array, join: str, rows: bool, bounds: Bounds) -> None:
+def join_values(out: Array, axis: int, index: Array, value: Array, join: str, rows: bool, bounds: Bounds) -> None:
+    """Join values with an array at indices; see `Joined`."""
     if rows:
         scatter_into(out, axis, index, value, join, bounds)
     else:
@@ -47,7 +48,7 @@ class Joined(Operation):
             value = run("mul", [value, scale], value.dtype)
         if not rows and value.shape != index.shape:
             value = value.view(index.shape, value.strides)
-        _join(out, axis, index, value, join, rows, bounds)
+        join_values(out, axis, index, value, join, rows, bounds)
         return out
 
     @classmethod
@@ -62,7 +63,7 @@ class Joined(Operation):
                 gx = copy(g)
                 zeros = full(g.device, (), 0, g.dtype)
                 shape = (*g.shape[:axis], index.size, *g.shape[axis + 1:]) if rows else index.shape
-                _join(gx, axis, index, zeros.expand(shape), "put", rows, bounds)
+                join_values(gx, axis, index, zeros.expand(shape), "put", rows, bounds)
         if ctx.needs[1]:
             gv = _at(g, axis, index, rows, bounds)
             if scale != 1:
@@ -80,7 +81,7 @@ class ScatterProd(Operation):
         out = copy(x)
         ctx.shape = value.shape
         value = value.view(index.shape, value.strides)
-        _join(out, axis, index, value, "prod", False, bounds)
+        join_values(out, axis, index, value, "prod", False, bounds)
         ctx.axis, ctx.bounds = axis, bounds
         ctx.save(x, value, index)
         return out
@@ -103,8 +104,8 @@ class ScatterProd(Operation):
 
         (zero, factor), (its_zero, its_factor) = parts(x), parts(value)
         zeros, product = copy(zero), copy(factor)
-        _join(zeros, axis, index, its_zero, "add", False, bounds)
-        _join(product, axis, index, its_factor, "prod", False, bounds)
+        join_values(zeros, axis, index, its_zero, "add", False, bounds)
+        join_values(product, axis, index, its_factor, "prod", False, bounds)
         gx = others(zero, factor, zeros, product, g) if ctx.needs[0] else None
         gv = None
         if ctx.needs[1]:
@@ -136,24 +137,31 @@ class ScatterExtreme(Operation):
             low = dtypes.promote(x.dtype, dtypes.float32) is x.dtype
             worst = float("-inf") if join == "amax" else float("inf")
             if not low and not x.dtype.is_floating_point:
-                _join(out, axis, index, value, "put", False, bounds)
+                join_values(out, axis, index, value, "put", False, bounds)
             else:
-                _join(out, axis, index, full(x.device, (), worst, x.dtype).expand(index.shape), "put", False, bounds)
-        _join(out, axis, index, value, join, False, bounds)
+                worst_values = full(x.device, (), worst, x.dtype).expand(index.shape)
+                join_values(out, axis, index, worst_values, "put", False, bounds)
+        join_values(out, axis, index, value, join, False, bounds)
         ctx.options = axis, include_self, bounds
         ctx.save(x, value, out, index)
         return out
 
     @classmethod
-    def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
-        """Equal candidates share the gradient."""
+    def candidates(cls, ctx: Context, dtype: dtypes.DType) -> tuple[Array, Array, Array]:
+        """1 for each element, and for each value, that is as extreme as the result; and how many are, by element."""
         x, value, y, index = ctx.saved
         axis, include_self, bounds = ctx.options
-        mine = run("eq", [x, y], g.dtype, compute=x.dtype.compute)
+        mine = run("eq", [x, y], dtype, compute=x.dtype.compute)
         if not include_self:
-            _join(mine, axis, index, full(g.device, (), 0, g.dtype).expand(index.shape), "put", False, bounds)
-        its = run("eq", [value, gather(y, axis, index, bounds)], g.dtype, compute=x.dtype.compute)
-        count = run("add", [mine, put_along(x.shape, axis, index, its, "add", bounds)], g.dtype)
+            join_values(mine, axis, index, full(x.device, (), 0, dtype).expand(index.shape), "put", False, bounds)
+        its = run("eq", [value, gather(y, axis, index, bounds)], dtype, compute=x.dtype.compute)
+        return mine, its, run("add", [mine, put_along(x.shape, axis, index, its, "add", bounds)], dtype)
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
+        """Equal candidates share the gradient."""
+        index, (axis, _, bounds) = ctx.saved[3], ctx.options
+        mine, its, count = cls.candidates(ctx, g.dtype)
         share = run("div", [g, run("maximum", [count, 1.0], g.dtype)], g.dtype)
         gx = gv = None
         if ctx.needs[0]:

@@ -277,7 +277,7 @@ class Optimizer:
                 if set_to_none:
                     x.grad = None
                 elif x.grad is not None:
-                    x.grad.zero_()
+                    x.grad.detach().zero_()
 
     # State -----------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,111 @@
+"""Rules of losses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..ops import loss, nll, pair_loss
+from ..ops.operation import Context
+from ..tensor import Tensor
+from .rules import fitted, linear, passing, rule, where, zeros
+
+
+def _mse(x: Any, t: Any, p: float) -> tuple[Any, Any]:
+    d = 2 * (x - t)
+    return d, -d
+
+
+def _l1(x: Any, t: Any, p: float) -> tuple[Any, Any]:
+    d = (x - t).sign()
+    return d, -d
+
+
+def _huber(x: Any, t: Any, p: float) -> tuple[Any, Any]:
+    d = (x - t).clamp(-p, p)
+    return d, -d
+
+
+def _smooth_l1(x: Any, t: Any, p: float) -> tuple[Any, Any]:
+    d = ((x - t) / p).clamp(-1.0, 1.0)
+    return d, -d
+
+
+def _bce(x: Any, t: Any, p: float) -> tuple[Any, Any]:
+    return (x - t) / ((1 - x) * x).clamp(min=1e-12), (-x).log1p() - x.log()
+
+
+def _bce_logits(x: Any, t: Any, p: float) -> tuple[Any, Any]:
+    return x.sigmoid() - t, -x
+
+
+def _kl(x: Any, t: Any, p: float) -> tuple[Any, Any]:
+    return -t, t.log() + 1 - x
+
+
+def _kl_log(x: Any, t: Any, p: float) -> tuple[Any, Any]:
+    return -t.exp(), t.exp() * (t - x + 1)
+
+
+# By loss its derivatives with respect to prediction and target, given the loss's parameter.
+_SLOPES = {"mse": _mse, "l1": _l1, "huber": _huber, "smooth_l1": _smooth_l1, "bce": _bce, "bce_logits": _bce_logits,
+           "kl": _kl, "kl_log": _kl_log}
+
+
+@rule(pair_loss.PairLoss, saved=(0, 1))
+def _pair_loss(ctx: Any, g: Tensor) -> tuple[Any, Any]:
+    x, t = ctx.saved
+    g = g * ctx.scale
+    return tuple([fitted(g * slope, shape, dtype) if need else None for slope, need, shape, dtype in zip(
+        _SLOPES[ctx.loss](x, t, ctx.parameter), ctx.needs, ctx.shapes, ctx.dtypes)])  # type: ignore[return-value]
+
+
+@rule(pair_loss.WeightedLogits, saved=(0, 1, 2))
+def _weighted_logits(ctx: Any, g: Tensor) -> tuple[Any, Any]:
+    x, t, weight = ctx.saved
+    gx = gt = None
+    if ctx.needs[0]:
+        gx = fitted(g * (1 - t - (1 + (weight - 1) * t) * (-x).sigmoid()), ctx.shapes[0], ctx.dtypes[0])
+    if ctx.needs[1]:
+        soft = (-x.abs()).exp().log1p() + passing(x <= 0, -x)
+        gt = fitted(g * ((weight - 1) * soft - x), ctx.shapes[1], ctx.dtypes[1])
+    return gx, gt
+
+
+@rule(nll.NLL)
+def _nll(ctx: Any, g: Tensor) -> Tensor:
+    (target, weight, _), plain = ctx.plain.saved, ctx.plain
+    options = {"ignore_index": ctx.tail[2], "reduction": ctx.reduction}
+    return linear(g, lambda a: nll.NLL.backward(plain, a)[0],  # type: ignore[arg-type,return-value]
+                  lambda a: nll.NLL.forward(Context((False,)), a, target, weight, **options))
+
+
+@rule(loss.CrossEntropy, saved=(0,))
+def _cross_entropy(ctx: Any, g: Tensor) -> Tensor:
+    """The loss is minus the sum of shares, which do not depend on the logits, times the log-probabilities."""
+    logits, target, weight, _, divisor = ctx.saved
+    ignore_index, mean, each, smoothing = ctx.options
+    if ctx.plan is None:
+        return zeros(logits)
+    axis, wide = 1 if logits.ndim > 1 else 0, logits.to(divisor.dtype)
+    shares = _shares(wide.detach(), target, weight, axis, ignore_index, smoothing)
+    if mean:
+        shares = shares / divisor
+    if each:
+        g = g.unsqueeze(axis)
+    return (g * (wide.softmax(axis) * shares.sum(axis, True) - shares)).to(logits.dtype)
+
+
+def _shares(logits: Tensor, target: Any, weight: Any, axis: int, ignore_index: int, smoothing: float) -> Any:
+    """What each class counts in its row's loss."""
+    classes = logits.shape[axis]
+    weights = None if weight is None else weight.reshape(-1, *[1] * (logits.ndim - 1 - axis))
+    if target.dtype.is_floating_point:
+        shares = (1 - smoothing) * target + smoothing / classes
+        return shares if weights is None else shares * weights
+    known: Any = target != ignore_index
+    index = where(known, target, 0).unsqueeze(axis)
+    hit = zeros(logits).clone().scatter(axis, index, value=1.0)
+    shares = (1 - smoothing) * hit + smoothing / classes
+    if weights is not None:
+        shares = shares * weights
+    return passing(known.unsqueeze(axis), shares)
