@@ -321,7 +321,8 @@ SLOW = {"LSTM", "GRU", "RNN_bidirectional", "LSTM_bidirectional", "GRU_bidirecti
 
 
 @needs_float64
-@pytest.mark.parametrize("name", [name for name in CASES if name not in NOT_SMOOTH | SLOW])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in LAYERS else ())
+                                  for name in CASES if name not in NOT_SMOOTH | SLOW])
 def test_second_derivatives_are_difference_quotients(name):
     function, *values = CASES[name]
     leaves = [genesis.tensor(v, dtype=genesis.float64, requires_grad=True) for v in values]

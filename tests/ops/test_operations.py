@@ -123,7 +123,7 @@ def attempt(function):
 
 
 @pytest.mark.parametrize("name", CASES)
-@examples(3)
+@examples(2)
 @given(data=st.data())
 def test_operation_has_the_values_types_and_gradients_of_torch(name, data):
     dtype = data.draw(st.sampled_from(("float32", *FLOATS, *WHOLE)), "dtype")

@@ -494,7 +494,8 @@ def test_a_new_optimizer_takes_the_parameters_over_and_memory_does_not_grow(name
         assert not arena_of(model[0].weight).assigned
         if k > 2:
             sizes.append(pool.allocated)
-    assert len(set(sizes)) == 1
+    # Not all equal: a request may be served from memory kept for one that was up to an eighth larger.
+    assert max(sizes[10:]) <= max(sizes[:10])
 
 
 @pytest.mark.usefixtures("no_collector")
