@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings.cp437  # noqa: F401 - zipfile needs it; a first import under watch looks like a call
 import builtins
 import os
 import pickle
