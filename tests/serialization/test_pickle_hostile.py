@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import encodings.cp437  # noqa: F401 - zipfile needs it; a first import under watch looks like a call
 import builtins
+import encodings.cp437  # noqa: F401 - zipfile needs it; a first import under watch looks like a call
 import os
 import pickle
 import struct
