@@ -25,10 +25,14 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    if not config.getoption("--slow") and "slow" not in config.getoption("-m"):
-        for item in items:
-            if item.get_closest_marker("slow"):
-                item.add_marker(pytest.mark.skip(reason="takes minutes or gigabytes: --slow runs it"))
+    if config.getoption("--slow"):
+        return
+    imitated = genesis.device().name.startswith("llvmpipe")
+    for marker, reason in (("slow", "takes minutes or gigabytes"), ("lengthy", "takes long on an imitated GPU")):
+        if marker not in config.getoption("-m") and (marker == "slow" or imitated):
+            for item in items:
+                if item.get_closest_marker(marker):
+                    item.add_marker(pytest.mark.skip(reason=f"{reason}: --slow runs it"))
 
 
 def pytest_cmdline_main(config):

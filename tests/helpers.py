@@ -11,10 +11,13 @@ import pytest
 from hypothesis import settings
 
 import genesis
+from genesis.ops.attention import supported
 
 ROOT = Path(genesis.__file__).resolve().parent.parent
 
 needs_float64 = pytest.mark.skipif(not genesis.device().fp64, reason="the device has no float64")
+fused_attention = pytest.mark.skipif(not supported(genesis.device(), 8, 8),
+                                     reason="attention is put together from matrix products here")
 
 # Around the edges of work-groups and vectors, primes, and more than one block of a reduction.
 EDGES = (1, 2, 31, 32, 33, 63, 64, 65, 1003, 70001)

@@ -540,6 +540,7 @@ def test_in_no_grad_regions_work_too():
 # Training ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("half", HALVES, ids=str)
 def test_mixed_precision_learns_as_float32_does(half):
     images, labels = digits(train=True).tensors

@@ -120,6 +120,7 @@ def test_the_same_gradient_for_two_inputs_is_not_shared():
     assert f.grad.tolist() == [3, 3]
 
 
+@pytest.mark.lengthy
 def test_a_very_long_chain():
     x = leaf([1.0])
     y = x
@@ -737,6 +738,7 @@ def test_what_a_node_says():
     assert y.retains_grad
 
 
+@pytest.mark.lengthy
 def test_very_long_chains_of_views_and_of_several_results():
     x = leaf([1.0, 2.0])
     y = x

@@ -216,6 +216,7 @@ def peak_of(run, model, x):
     return peak, grads
 
 
+@pytest.mark.lengthy
 def test_memory_is_smaller():
     model = deep(16, 16)
     x = f32(normal(4096, 16))

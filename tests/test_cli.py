@@ -65,6 +65,7 @@ def test_devices_wrong_wish(capsys):
     assert "no OpenCL device fits 'no such thing'" in err
 
 
+@pytest.mark.lengthy
 def test_train_digits(tmp_path, capsys):
     assert main(["train", "digits", "--epochs", "2", "--optimizer", "rmsprop", "--lr", "0.002", "--batch-size", "32",
                  "--seed", "5", "--out", str(tmp_path)]) == 0
@@ -136,6 +137,7 @@ def test_interrupt(tmp_path):
     assert genesis.load(checkpoint)["epoch"] >= 1
 
 
+@pytest.mark.lengthy
 def test_second_process_compiles_nothing(tmp_path):
     counts = []
     for _ in range(2):

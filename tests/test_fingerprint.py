@@ -113,6 +113,7 @@ RUN = """
 """
 
 
+@pytest.mark.lengthy
 def test_a_training_run_has_the_same_bits_in_this_process_and_in_others():
     first = run_python(RUN.replace("{times}", "3")).split()
     again = run_python(RUN.replace("{times}", "1"), GENESIS_SYNC="1", PYTHONHASHSEED="1").split()

@@ -457,6 +457,7 @@ def test_no_reference_cycles_keep_changed_tensors():
         gc.enable()
 
 
+@pytest.mark.lengthy
 def test_many_changes_make_a_long_history():
     x = leaf([1.0, 1.0])
     y = x * 1

@@ -18,6 +18,7 @@ def as_users_start(monkeypatch, tmp_path):
     monkeypatch.setattr(genesis, "enable_autocast", False)
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_program_learns(path):
     runpy.run_path(str(path), run_name="__main__")

@@ -20,6 +20,7 @@ def weights(model):
     return {name: value.numpy() for name, value in model.state_dict().items()}
 
 
+@pytest.mark.lengthy
 def test_digits_reaches_its_accuracy_and_repeats_it(tmp_path):
     first, second = (digits.train(out=tmp_path / name, quiet=True) for name in ("first", "second"))
     assert first.accuracy >= 0.97
@@ -30,7 +31,8 @@ def test_digits_reaches_its_accuracy_and_repeats_it(tmp_path):
     assert first.curves.rows == second.curves.rows
 
 
-@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+@pytest.mark.parametrize("optimizer", [name if name == "adamw" else pytest.param(name, marks=pytest.mark.lengthy)
+                                       for name in OPTIMIZERS])
 def test_digits_learns_with_every_optimizer(optimizer, tmp_path):
     result = digits.train(optimizer, epochs=2, out=tmp_path, quiet=True)
     assert result.curves["train_loss"][1] < result.curves["train_loss"][0] < math.log(10)
@@ -133,6 +135,7 @@ def test_unusable_folder(tmp_path):
         digits.train(out=tmp_path / "file", quiet=True)
 
 
+@pytest.mark.lengthy
 def test_text_learns_and_writes(tmp_path, capsys):
     result = text.train(epochs=2, batch_size=8, characters=20_000, out=tmp_path)
     shown = capsys.readouterr().out

@@ -77,7 +77,7 @@ def test_training_goes_on_with_a_smaller_batch_when_memory_runs_out(limited):
     step(model, optimizer, *batch(17, 0))
     before = genesis.fingerprint(model, optimizer)
     x, target = batch(4000)
-    limited(1 << 20)
+    limited(1_000_000)       # the hidden layer does not fit
     held = DEVICE.pool.allocated
     message = ""
     try:                     # not by pytest, who would keep the traceback, and with it what the step has made
@@ -220,6 +220,7 @@ def test_threads_that_train_at_once_get_the_bits_of_one_alone():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.skipif(DEVICE.platform == "rusticl", reason="Mesa waits at exit for threads that a fork does not copy")
 def test_a_fork_after_the_device_was_used_ends_quietly_and_leaves_the_parent_alone():
     printed = run_python("""
         import os, sys, warnings

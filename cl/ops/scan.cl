@@ -1,8 +1,9 @@
 // Running sums and products along one dimension of an array seen as (outer, n, inner), row by row without gaps.
 //
 // A work-item goes through a block of `block` elements of one column. Long columns take three steps: `fold` joins each
-// block to one element of (outer, blocks, inner), these are scanned in turn, and `scan` starts each block from the
-// result of the one before. The order is fixed by the shapes alone, so results repeat bit for bit.
+// block to one element of (outer, blocks, inner), these are scanned in turn, and `scan` joins the
+// running results inside each block to that of the blocks before. The order is fixed by the shapes alone, so results
+// repeat bit for bit.
 //
 // Defined by the host (genesis/ops/scan.py):
 //   OP        sum or prod
@@ -66,12 +67,12 @@ kernel void scan(global const STORAGE(IN) *x, long x_at, global const ACC *befor
     const long first = b * block, last = min(first + block, n);
     x += x_at + o * n * inner + column;
     out += o * n * inner + column;
-    ACC a = START;
-    if (b > 0) a = before[(o * blocks + b - 1) * inner + column];
+    ACC start = START, a = START;        // joined at the store, so that a block's own result is rounded by its size
+    if (b > 0) start = before[(o * blocks + b - 1) * inner + column];
     for (long i = first; i < last; i++) {
         const ACC e = (ACC)LOAD1(IN, x, AT(i) * inner);
         a = STEP(a, e);
-        STORE1(OUT, out, AT(i) * inner, a);
+        STORE1(OUT, out, AT(i) * inner, STEP(start, a));
     }
 }
 

@@ -10,6 +10,7 @@ import platform
 import sys
 import threading
 import warnings
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -87,6 +88,7 @@ class Device:
         self.quirks = lookup(self.platform, self.platform_version, kind)
         self._adopted = queue
         self._lock = threading.RLock()
+        self._written: deque[cl.Event] = deque(maxlen=64)
 
     @_Once
     def context(self) -> cl.Context:
@@ -129,6 +131,11 @@ class Device:
         """Copy a contiguous host array into a buffer, starting at byte ``offset``; returns when it has been read."""
         if data.nbytes:
             cl.enqueue_copy(self.queue, buffer.handle, data, dst_offset=offset, is_blocking=True)
+
+    def write_later(self, buffer: Buffer | Alias, offset: int, data: np.ndarray) -> None:
+        """As `write`, without waiting for what is enqueued before: the device reads a copy of ``data``."""
+        copy = cl.enqueue_copy(self.queue, buffer.handle, data.copy(), dst_offset=offset, is_blocking=False)
+        self._written.append(copy)           # dropping the event of a copy would wait for it
 
     def read(self, buffer: Buffer | Alias, offset: int, data: np.ndarray) -> None:
         """Fill a contiguous host array from a buffer, starting at byte ``offset``; waits for the device.

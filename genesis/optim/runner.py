@@ -270,7 +270,7 @@ class Runner:
                     rows: Any = launch.rows
                 else:
                     rows = launch.row_buffer.handle
-                    self.arena.device.write(launch.row_buffer, 0, np.frombuffer(launch.rows, np.uint8))
+                    self.arena.device.write_later(launch.row_buffer, 0, np.frombuffer(launch.rows, np.uint8))
                 if not launch.global_size[0]:
                     continue
                 if control is not None:

@@ -34,21 +34,22 @@ SAME_AS_TORCH = {
     "strings": ["a", "b"],
     "bytes": [b"a", b"b"],
     "arrays": [np.arange(3.0, dtype=np.float32), np.ones(3, dtype=np.float32)],
-    "float64 arrays": [np.arange(3.0), np.ones(3)],
     "0-d arrays": [np.array(1), np.array(2)],
     "numpy scalars": [np.int32(4), np.int32(5)],
     "numpy bools": [np.bool_(True), np.bool_(False)],
-    "numpy floats": [np.float64(0.5), np.float64(1.5)],
     "uint8": [np.zeros((2, 2), np.uint8), np.ones((2, 2), np.uint8)],
     "tuples": [(1, "a"), (2, "b")],
     "lists": [[1, 2], [3, 4]],
-    "named tuples": [Point(1, np.zeros(2)), Point(2, np.ones(2))],
+    "named tuples": [Point(1, np.zeros(2, np.float32)), Point(2, np.ones(2, np.float32))],
     "dicts": [{"x": 1, "y": "a"}, {"y": "b", "x": 2}],
     "nested": [{"p": Point((1, 2), ["a"]), "q": [{"r": 1}]}, {"p": Point((3, 4), ["b"]), "q": [{"r": 2}]}],
     "one": [(1, 2)],
     "empty tuples": [(), ()],
     "arrays without elements": [np.zeros((0, 3), np.float32)] * 2,
 }
+if genesis.device().fp64:
+    SAME_AS_TORCH["float64 arrays"] = [np.arange(3.0), np.ones(3)]
+    SAME_AS_TORCH["numpy floats"] = [np.float64(0.5), np.float64(1.5)]
 
 
 @pytest.mark.parametrize("batch", SAME_AS_TORCH.values(), ids=SAME_AS_TORCH)
@@ -121,7 +122,7 @@ def test_a_mapping_that_cannot_be_filled_becomes_a_dict():
 @pytest.mark.parametrize("tensors", [False, True])
 def test_unequal_shapes_are_named_with_their_place(tensors):
     make = genesis.from_numpy if tensors else lambda array: array
-    batch = [{"a": (0, make(np.zeros((2, 3))))}, {"a": (0, make(np.zeros((2, 4))))}]
+    batch = [{"a": (0, make(np.zeros((2, 3), np.float32)))}, {"a": (0, make(np.zeros((2, 4), np.float32)))}]
     with pytest.raises(RuntimeError, match=r"sample\['a'\]\[1\].*shape \(2, 3\), sample 1 has shape \(2, 4\)"):
         default_collate(batch)
 
@@ -153,7 +154,7 @@ def test_bad_batches_say_what_is_wrong(batch, error, message):
 
 def test_to_tensors_keeps_structure_and_what_is_no_tensor():
     strings, odd, item = np.array(["a"]), np.zeros(2, np.uint16), object()
-    batch = (Point(np.arange(2), strings), [odd, item], {"n": np.float64(3), "t": (np.zeros(1),)})
+    batch = (Point(np.arange(2), strings), [odd, item], {"n": np.float64(3), "t": (np.zeros(1, np.float32),)})
     result = to_tensors(batch)
     assert type(result) is tuple
     assert type(result[0]) is Point

@@ -5,7 +5,7 @@ import weakref
 
 import numpy as np
 import pytest
-from helpers import close, f32, leaf, normal
+from helpers import close, f32, fused_attention, leaf, normal
 
 import genesis
 from genesis import autograd, nn
@@ -224,6 +224,7 @@ def test_an_operation_without_a_rule_says_so_when_it_matters():
             autograd.grad(g.sum(), x, retain_graph=True)
 
 
+@fused_attention
 def test_attention_with_dropout_has_no_second_derivative():
     q = leaf(normal(1, 2, 3, 4))
     g = slope(F.scaled_dot_product_attention(q, q, q, dropout_p=0.5).sum(), q)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import close, f32, leaf, normal
+from helpers import close, f32, fused_attention, leaf, normal
 
 import genesis
 from genesis.autograd import functional
@@ -96,6 +96,10 @@ def test_errors_say_what_is_wrong():
         functional.jvp(lambda x: x, x)
     with pytest.raises(TypeError, match="entry 1 is a float"):
         functional.jacobian(lambda x: (x, 1.0), x)
+
+
+@fused_attention
+def test_an_operation_without_a_second_derivative_is_named():
     attention = genesis.nn.functional.scaled_dot_product_attention
     with pytest.raises(SecondDerivativeError, match="Attention"):
         functional.hessian(lambda q: attention(q, q, q, dropout_p=0.5).sum(), genesis.randn(1, 2, 3, 4))

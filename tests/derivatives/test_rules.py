@@ -33,8 +33,15 @@ INDEX = np.array([[0, 2, 2, 1], [1, 1, 0, 2]])
 MASK = normal(3, 5, seed=9) > 0
 
 
+def real(library):
+    """The type that derivatives are compared in: PyTorch's results are rounded as the device's."""
+    return library.float64 if genesis.device().fp64 else library.float32
+
+
 def ints(library, values):
-    return library.tensor(np.asarray(values))
+    """A constant of whole numbers, or of real ones."""
+    values = np.asarray(values)
+    return library.tensor(values, dtype=real(library)) if values.dtype.kind == "f" else library.tensor(values)
 
 
 # name: a function of the library, its nn.functional and tensors; and the tensors' values.
@@ -59,7 +66,7 @@ ELEMENTWISE = {
     "clamp": (lambda L, F, x: x.clamp(-0.5, 0.7) ** 2, X),
     "clamp_tensors": (lambda L, F, x, a, b: L.clamp(x, a, b) ** 3, X, ROW - 0.5, ROW + 0.5),
     "nan_to_num": (lambda L, F, x: x.nan_to_num() ** 3, X),
-    "cast": (lambda L, F, x: x.to(L.float32).to(L.float64) ** 2, X),
+    "cast": (lambda L, F, x: x.to(L.float32).to(real(L)) ** 2, X),
     "add": (lambda L, F, x, y: (x + y) ** 2, X, ROW),
     "add_alpha": (lambda L, F, x, y: L.add(x, y, alpha=3) ** 2, COLUMN, ROW),
     "sub": (lambda L, F, x, y: (x - y) ** 3, COLUMN, ROW),
@@ -285,7 +292,7 @@ CASES = {**ELEMENTWISE, **REDUCTIONS, **VIEWS, **LAYERS}
 
 def second_derivatives(library, function, values, functional):
     """Value, gradients, and the gradients of a function of the gradients, as arrays."""
-    dtype = library.float64 if genesis.device().fp64 else library.float32
+    dtype = real(library)
     leaves = [library.tensor(v, dtype=dtype).requires_grad_() for v in values]
     y = function(library, functional, *leaves)
     seed = library.tensor(normal(*y.shape, seed=7), dtype=dtype).requires_grad_()

@@ -62,6 +62,7 @@ def test_a_gradient_penalty_trains_as_in_pytorch():
     np.testing.assert_allclose(*losses, rtol=2e-3)
 
 
+@pytest.mark.lengthy
 def test_a_network_learns_a_differential_equation():
     """u'' = -u with u(0) = 0 and u'(0) = 1: the sine."""
     genesis.manual_seed(1)

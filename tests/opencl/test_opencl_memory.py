@@ -233,3 +233,18 @@ def test_large_buffers_are_found_without_huge_pages(pool, monkeypatch):
         device.read(buffer, 0, back)
         assert (back == 7).all()
         del buffer
+
+
+def test_write_later_takes_a_copy_and_keeps_the_order():
+    device = genesis.device()
+    buffer, values = device.empty(1 << 16), np.zeros(1 << 14, np.float32)
+    behind = [genesis.tensor([0.0])]
+    for i in range(1, 200):              # more than are kept waiting
+        values[:] = i
+        device.write_later(buffer, 0, values)
+        behind.append(behind[-1] + i)    # launches between
+    values[:] = -1
+    back = np.empty_like(values)
+    device.read(buffer, 0, back)
+    assert (back == 199).all()
+    assert behind[-1].item() == 199 * 100

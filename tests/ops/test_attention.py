@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from helpers import close, leaf, needs_float64, normal
+from helpers import close, fused_attention, leaf, needs_float64, normal
 
 import genesis
 from genesis.nn import functional as F
@@ -143,6 +143,7 @@ def test_views_are_read_in_place():
     close(a.grad, b.grad.numpy(), 1e-4, 1e-5)
 
 
+@fused_attention
 def test_the_result_lies_in_the_order_of_the_layers():
     x = genesis.randn(2, 4, 33, 8)
     assert attend(x, x, x).transpose(1, 2).is_contiguous()

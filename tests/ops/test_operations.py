@@ -105,9 +105,7 @@ def listed(results):
 
 def near(found, exact, eps, steps, what):
     """Assert that values are those of float64, but for roundings of the type, taken by the size of the largest."""
-    found = found.detach().double().numpy() if hasattr(found, "detach") and found.is_floating_point() else \
-        found.detach().numpy()
-    exact = exact.detach().numpy()
+    found, exact = found.detach().numpy(), exact.detach().numpy()
     finite = np.abs(exact[np.isfinite(exact)])
     room = (64 if eps < 1e-5 else 4 * steps) * eps
     np.testing.assert_allclose(found.astype(exact.dtype), exact, rtol=room,

@@ -29,7 +29,7 @@ def _same(mine, its, rtol=2e-6, atol=1e-37):
     """Equal shapes, types and, nearly, values; NaN equals NaN."""
     assert mine.shape == tuple(its.shape)
     assert str(mine.dtype).split(".")[1] == str(its.dtype).split(".")[1]
-    np.testing.assert_allclose(mine.detach().double().numpy() if mine.is_floating_point() else mine.numpy(),
+    np.testing.assert_allclose(mine.detach().numpy().astype(np.float64) if mine.is_floating_point() else mine.numpy(),
                                its.detach().double().numpy() if its.is_floating_point() else its.numpy(),
                                rtol=rtol, atol=atol, equal_nan=True)
 

@@ -20,23 +20,11 @@ import genesis
 from genesis.serialization import hooks
 
 
-def all_dtypes():
-    """Every dtype that the default device has."""
-    found = []
-    for dtype in genesis.dtypes.ALL:
-        try:
-            genesis.zeros(1, dtype=dtype)
-        except genesis.GenesisError:
-            continue
-        found.append(dtype)
-    return found
-
-
 @pytest.mark.parametrize("dtype", genesis.dtypes.ALL, ids=repr)
 @pytest.mark.parametrize("shape", [(), (1,), (0,), (3, 0, 2), (2, 3), (33, 5)], ids=str)
 def test_tensor_keeps_every_bit(dtype, shape):
-    if dtype not in all_dtypes():
-        pytest.skip(f"the device has no {dtype.name}")
+    if dtype is genesis.float64 and not genesis.device().fp64:
+        pytest.skip("the device has no float64")
     raw = np.random.default_rng(0).integers(0, 256, math.prod(shape) * dtype.itemsize, np.uint8)
     if dtype is genesis.bool:
         raw &= 1
@@ -194,7 +182,8 @@ def test_optimizer_state_is_exact():
     rng = np.random.default_rng(0)
     state = {
         "state": {
-            i: {"step": genesis.tensor(7.0), "exp_avg": genesis.tensor(rng.random(3)), "none": None} for i in (0, 1, 10)
+            i: {"step": genesis.tensor(7.0), "exp_avg": genesis.tensor(rng.random(3, np.float32)), "none": None}
+            for i in (0, 1, 10)
         },
         "param_groups": [{"lr": 1e-3, "betas": (0.9, 0.999), "nesterov": False, "params": [0, 1, 10]}],
     }
