@@ -220,7 +220,8 @@ def test_threads_that_train_at_once_get_the_bits_of_one_alone():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
-@pytest.mark.skipif(DEVICE.platform == "rusticl", reason="Mesa waits at exit for threads that a fork does not copy")
+@pytest.mark.skipif(DEVICE.platform in ("rusticl", "Portable Computing Language"),
+                    reason="the driver waits at exit for threads that a fork does not copy")
 def test_a_fork_after_the_device_was_used_ends_quietly_and_leaves_the_parent_alone():
     printed = run_python("""
         import os, sys, warnings
