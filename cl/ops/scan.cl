@@ -1,9 +1,9 @@
 // Running sums and products along one dimension of an array seen as (outer, n, inner), row by row without gaps.
 //
 // A work-item goes through a block of `block` elements of one column. Long columns take three steps: `fold` joins each
-// block to one element of (outer, blocks, inner), these are scanned in turn, and `scan` joins the
-// running results inside each block to that of the blocks before. The order is fixed by the shapes alone, so results
-// repeat bit for bit.
+// block to one element of (outer, blocks, inner), these are scanned in turn, and `scan` joins the running
+// results inside each block to that of the blocks before. The order is fixed by the shapes alone, so results repeat bit
+// for bit.
 //
 // Defined by the host (genesis/ops/scan.py):
 //   OP        sum or prod
