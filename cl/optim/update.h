@@ -40,31 +40,34 @@ typedef struct {
 #define row_values rows.value
 #endif
 
+// The buffers are distinct. Without `restrict` each store could change `control`, which compilers then read again.
 kernel void update(
-    global STORAGE(PARAM) *params, global const STORAGE(GRAD) *grads
+    global STORAGE(PARAM) *restrict params, global const STORAGE(GRAD) *restrict grads
 #if STATES > 0
-    , global STORAGE(STATE) *states0
+    , global STORAGE(STATE) *restrict states0
 #endif
 #if STATES > 1
-    , global STORAGE(STATE) *states1
+    , global STORAGE(STATE) *restrict states1
 #endif
 #if STATES > 2
-    , global STORAGE(STATE) *states2
+    , global STORAGE(STATE) *restrict states2
 #endif
 #if STATES > 3
-    , global STORAGE(STATE) *states3
+    , global STORAGE(STATE) *restrict states3
 #endif
-    , global const int *row_of_chunk, ROWS
+    , global const int *restrict row_of_chunk, ROWS
 #ifdef CONTROL
-    , global const float *control, float skips_known
+    , global const float *restrict control, float skips_known
 #endif
     )
 {
     int first = row_of_chunk[get_group_id(0)];
-    if (first < 0) return;
 #ifdef CONTROL
-    if (control[1] != 0) return;                                  // a gradient was not finite
-    first = first * CANDIDATES + min((int)(control[2] - skips_known), CANDIDATES - 1);
+    const float4 decided = vload4(0, control);                    // as finish_norm in grad_norm.cl left it
+    if (first < 0 || decided.y != 0) return;                      // not updated; a gradient was not finite
+    first = first * CANDIDATES + min((int)(decided.z - skips_known), CANDIDATES - 1);
+#else
+    if (first < 0) return;
 #endif
     ROW_POINTER row = row_values + first * ROW;
     const size_t i = get_global_id(0);
@@ -72,7 +75,7 @@ kernel void update(
     real param = LOAD(PARAM, params, i);
     real grad = row[1] * LOAD(GRAD, grads, i);
 #ifdef CONTROL
-    grad *= control[0];                                           // clip coefficient over loss scale
+    grad *= decided.x;                                            // clip coefficient over loss scale
 #endif
 #if WEIGHT_DECAY == L2
     if (row[0] != 0)

@@ -12,7 +12,7 @@ import numpy as np
 from ..dtypes import float32
 from ..opencl import Device
 from ..ops import grad_norm
-from ..ops.array import empty
+from ..ops.array import Array, empty
 from ..ops.grad_norm import Gradients, PartialNorms
 from ..ops.loss_scale import LossScale
 from ..tensor import Tensor
@@ -39,29 +39,37 @@ class Control:
         device.write(self.buffer, 0, np.array([1, 0, 0, 0], np.float32))
         self.known = 0
         self._norms = PartialNorms((), math.inf)      # of the last step's gradients
+        self._order = math.inf
+        self._partial: Array | None = None
         self._asked: deque[tuple[Callable[[], None], np.ndarray, list[Cohort]]] = deque()
 
-    def decide(self, parts: Sequence[Gradients], max_norm: float | None, loss_scale: LossScale | None) -> Tensor:
-        """Decide about a step on the device.
+    def sum_up(self, parts: Sequence[Gradients], max_norm: float | None, loss_scale: LossScale | None) -> None:
+        """Enqueue the pass over all gradients of the step that `decide` needs; decides nothing yet.
 
         Args:
             parts: all gradients of the step.
             max_norm: limit of their norm; None for none.
             loss_scale: the scale that they carry, or that they were freed of before.
+        """
+        # Without a limit the norm only serves to find what is not finite, and a sum of squares may overflow.
+        self._order = math.inf if max_norm is None else 2.0
+        if max_norm is None and loss_scale is not None and loss_scale.checked is not None:
+            self._partial = None         # known already
+            return
+        if not self._norms.fits(parts, self._order):
+            self._norms = PartialNorms(parts, self._order)
+        self._partial = self._norms.run()
+
+    def decide(self, max_norm: float | None, loss_scale: LossScale | None) -> Tensor:
+        """Decide about the step on the device, from what `sum_up` found.
 
         Returns:
             The norm without the scale, 0-d: of order 2 with a limit, else the largest absolute value, which can only
             be infinite where a gradient is; 0 where the gradients were checked before.
         """
-        # Without a limit the norm only serves to find what is not finite, and a sum of squares may overflow.
-        p = math.inf if max_norm is None else 2.0
-        known = max_norm is None and loss_scale is not None and loss_scale.checked is not None
-        if not known and not self._norms.fits(parts, p):
-            self._norms = PartialNorms(parts, p)
-        partial = None if known else self._norms.run()
         norm = empty(self.device, (), float32)
         limit = math.inf if max_norm is None else float(max_norm)
-        grad_norm.finish(partial, self.buffer, norm.buffer, p, limit, loss_scale)
+        grad_norm.finish(self._partial, self.buffer, norm.buffer, self._order, limit, loss_scale)
         return Tensor._wrap(norm)
 
     def ask(self, cohorts: list[Cohort]) -> None:

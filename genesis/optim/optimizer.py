@@ -229,12 +229,14 @@ class Optimizer:
         if control is not None:
             control.learn(keep=LAG - 1)
         active = [runner for runner in self._runners if runner.mask]
+        if control is not None:      # first, so that the device is at work while the host works out the scalars
+            control.sum_up([runner.gradients() for runner in active], self.max_grad_norm, scale)
         for runner in active:
             runner.pack()
         if control is not None:
             if scale is not None:
                 scale.used = bool(active)
-            norm = control.decide([runner.gradients() for runner in active], self.max_grad_norm, scale)
+            norm = control.decide(self.max_grad_norm, scale)
             if self.max_grad_norm is not None:
                 self.grad_norm = norm
         for runner in active:
