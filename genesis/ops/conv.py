@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from .. import dtypes
-from . import conv_direct, conv_local, conv_weight
+from . import conv_direct, conv_local, conv_product, conv_weight
 from .array import Array, Shape, contiguous_strides, empty
 from .conv_axis import Geometry
 from .conv_stage import sum_parts
@@ -23,7 +24,16 @@ def _short(x: Array) -> bool:
 
 
 def _tap_sum(x: Array, w: Array, bias: Array | None, out: Array, geometry: Geometry, transposed: bool) -> None:
-    (conv_local if _short(x) else conv_direct).tap_sum(x, w, bias, out, geometry, transposed)
+    if _short(x):
+        conv_local.tap_sum(x, w, bias, out, geometry, transposed)
+    elif conv_product.applies(w, geometry, math.prod((x if transposed else out).shape[2:])) and (
+            bias is None or not transposed):
+        if transposed:
+            conv_product.backward_input(x, w, out, geometry)
+        else:
+            conv_product.forward(x, w, bias, out, geometry)
+    else:
+        conv_direct.tap_sum(x, w, bias, out, geometry, transposed)
 
 
 def _flat(x: Array) -> Array | None:
@@ -31,7 +41,7 @@ def _flat(x: Array) -> Array | None:
     return x.reshape_view((*x.shape[:2], 1, x.shape[2] * x.shape[3]))
 
 
-def _is_product(x: Array, w: Array, geometry: Geometry, outside: Shape) -> bool:
+def _is_pixelwise(x: Array, w: Array, geometry: Geometry, outside: Shape) -> bool:
     """Whether each pixel of the result comes from the same pixel of the input alone."""
     return (w.shape[2:] == geometry.stride == (1, 1) and geometry.padding == (0, 0) and x.shape[2:] == outside
             and x.shape[2] != 1)
@@ -43,7 +53,7 @@ def forward(x: Array, w: Array, bias: Array | None, out: Array, geometry: Geomet
         return out
     if w.size == 0 or x.size == 0:
         return assign(out, 0 if bias is None else bias.view((1, bias.size, 1, 1), (0, 1, 0, 0)))
-    if _is_product(x, w, geometry, out.shape[2:]):
+    if _is_pixelwise(x, w, geometry, out.shape[2:]):
         flat, flat_out = _flat(x), _flat(out)
         if flat is not None and flat_out is not None:
             _tap_sum(flat, w, bias, flat_out, geometry, False)
@@ -58,7 +68,7 @@ def backward_input(g: Array, w: Array, bias: Array | None, out: Array, geometry:
         return out
     if w.size == 0 or g.size == 0:
         return assign(out, 0 if bias is None else bias.view((1, bias.size, 1, 1), (0, 1, 0, 0)))
-    if _is_product(g, w, geometry, out.shape[2:]):
+    if _is_pixelwise(g, w, geometry, out.shape[2:]):
         flat, flat_out = _flat(g), _flat(out)
         if flat is not None and flat_out is not None:
             _tap_sum(flat, w, bias, flat_out, geometry, True)
@@ -73,7 +83,7 @@ def backward_weight(x: Array, g: Array, out: Array, geometry: Geometry) -> Array
         return out
     if x.size == 0 or g.size == 0:
         return assign(out, 0)
-    if _is_product(x, out, geometry, g.shape[2:]):
+    if _is_pixelwise(x, out, geometry, g.shape[2:]):
         flat, flat_g = _flat(x), _flat(g)
         if flat is not None and flat_g is not None:
             x, g = flat, flat_g

@@ -141,6 +141,11 @@ def lanes_of(device: Device, real: DType) -> int:
     return max(4, min(native, 16)) // (2 if real is dtypes.float64 else 1)
 
 
+def registers(device: Device, real: DType) -> int:
+    """Vectors that the device's registers hold: AVX-512 has twice as many as narrower instructions."""
+    return 32 if lanes_of(device, real) * real.itemsize >= 64 else 16
+
+
 def kept(key: Any, make: Callable[[], Any]) -> Any:
     """The plan for a key, made on the first call."""
     plan = _plans.get(key)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..dtypes import DType
 from ..opencl import Device
 from .array import Array, Shape, contiguous_strides, empty
-from .conv_axis import Geometry, backward_axis, defines, forward_axis, kept, lanes_of, make_table, real_type
+from .conv_axis import Geometry, backward_axis, defines, forward_axis, kept, lanes_of, make_table, real_type, registers
 from .conv_stage import Stage
 
 _CACHE = 512 << 10      # bytes that stay near a core
@@ -44,13 +44,25 @@ class Tile(NamedTuple):
             "WIDTH", self.width)
 
 
-def _pixel_tile(device: Device, real: DType, outputs: int, rows: int, columns: int) -> Tile:
-    """That of ``conv.cl`` which wastes little; tried out on CPUs with AVX-512."""
+# For CPUs of 16 vector registers: shapes of 12 sums (8 to 10 where they waste less), and the time of a product in each
+# by that in the best, as measured with AVX2. Channels, rows and vectors of pixels; rows, pixels of two vectors.
+_FEW_PIXELS = {(6, 1, 2): 1.1, (6, 2, 1): 1.1, (4, 3, 1): 1.1, (4, 1, 2): 1.25}
+_FEW_CHANNELS = {(1, 6): 1.0, (1, 5): 1.05, (2, 3): 1.05, (1, 4): 1.15}
+# For 32 registers: rows and pixels of two vectors.
+_CHANNELS = dict.fromkeys([(1, 14), (1, 12), (1, 10), (1, 8), (1, 7), (2, 5), (2, 4), (3, 3)], 1.0)
+
+
+def _pixel_tiles(device: Device, real: DType, outputs: int, rows: int, columns: int) -> dict[Tile, float]:
+    """Candidates of ``conv.cl``, each with the time of a product."""
     lanes = lanes_of(device, real)
     width = min((w for w in (16, 8, 4, 2) if w <= lanes), key=lambda w: -(-columns // w) * w * max(1.04, lanes / 2 / w)
                 if w < lanes else -(-columns // w) * w)
     needed = -(-columns // width)                            # vectors of a row
-    if width == lanes and lanes * real.itemsize >= 64 and outputs > 4:
+    slower = 1 if width == lanes else 1.06
+    if outputs > 2 and registers(device, real) == 16:
+        return {Tile("pixels", channels, high, across * width, width): time * slower
+                for (channels, high, across), time in _FEW_PIXELS.items() if channels <= max(outputs, 4)}
+    if width == lanes and registers(device, real) == 32 and outputs > 4:
         channels, vectors = 8, 2
     else:
         channels, vectors = (4 if outputs > 2 else 1), 4
@@ -58,32 +70,27 @@ def _pixel_tile(device: Device, real: DType, outputs: int, rows: int, columns: i
             channels, vectors = 3, 7
     # Few combinations, as each is compiled.
     across = vectors if rows == 1 or vectors == 7 else next(a for a in (4, 2, 1) if a <= vectors and needed % a == 0)
-    return Tile("pixels", channels, vectors // across, across * width, width)
+    return {Tile("pixels", channels, vectors // across, across * width, width): slower}
 
 
-_SHAPES = (1, 14), (1, 12), (1, 10), (1, 8), (1, 7), (2, 5), (2, 4), (3, 3)         # rows and pixels: 32 registers
-_FEW_SHAPES = (1, 6), (1, 5), (1, 4), (2, 3)                                         # 16 registers
-
-
-def _channel_tile(device: Device, real: DType, outputs: int, rows: int, columns: int) -> Tile:
-    """That of ``conv_channels.cl`` which wastes little."""
+def _channel_tiles(device: Device, real: DType, outputs: int) -> dict[Tile, float]:
+    """Candidates of ``conv_channels.cl``, each with the time of a product."""
     width = lanes_of(device, real)
     vectors = 2 if outputs > width else 1
-    shapes = _SHAPES if width * real.itemsize >= 64 else _FEW_SHAPES
-    tiles = (Tile("channels", vectors * width, high, pixels, width) for high, pixels in shapes)
-    return min(tiles, key=lambda tile: tile.computed(outputs, rows, columns))
+    shapes = _CHANNELS if registers(device, real) == 32 else _FEW_CHANNELS
+    return {Tile("channels", vectors * width, high, pixels, width): time for (high, pixels), time in shapes.items()}
 
 
 def _tile(device: Device, real: DType, outputs: int, rows: int, columns: int, products: int) -> Tile:
-    """The better of both for sums of so many products."""
-    lanes = lanes_of(device, real)
+    """The tile that should take the least time, for sums of so many products."""
+    storing = 2 * lanes_of(device, real)                     # takes a while where channels are the vectors' axis
 
     def cost(tile: Tile) -> float:
-        """An estimate; storing pixels takes a while where channels are the vectors' axis."""
-        each = products + 2 * lanes if tile.axis == "channels" else products * (1 if tile.width == lanes else 1.06)
+        each = products * times[tile] + (storing if tile.axis == "channels" else 0)
         return each * tile.computed(outputs, rows, columns)
 
-    return min((choose(device, real, outputs, rows, columns) for choose in (_pixel_tile, _channel_tile)), key=cost)
+    times = _pixel_tiles(device, real, outputs, rows, columns) | _channel_tiles(device, real, outputs)
+    return min(times, key=cost)
 
 
 class TapSum:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import struct
 
+from ..dtypes import DType
 from ..opencl import Device
 from . import conv_stage
 from .array import Array, Shape, empty
-from .conv_axis import Axis, Geometry, defines, forward_axis, kept, lanes_of, make_table, real_type
+from .conv_axis import Axis, Geometry, defines, forward_axis, kept, lanes_of, make_table, real_type, registers
 from .conv_stage import Stage, sum_parts
 
 
@@ -28,7 +29,7 @@ class WeightGradient:
         length = (g.shape[2] - 1) * pitch + g.shape[3]
         inputs, outputs = shape[1], shape[0] // groups
         taps = shape[2] * shape[3]
-        deep, high = 6, 4 if outputs > 1 else 1
+        high, deep = _tile(device, real, outputs)
         blocks = -(-outputs // high)
         self.per, self.parts = _parts(self.count, -(-inputs * taps // deep) * blocks * groups, length, device)
         self.step, self.stages = self.parts * self.per, None
@@ -67,6 +68,13 @@ class WeightGradient:
             self.kernel((*self.grid, -(-count // self.per)), (1, 1, 1), xs.buffer.handle, x_at, gs.buffer.handle, g_at,
                         self.table.handle, parts.buffer.handle, first // self.per * self.size, sizes)
         sum_parts(parts, out)
+
+
+def _tile(device: Device, real: DType, outputs: int) -> tuple[int, int]:
+    """Output channels, and pairs of input channel and tap, whose sums a work-item has in registers."""
+    if outputs == 1:
+        return 1, 6
+    return (4, 6) if registers(device, real) == 32 else (4, 3)
 
 
 def _parts(images: int, items: int, length: int, device: Device) -> tuple[int, int]:

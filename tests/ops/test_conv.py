@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import genesis
 from genesis.nn import functional as F
-from genesis.ops import conv_axis, conv_direct, conv_stage
+from genesis.ops import conv_axis, conv_direct, conv_stage, conv_weight
 
 torch = pytest.importorskip("torch")
 
@@ -153,8 +153,8 @@ def test_the_gpu_kernel_in_other_cases(as_gpu):
 @pytest.fixture(params=["pixels", "channels"])
 def forced(request, monkeypatch):
     """Each of the two CPU kernels in turn, whatever the shapes."""
-    tile = getattr(conv_direct, "_pixel_tile" if request.param == "pixels" else "_channel_tile")
-    monkeypatch.setattr(conv_direct, "_tile", lambda *shape: tile(*shape[:5]))
+    other = "_channel_tiles" if request.param == "pixels" else "_pixel_tiles"
+    monkeypatch.setattr(conv_direct, other, lambda *shape: {})
     conv_axis._plans.clear()
     yield request.param
     conv_axis._plans.clear()
@@ -200,15 +200,66 @@ def test_padding_costs_no_sums_and_changes_none(forced):
     np.testing.assert_array_equal(y[:, :, 8:11], np.inf)
 
 
-def test_the_cpu_kernel_is_chosen_by_what_is_wasted():
-    device = genesis.device()
+@pytest.fixture(params=[16, 32])
+def registers(request, monkeypatch):
+    """Tiles for processors with so many vector registers."""
+    for module in (conv_direct, conv_weight):
+        monkeypatch.setattr(module, "registers", lambda device, real: request.param)
+    conv_axis._plans.clear()
+    yield request.param
+    conv_axis._plans.clear()
+
+
+def test_the_tile_is_chosen_by_what_is_wasted(registers):
+    device, real = genesis.device(), genesis.float32
     for outputs, rows, columns in ((256, 14, 14), (64, 32, 32), (3, 32, 32), (128, 7, 7), (64, 1, 3136)):
-        both = [choose(device, genesis.float32, outputs, rows, columns)
-                for choose in (conv_direct._pixel_tile, conv_direct._channel_tile)]
-        chosen = conv_direct._tile(device, genesis.float32, outputs, rows, columns, 9 * 64)
-        least = min(tile.computed(outputs, rows, columns) for tile in both)
-        assert chosen in both
-        assert chosen.computed(outputs, rows, columns) <= 1.1 * least
+        pixels = conv_direct._pixel_tiles(device, real, outputs, rows, columns)
+        channels = conv_direct._channel_tiles(device, real, outputs)
+        chosen = conv_direct._tile(device, real, outputs, rows, columns, 9 * 64)
+        times = {tile: time * tile.computed(outputs, rows, columns) for tile, time in (pixels | channels).items()}
+        assert times[chosen] <= 1.1 * min(times.values())
+        for tile in times:
+            lanes, vectors = (tile.pixels, tile.channels) if tile.axis == "pixels" else (tile.channels, tile.pixels)
+            assert lanes // tile.width * vectors * tile.high < registers       # and room for what is multiplied
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_tiles_for_other_processors(registers, forced, bias):
+    for size, side in ((17, 11), (5, 15), (64, 7)):
+        compare("conv2d", normal(2, size, side, side), normal(size, size, 3, 3, seed=1),
+                normal(size, seed=2) if bias else None, padding=1)
+
+
+@pytest.mark.parametrize(("x", "w", "options"), [
+    ((2, 5, 8, 9), (7, 5, 1, 1), {}), ((2, 6, 8, 9), (8, 3, 1, 1), {"groups": 2}),
+    ((2, 5, 9, 12), (7, 5, 1, 1), {"stride": (2, 3)}), ((2, 6, 11, 9), (8, 3, 1, 1), {"groups": 2, "stride": 2}),
+    ((3, 5, 3, 3), (7, 5, 1, 1), {}), ((3, 5, 1, 1), (7, 5, 1, 1), {}), ((2, 6, 40), (4, 6, 1), {}),
+    ((2, 6, 40), (4, 3, 1), {"stride": 2, "groups": 2}), ((2, 4, 5, 5), (4, 1, 1, 1), {"groups": 4}),
+], ids=str)
+def test_filters_of_one_tap(x, w, options):
+    for bias in (None, normal(w[0], seed=2)):
+        compare(NAMES[len(x) - 2, False], normal(*x), normal(*w, seed=1), bias, **options)
+    groups = options.get("groups", 1)
+    turned = normal(x[1], w[0] // groups, *w[2:], seed=1)
+    for bias in (None, normal(w[0], seed=2)):
+        compare(NAMES[len(x) - 2, True], normal(*x), turned, bias, **options)
+
+
+def test_filters_of_one_tap_on_views_and_in_short_floats():
+    w = normal(7, 5, 1, 1, seed=1)
+    for view in (lambda x: x.permute(0, 3, 1, 2), lambda x: x.permute(0, 3, 2, 1)[:, :, 1:, ::2]):
+        mine, its = leaf(normal(2, 8, 9, 5)), torch.tensor(normal(2, 8, 9, 5), requires_grad=True)
+        weight, its_weight = leaf(w), torch.tensor(w, requires_grad=True)
+        result = F.conv2d(view(mine), weight)
+        expected = torch.nn.functional.conv2d(view(its), its_weight)
+        close(result.detach(), expected.detach().numpy(), rtol=1e-5, atol=1e-5)
+        (result * result).sum().backward()
+        (expected * expected).sum().backward()
+        close(mine.grad, its.grad.numpy(), rtol=1e-5, atol=1e-4)
+        close(weight.grad, its_weight.grad.numpy(), rtol=1e-5, atol=1e-3)
+    for dtype, unit in ((genesis.float16, 2.0 ** -11), (genesis.bfloat16, 2.0 ** -8)):
+        for stride in (1, 2):
+            compare("conv2d", normal(2, 5, 9, 9), w, normal(7), dtype=dtype, rtol=1.1 * unit, stride=stride)
 
 
 @pytest.mark.parametrize(("dtype", "unit"), [(genesis.float16, 2.0 ** -11), (genesis.bfloat16, 2.0 ** -8)])
