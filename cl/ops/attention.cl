@@ -41,6 +41,9 @@
 #ifndef TILE
 #define TILE 12          // scalars from memory that are multiplied at once
 #endif
+#ifndef DEEPEST
+#define DEEPEST 13       // elements of a head whose sums are in registers at once
+#endif
 #ifndef KEYS
 #define KEYS 48          // keys (attention_keys: rows) a block; a multiple of TILE
 #endif
@@ -52,8 +55,8 @@
 #else
 #define KERNEL kernel
 #endif
-// Head sizes in TILES tiles of at most 13: 64 is five tiles of 13, 26 vectors in registers.
-#define TILES(n)   (((n) + 12) / 13)
+// Head sizes in TILES tiles of at most DEEPEST: 64 is five tiles of 13, 26 vectors in registers.
+#define TILES(n)   (((n) + DEEPEST - 1) / DEEPEST)
 #define DEPTH(n)   (((n) + TILES(n) - 1) / TILES(n))
 #define PADDED(n)  (TILES(n) * DEPTH(n))
 #define MAX(a, b)  ((a) > (b) ? (a) : (b))
@@ -145,7 +148,7 @@ void dots(global const SCALAR *a, long step, long count, const real *t, const in
 // t[d] += sum over j < count of a[j][d] * x[j], for depth elements d.
 void add_depth(global const SCALAR *a, long step, long count, const real *x, real *t, const int depth)
 {
-    real sum[13][VECTORS];
+    real sum[DEEPEST][VECTORS];
     for (int d = 0; d < depth; d++)
         for (int v = 0; v < VECTORS; v++)
             sum[d][v] = t[d * VECTORS + v];

@@ -10,6 +10,7 @@ from ..opencl import Device
 from .array import Array, empty
 from .elementwise import assign, cast, contiguous
 from .operation import Context, Operation
+from .vectors import lanes_of, registers
 
 LARGEST_HEAD = 256      # beyond it a work-item's private memory grows out of the caches
 
@@ -52,38 +53,37 @@ def _heads_inside(device: Device, shape: tuple[int, ...], dtype: dtypes.DType) -
     return empty(device, (batch, rows, heads, size), dtype).permute((0, 2, 1, 3))
 
 
-def _lanes(q: Array, rows: int) -> tuple[int, int]:
-    """Lanes of a vector, and vectors, for a work-item of one device."""
+def _tile(q: Array, rows: int) -> dict[str, int]:
+    """Macros: lanes of a work-item's vectors, and how many of them are in registers at once."""
     if q.device.type == "gpu":
-        return 1, 1
-    width = 8 if q.dtype is dtypes.float64 else 16
-    return width, 1 if rows <= width else 2
+        return {"WIDTH": 1, "VECTORS": 1, "KEYS": 12}
+    width = lanes_of(q.device, q.dtype)
+    few = {"TILE": 6, "DEEPEST": 6} if registers(q.device, q.dtype) == 16 else {}
+    return {"WIDTH": width, "VECTORS": 1 if rows <= width else 2, **few}
 
 
-def _plan(q: Array, k: Array, v: Array, mask: Array | None, out: Array, o: Options, lanes_of: int,
+def _plan(q: Array, k: Array, v: Array, mask: Array | None, out: Array, o: Options, many: int,
           gradients: tuple[Array, ...] = (), **defines: int) -> tuple[Any, ...]:
     """Kernels' macros, lanes, and packed sizes and strides; kept by shapes and strides."""
     arrays = (q, k, v, out, *gradients)
-    key = (q.device, q.device.type, q.dtype, lanes_of, None if mask is None else mask.strides, o.causal, o.dropout > 0,
+    key = (q.device, q.device.type, q.dtype, many, None if mask is None else mask.strides, o.causal, o.dropout > 0,
            *((x.shape, x.strides) for x in arrays), *defines.items())
     plan = _plans.get(key)
     if plan is None:
         if len(_plans) >= _MAX_PLANS:
             _plans.clear()
         _, heads, rows, size = q.shape
-        width, vectors = _lanes(q, lanes_of)
+        tile = _tile(q, many)
         macros: tuple[tuple[str, Any], ...] = (
-            ("SIZE", size), ("VSIZE", v.shape[3]), ("WIDTH", width), ("VECTORS", vectors),
+            ("SIZE", size), ("VSIZE", v.shape[3]), *tile.items(),
             ("MASK", int(mask is not None)), ("DROPOUT", int(o.dropout > 0)), *defines.items())
         if q.dtype is dtypes.float64:
             macros += (("REAL64", 1),)
-        if width == 1:
-            macros += (("KEYS", 12),)
         sizes = struct.pack("21q", rows, k.shape[2], heads, heads // k.shape[1],
                             *q.strides[:3], *k.strides[:3], *v.strides[:3], *out.strides[:3],
                             *((0, 0, 0, 0) if mask is None else mask.strides), int(o.causal))
         strides = struct.pack("12q", *(s for x in gradients for s in x.strides[:3])) if gradients else b""
-        plan = _plans[key] = macros, width * vectors, sizes, strides
+        plan = _plans[key] = macros, tile["WIDTH"] * tile["VECTORS"], sizes, strides
     return plan
 
 

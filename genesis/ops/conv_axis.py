@@ -135,17 +135,6 @@ def defines(real: DType, *more: tuple[str, Any]) -> tuple[tuple[str, Any], ...]:
     return (*more, ("REAL64", 1)) if real is dtypes.float64 else more
 
 
-def lanes_of(device: Device, real: DType) -> int:
-    """Elements of the device's vectors."""
-    native = int(device.handle.native_vector_width_float)
-    return max(4, min(native, 16)) // (2 if real is dtypes.float64 else 1)
-
-
-def registers(device: Device, real: DType) -> int:
-    """Vectors that the device's registers hold: AVX-512 has twice as many as narrower instructions."""
-    return 32 if lanes_of(device, real) * real.itemsize >= 64 else 16
-
-
 def kept(key: Any, make: Callable[[], Any]) -> Any:
     """The plan for a key, made on the first call."""
     plan = _plans.get(key)

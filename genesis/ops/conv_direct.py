@@ -8,8 +8,9 @@ from typing import NamedTuple
 from ..dtypes import DType
 from ..opencl import Device
 from .array import Array, Shape, contiguous_strides, empty
-from .conv_axis import Geometry, backward_axis, defines, forward_axis, kept, lanes_of, make_table, real_type, registers
+from .conv_axis import Geometry, backward_axis, defines, forward_axis, kept, make_table, real_type
 from .conv_stage import Stage
+from .vectors import lanes_of, registers
 
 _CACHE = 512 << 10      # bytes that stay near a core
 _WORK = 4_000_000       # products of a work-item: fewer, larger ones share more of what is in the caches

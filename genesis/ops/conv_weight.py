@@ -8,8 +8,9 @@ from ..dtypes import DType
 from ..opencl import Device
 from . import conv_stage
 from .array import Array, Shape, empty
-from .conv_axis import Axis, Geometry, defines, forward_axis, kept, lanes_of, make_table, real_type, registers
+from .conv_axis import Axis, Geometry, defines, forward_axis, kept, make_table, real_type
 from .conv_stage import Stage, sum_parts
+from .vectors import lanes_of, registers
 
 
 class WeightGradient:

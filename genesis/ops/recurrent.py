@@ -15,9 +15,11 @@ from .elementwise import assign, cast, contiguous, copy, run
 from .matmul import product, transposed
 from .operation import Context, Operation
 from .reduce import reduce
+from .vectors import lanes_of, registers
 
 _GATES = {"TANH": 1, "RELU": 1, "LSTM": 4, "GRU": 3}
-_MOST_ROWS = {1: 12, 2: 12, 3: 8, 4: 6}      # rows of so many vectors that fit into a CPU's registers
+# Registers of a CPU -> columns -> rows of so many vectors that fit into them.
+_MOST_ROWS = {32: {1: 12, 2: 12, 3: 8, 4: 6}, 16: {1: 10, 2: 6, 3: 4, 4: 3}}
 
 
 class _Steps:
@@ -36,8 +38,8 @@ class _Steps:
         gpu, limit = self.device.type == "gpu", self.device.quirks.max_loop
         if 0 < limit < 8 * _GATES[cell] * hidden:
             raise RuntimeError(f"{self.device.name} ends loops early and cannot be trusted with {hidden} hidden units")
-        self.width = 1 if gpu else 8 if self.dtype is dtypes.float64 else 16
-        most = 1 if limit else _MOST_ROWS[columns]
+        self.width = 1 if gpu else lanes_of(self.device, self.dtype)
+        most = 1 if limit else _MOST_ROWS[registers(self.device, self.dtype)][columns]
         rows = range(most, most // 2, -1)
         self.rows = min(rows, key=lambda n: -(-batch // n) * n)      # the fewest rows of padding
         tiles, panels = -(-batch // self.rows), -(-hidden // (self.width * (1 if columns == self.gates else columns)))

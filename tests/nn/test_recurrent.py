@@ -8,6 +8,7 @@ from helpers import close, leaf, needs_float64, normal
 
 import genesis
 from genesis import nn
+from genesis.ops import recurrent
 
 torch = pytest.importorskip("torch", reason="recurrent layers are compared with PyTorch's")
 
@@ -75,6 +76,14 @@ def test_layers(kind, options, bidirectional, batch_first):
 def test_sizes(kind, options, batch, hidden):
     mine, its = pair(kind, 3, hidden, **options)
     check(mine, its, normal(4, batch, 3), state_of(kind, 1, batch, hidden))
+
+
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+@pytest.mark.parametrize("registers", [16, 32])
+def test_blocks_for_other_processors(kind, options, registers, monkeypatch):
+    monkeypatch.setattr(recurrent, "registers", lambda device, real: registers)
+    mine, its = pair(kind, 6, 37, **options)
+    check(mine, its, normal(3, 13, 6), state_of(kind, 1, 13, 37))
 
 
 @pytest.mark.parametrize(("kind", "options"), KINDS)

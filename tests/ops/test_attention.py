@@ -10,6 +10,7 @@ from helpers import close, fused_attention, leaf, needs_float64, normal
 import genesis
 from genesis.nn import functional as F
 from genesis.nn.functional.attention import packed_self_attention
+from genesis.ops import attention
 
 torch = pytest.importorskip("torch", reason="attention is compared with PyTorch's")
 attend, its_attend = F.scaled_dot_product_attention, torch.nn.functional.scaled_dot_product_attention
@@ -204,6 +205,16 @@ def test_both_ways_of_backward(heads, monkeypatch):
         check([(1, heads, 70, 24), (1, heads, 90, 24), (1, heads, 90, 20)], is_causal=causal)
         check([(1, 2 * heads, 70, 24), (1, heads, 90, 24), (1, heads, 90, 20)], is_causal=causal, enable_gqa=True)
     check([(1, heads, 70, 24), (1, heads, 90, 24), (1, heads, 90, 20)], normal(70, 90) > 0)
+
+
+@fused_attention
+@pytest.mark.parametrize("registers", [16, 32])
+def test_tiles_for_other_processors(registers, monkeypatch):
+    monkeypatch.setattr(attention, "registers", lambda device, real: registers)
+    monkeypatch.setattr(attention, "_plans", {})
+    for compute_units in (1, 4):             # both ways of backward
+        monkeypatch.setattr(genesis.device(), "compute_units", compute_units)
+        check([(1, 2, 41, 23), (1, 2, 70, 23), (1, 2, 70, 20)], is_causal=True)
 
 
 # Dropout -----------------------------------------------------------------------------------------------------------
