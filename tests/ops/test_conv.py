@@ -232,7 +232,8 @@ def other_processor(monkeypatch):
 
 def test_tiles_for_other_processors(other_processor, forced):
     for size, side in ((17, 11), (5, 15), (64, 7)):
-        compare("conv2d", normal(2, size, side, side), normal(size, size, 3, 3, seed=1), normal(size, seed=2), padding=1)
+        x, w = normal(2, size, side, side), normal(size, size, 3, 3, seed=1)
+        compare("conv2d", x, w, normal(size, seed=2), padding=1)
 
 
 @pytest.mark.parametrize(("x", "w", "options"), [
