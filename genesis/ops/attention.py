@@ -64,7 +64,11 @@ def _tile(q: Array, rows: int) -> dict[str, int]:
 
 def _plan(q: Array, k: Array, v: Array, mask: Array | None, out: Array, o: Options, many: int,
           gradients: tuple[Array, ...] = (), **defines: int) -> tuple[Any, ...]:
-    """Kernels' macros, lanes, and packed sizes and strides; kept by shapes and strides."""
+    """Kernels' macros, lanes, and packed sizes and strides; kept by shapes and strides.
+
+    Args:
+        many: rows, or keys, that lie on the lanes of the kernel's work-items.
+    """
     arrays = (q, k, v, out, *gradients)
     key = (q.device, q.device.type, q.dtype, many, None if mask is None else mask.strides, o.causal, o.dropout > 0,
            *((x.shape, x.strides) for x in arrays), *defines.items())

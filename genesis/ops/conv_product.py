@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from .array import Array, Shape, contiguous_strides, empty
 from .conv_axis import Geometry, real_type
 from .elementwise import assign, copy, run
@@ -59,8 +61,7 @@ def _seen(x: Array, geometry: Geometry, size: Shape) -> Array:
 
 def _multiply(matrix: Array, x: Array, out: Array, groups: int) -> None:
     """Multiply each image of x (N, C, H, W) into a contiguous array (N, O, H, W)."""
-    def flat(y: Array) -> Array | None:
-        return y.reshape_view((y.shape[0], groups, y.shape[1] // groups, y.shape[2] * y.shape[3]))
-
-    images = flat(x)
-    product(matrix, flat(copy(x)) if images is None else images, flat(out))  # type: ignore[arg-type]
+    shape = (x.shape[0], groups, x.shape[1] // groups, math.prod(x.shape[2:]))
+    to = (*shape[:2], out.shape[1] // groups, shape[3])
+    images = x.reshape_view(shape) or copy(x).view(shape, contiguous_strides(shape))
+    product(matrix, images, out.view(to, contiguous_strides(to)))

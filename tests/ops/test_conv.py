@@ -216,8 +216,8 @@ def test_the_tile_is_chosen_by_what_is_wasted(registers):
         times = {tile: time * tile.computed(outputs, rows, columns) for tile, time in (pixels | channels).items()}
         assert times[chosen] <= 1.1 * min(times.values())
         for tile in times:
-            lanes, vectors = (tile.pixels, tile.channels) if tile.axis == "pixels" else (tile.channels, tile.pixels)
-            assert lanes // tile.width * vectors * tile.high < registers       # and room for what is multiplied
+            lanes, others = (tile.pixels, tile.channels) if tile.axis == "pixels" else (tile.channels, tile.pixels)
+            assert lanes // tile.width * others * tile.high < registers       # and room for what is multiplied
 
 
 @pytest.fixture
