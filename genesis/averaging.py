@@ -12,11 +12,11 @@ from copy import deepcopy
 from typing import Any
 
 from .autograd import no_grad
-from .gradients import is_shared
 from .nn import Module
 from .opencl import Alias, Device
 from .ops import elementwise
 from .ops.array import Array
+from .ops.ownership import is_shared
 from .tensor import Tensor, tensor
 
 AverageFunction = Callable[[Tensor, Tensor, Any], Tensor]

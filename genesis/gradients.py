@@ -8,7 +8,6 @@ is shared with something else, or belongs to another arena, stays where it is an
 
 from __future__ import annotations
 
-import sys
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -21,6 +20,7 @@ from .opencl import Alias, Arena, Buffer, Device
 from .ops import elementwise
 from .ops.array import Array, Version
 from .ops.grad_norm import Gradients
+from .ops.ownership import is_shared
 from .tensor import Tensor
 
 
@@ -403,35 +403,5 @@ class _ViewSlot:
     def accumulate(self, owner: Tensor, g: Array, written: bool) -> None:
         """Add to it."""
         owner._slot = None
-        owner._accumulate_grad(g, written)
+        owner._accumulate_grad(g)
         owner._slot = self
-
-
-def _references(tensor: Any) -> tuple[int, int]:
-    array = tensor._array
-    return sys.getrefcount(array), sys.getrefcount(array.buffer)
-
-
-class _Alone:
-    """Something built like a tensor, whose memory nobody else refers to."""
-
-    def __init__(self) -> None:
-        self._array = type("", (), {})()
-        self._array.buffer = type("", (), {})()
-
-
-_ALONE = _references(_Alone())
-
-
-def is_shared(tensor: Tensor) -> bool:
-    """Whether a tensor's memory has other users: views, detached copies, a saved graph, a foreign buffer.
-
-    Told from reference counts, compared with those of an object known to be alone; where an implementation of Python
-    does not count references, everything counts as shared, which is slower and still right.
-    """
-    buffer = tensor._array.buffer
-    if getattr(buffer, "foreign", False) or not hasattr(sys, "getrefcount"):
-        return True
-    del buffer
-    counts = _references(tensor)
-    return counts[0] > _ALONE[0] or counts[1] > _ALONE[1]

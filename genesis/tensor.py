@@ -241,11 +241,12 @@ class Tensor(Conversion, TensorMethods):
     def _grad_target(self) -> Array | None:
         return None if self._slot is None or self._hooks else self._slot.target(self)
 
-    def _accumulate_grad(self, g: Array, written: bool) -> None:
+    def _accumulate_grad(self, g: Array, written: bool = False, free: bool = False) -> None:
+        """Add a gradient; it may be ``written`` to `_grad_target` already, or ``free`` to be kept as it is."""
         if self._slot is not None:
             self._slot.accumulate(self, g, written)
         elif self._grad is None:
-            self._grad = Tensor._wrap(elementwise.copy(g, self.dtype))
+            self._grad = Tensor._wrap(g if free and g.dtype is self.dtype else elementwise.copy(g, self.dtype))
         else:
             if self._grad._node is not None or inplace.is_expanded(self._grad._array):
                 # With a history, other tensors may need the values; expanded, elements share memory.

@@ -11,6 +11,7 @@ from ..hooks import Hooks
 from ..ops import elementwise
 from ..ops.array import Array
 from ..ops.operation import Context
+from ..ops.ownership import is_only_here
 from .graph import Node, Output, source
 from .notify import Afterwards, call_afterwards, run_hooks
 from .regions import Pending
@@ -83,10 +84,10 @@ class Pass:
                        else id(above) in self.wanted for above in node.inputs if above is not None):
                     self.leading.add(node)
 
-    def send(self, target: Any, g: Array, written: bool = False) -> None:
-        """Deliver a gradient to a node or a leaf."""
+    def send(self, target: Any, g: Array, written: bool = False, free: bool = False) -> None:
+        """Deliver a gradient to a node or a leaf; what is said of it, see `accumulate`."""
         if not isinstance(target, Node):
-            self._send_leaf(target, g, written)
+            self._send_leaf(target, g, written, free)
             return
         if self.leading is not None and target not in self.leading and id(target) not in self.wanted:  # type: ignore[operator]
             return
@@ -104,9 +105,9 @@ class Pass:
         self.pending[target] = self.add(before, g)
         self.owned.add(target)
 
-    def _send_leaf(self, leaf: Tensor, g: Array, written: bool) -> None:
+    def _send_leaf(self, leaf: Tensor, g: Array, written: bool, free: bool) -> None:
         if self.wanted is None and not leaf._hooks:
-            self.accumulate(leaf, g, written)
+            self.accumulate(leaf, g, written, free)
         elif self.wanted is None or id(leaf) in self.wanted:
             held = self.leaves.get(id(leaf))
             self.leaves[id(leaf)] = leaf, g if held is None else self.add(held[1], g)
@@ -134,17 +135,20 @@ class Pass:
             grads = self.differentiate(node, context, g)
             targets, context.targets = context.targets, (None,) * len(node.inputs)
             casts = context.casts
-            if not isinstance(grads, tuple):
-                grads = (grads,)
+            grads = list(grads) if isinstance(grads, tuple) else [grads]
             if not self.retain_graph:
                 node.context = None
                 context.clear()
             del g, context
-            for i, (above, gradient) in enumerate(zip(node.inputs, grads)):
-                if above is not None and gradient is not None:
-                    if casts is not None and casts[i] is not None:
-                        gradient = self._uncast(above, gradient, casts[i])
-                    self.send(above, gradient, bool(targets) and gradient is targets[i])
+            for i, above in enumerate(node.inputs[:len(grads)]):
+                if above is None or grads[i] is None:
+                    continue
+                free = self.is_free(above, grads, i)
+                gradient, grads[i] = grads[i], None
+                if casts is not None and casts[i] is not None:
+                    gradient = self._uncast(above, gradient, casts[i])
+                self.send(above, gradient, bool(targets) and gradient is targets[i], free)
+                del gradient
             if self.parts:
                 self._count_parts(node.inputs)
         for leaf, g in list(self.leaves.values()):
@@ -180,7 +184,7 @@ class Pass:
         if self.wanted is not None:
             self.results[id(leaf)] = g
             return
-        self.accumulate(leaf, g, False)
+        self.accumulate(leaf, g)
         call_afterwards(leaf)
 
     # What is done with gradients, here arrays; `recorded.RecordedPass` does the same with tensors.
@@ -206,9 +210,14 @@ class Pass:
 
         return run_hooks(hooks, Tensor._wrap(g), False)._array
 
-    def accumulate(self, leaf: Tensor, g: Any, written: bool) -> None:
-        """Add to the ``.grad`` of a leaf."""
-        leaf._accumulate_grad(g, written)
+    def is_free(self, above: Any, grads: list[Any], index: int) -> bool:
+        """Whether a gradient may become a leaf's ``.grad`` without a copy: nobody else looks at its memory."""
+        return (not isinstance(above, Node) and above._slot is None and above._grad is None
+                and is_only_here(grads, index))
+
+    def accumulate(self, leaf: Tensor, g: Any, written: bool = False, free: bool = False) -> None:
+        """Add to the ``.grad`` of a leaf a gradient that is ``written`` to its memory already, or `is_free`."""
+        leaf._accumulate_grad(g, written, free)
 
     def accumulate_inside(self, x: Tensor, g: Any) -> None:
         """Add to the ``.grad`` of a tensor that is not a leaf."""
@@ -317,7 +326,7 @@ def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retai
         if isinstance(target, Node):
             work.accumulate_inside(x, found)
         else:
-            work.accumulate(x, found, False)
+            work.accumulate(x, found)
             call_afterwards(x)
 
 

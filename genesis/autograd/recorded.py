@@ -150,7 +150,11 @@ class RecordedPass(Pass):
         """The gradient that a tensor's hooks make of its gradient."""
         return run_hooks(hooks, g, True)
 
-    def accumulate(self, leaf: Any, g: Any, written: bool) -> None:
+    def is_free(self, above: Any, grads: list[Any], index: int) -> bool:
+        """Never: a gradient with a history is part of a graph."""
+        return False
+
+    def accumulate(self, leaf: Any, g: Any, written: bool = False, free: bool = False) -> None:
         """Let ``.grad`` be a new tensor."""
         g = call(True, g.to, leaf.dtype)
         before = leaf.grad
