@@ -9,7 +9,7 @@
 #define TWO_U(x)                 (K(1.5957691216057308) * ((x) + K(0.044715) * (x) * (x) * (x)))
 #define OP_gelu_tanh(x)          ((x) / (1 + exp(-TWO_U(x))))
 #define OP_gelu_tanh_backward(g, x)  gelu_tanh_backward(g, x)
-COMPUTE gelu_tanh_backward(COMPUTE g, COMPUTE x)
+static COMPUTE gelu_tanh_backward(COMPUTE g, COMPUTE x)
 {
     const COMPUTE s = 1 / (1 + exp(-TWO_U(x)));
     return g * (s + x * s * (1 - s) * K(1.5957691216057308) * (1 + K(0.134145) * x * x));
@@ -17,7 +17,7 @@ COMPUTE gelu_tanh_backward(COMPUTE g, COMPUTE x)
 
 #define OP_silu(x)               ((x) / (1 + exp(-(x))))
 #define OP_silu_backward(g, x)   silu_backward(g, x)
-COMPUTE silu_backward(COMPUTE g, COMPUTE x)
+static COMPUTE silu_backward(COMPUTE g, COMPUTE x)
 {
     const COMPUTE s = 1 / (1 + exp(-x));
     return g * (s * (1 + x * (1 - s)));
@@ -26,12 +26,12 @@ COMPUTE silu_backward(COMPUTE g, COMPUTE x)
 // x tanh(softplus(x)) (Misra 2019; arXiv:1908.08681), tanh(log(1 + e)) = n / (n + 2) where e = exp(x), n = e (e + 2).
 #define OP_mish(x)               mish(x)
 #define OP_mish_backward(g, x)   mish_backward(g, x)
-COMPUTE mish(COMPUTE x)
+static COMPUTE mish(COMPUTE x)
 {
     const COMPUTE e = exp(x), n = e * (e + 2);
     return x > 20 ? x : x * (n / (n + 2));
 }
-COMPUTE mish_backward(COMPUTE g, COMPUTE x)
+static COMPUTE mish_backward(COMPUTE g, COMPUTE x)
 {
     const COMPUTE e = exp(x), n = e * (e + 2), t = n / (n + 2);
     return x > 20 ? g : g * (t + x * (e / (1 + e)) * (2 / (n + 2)) * (1 + t));
@@ -64,7 +64,7 @@ COMPUTE mish_backward(COMPUTE g, COMPUTE x)
 #define OP_threshold(x, edge, value)         ((x) <= (edge) ? (value) : (x))
 #define OP_threshold_backward(g, x, edge)    ((x) <= (edge) ? 0 : (g))
 #define OP_logit(x, eps)         logit(x, eps)
-COMPUTE logit(COMPUTE x, COMPUTE eps)        // a negative eps: no limits
+static COMPUTE logit(COMPUTE x, COMPUTE eps)        // a negative eps: no limits
 {
     const COMPUTE z = eps < 0 ? x : OP_clamp(x, eps, 1 - eps);
     return log(z / (1 - z));

@@ -1,7 +1,8 @@
 // Functions of numbers, one macro each: OP_name is what elementwise.cl computes for the operation `name`.
 //
 // Arguments are variables of type COMPUTE, float, double, int or long; INTEGER tells the last two apart. What ends in
-// _backward has the gradient g of the result first, then the input x or the result y.
+// _backward has the gradient g of the result first, then the input x or the result y. Functions are static, so that those
+// that an operation does not call are not compiled.
 #ifdef REAL64
 #define K(number) number          // a constant that float does not hold exactly
 #else
@@ -173,7 +174,7 @@
 #define OP_lerp_backward_start(g, w)       ((g) * (1 - (w)))
 
 #if INTEGER
-COMPUTE power(COMPUTE a, COMPUTE b)
+static COMPUTE power(COMPUTE a, COMPUTE b)
 {
     if (b < 0)
         return a == 1 ? 1 : a == -1 ? (b & 1 ? -1 : 1) : 0;
@@ -182,30 +183,30 @@ COMPUTE power(COMPUTE a, COMPUTE b)
         if (b & 1) result *= a;
     return result;
 }
-COMPUTE trunc_divide(COMPUTE a, COMPUTE b)     // what stops a process elsewhere gives 0 (b = 0) or wraps
+static COMPUTE trunc_divide(COMPUTE a, COMPUTE b)     // what stops a process elsewhere gives 0 (b = 0) or wraps
 {
     if (b == 0) return 0;
     return b == -1 ? -a : a / b;
 }
-COMPUTE floor_divide(COMPUTE a, COMPUTE b)     // rounds down
+static COMPUTE floor_divide(COMPUTE a, COMPUTE b)     // rounds down
 {
     if (b == 0) return 0;
     if (b == -1) return -a;
     COMPUTE q = a / b;
     return q - (a % b != 0 && (a < 0) != (b < 0));
 }
-COMPUTE remainder_(COMPUTE a, COMPUTE b) { return a - floor_divide(a, b) * b; }
-COMPUTE fmod_(COMPUTE a, COMPUTE b) { return a - trunc_divide(a, b) * b; }
+static COMPUTE remainder_(COMPUTE a, COMPUTE b) { return a - floor_divide(a, b) * b; }
+static COMPUTE fmod_(COMPUTE a, COMPUTE b) { return a - trunc_divide(a, b) * b; }
 #else
-COMPUTE power(COMPUTE a, COMPUTE b) { return b == 2 ? a * a : b == 1 ? a : pow(a, b); }
-COMPUTE fmod_(COMPUTE a, COMPUTE b) { return fmod(a, b); }
-COMPUTE remainder_(COMPUTE a, COMPUTE b)       // has the sign of the divisor, as in Python
+static COMPUTE power(COMPUTE a, COMPUTE b) { return b == 2 ? a * a : b == 1 ? a : pow(a, b); }
+static COMPUTE fmod_(COMPUTE a, COMPUTE b) { return fmod(a, b); }
+static COMPUTE remainder_(COMPUTE a, COMPUTE b)       // has the sign of the divisor, as in Python
 {
     const COMPUTE r = fmod(a, b);
     return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
-COMPUTE trunc_divide(COMPUTE a, COMPUTE b) { return trunc(a / b); }
-COMPUTE floor_divide(COMPUTE a, COMPUTE b)     // goes with remainder_: floor(a / b) is one too many where a / b rounds up
+static COMPUTE trunc_divide(COMPUTE a, COMPUTE b) { return trunc(a / b); }
+static COMPUTE floor_divide(COMPUTE a, COMPUTE b)     // with remainder_: one less than floor(a / b) where a / b rounds up
 {
     if (b == 0) return a / b;
     const COMPUTE r = fmod(a, b), q = (a - r) / b - (r != 0 && (r < 0) != (b < 0)), whole = floor(q);

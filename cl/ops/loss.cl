@@ -20,14 +20,9 @@
 //   TYPE           storage type of logits, loss and gradient
 //   WEIGHTED       1 when there are weights
 //   PROBABILITIES  1 when targets are probabilities, stored as TARGET
-//   KERNELS        1 to compile those of rows only, 2 those of columns; 0 all
 //   WIDTH, TEAM, COLUMNS   see row.h
 #include "row.h"
 #include "faults.h"
-
-#ifndef KERNELS
-#define KERNELS 0
-#endif
 
 #ifndef TYPE
 #define TYPE float32
@@ -76,7 +71,6 @@ real inside(real x, long i, long n)
     return VLOAD(0, part);
 }
 
-#if KERNELS == 0 || KERNELS == 1
 // Rows of classes. Each team leaves the sums of its rows' losses and shares of the mean's divisor in `sums`,
 // (teams, 2); `losses`, one a row, only when each_row. Global size (teams * TEAM).
 TEAM_KERNEL cross_entropy_rows(global const element *x, long x_at, global const target_t *target, long target_at,
@@ -204,9 +198,7 @@ TEAM_KERNEL cross_entropy_rows_backward(global const element *x, long x_at, glob
 #endif
     }
 }
-#endif
 
-#if KERNELS == 0 || KERNELS == 2
 // Rows that are neighbours in memory: `inner` of them to each of `outer`. Global size (work-items).
 COLUMN_KERNEL cross_entropy_columns(global const element *x, long x_at, global const target_t *target, long target_at,
                                     global const SCALAR *weight, long weight_at, global SCALAR *kept,
@@ -327,7 +319,6 @@ COLUMN_KERNEL cross_entropy_columns_backward(global const element *x, long x_at,
 #endif
     }
 }
-#endif
 
 // Adds up what the teams left, divides by the sum of the shares when divide, and keeps that sum for backward.
 // Global size (TEAM).

@@ -149,13 +149,12 @@ typedef struct {
 #endif
 
 // Groups of one work-item; global size (n / s.nc, m / s.mc, batch), each rounded up.
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void matmul_block(global const STORAGE(A) *a, long a_at, global const STORAGE(B) *b, long b_at,
-                  global STORAGE(C) *c, long c_at,
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul_block(
+    global const STORAGE(A) *a, long a_at, global const STORAGE(B) *b, long b_at, global STORAGE(C) *c, long c_at,
 #ifdef BIAS
-                  global const STORAGE(BIAS) *bias, long bias_at,
+    global const STORAGE(BIAS) *bias, long bias_at,
 #endif
-                  sizes_t s)
+    sizes_t s)
 {
     local SCALAR b_pack[KC * NC] __attribute__((aligned(64)));
 #if PACK_A

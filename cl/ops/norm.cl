@@ -14,13 +14,8 @@
 //   PARAM         storage type of weight and bias
 //   WEIGHT, BIAS  1 where there is one
 //   CENTER        0 for RMS normalization, which subtracts no mean
-//   KERNELS       1 to compile those of rows only, 2 those of groups, 3 norm_parts; 0 all
 //   WIDTH, TEAM   see row.h
 #include "row.h"
-
-#ifndef KERNELS
-#define KERNELS 0
-#endif
 
 #ifndef TYPE
 #define TYPE float32
@@ -91,7 +86,6 @@ void moments(global const element *row, long n, SCALAR eps, SCALAR *mean, SCALAR
     *scale = 1 / sqrt((var < 0 ? 0 : var) + eps);
 }
 
-#if KERNELS == 0 || KERNELS == 1
 // Global size (teams * TEAM).
 TEAM_KERNEL norm_rows(global const element *x, long x_at, global const param_t *weight, long weight_at,
                       global const param_t *bias, long bias_at, global element *y, global SCALAR *kept, long rows,
@@ -160,9 +154,7 @@ TEAM_KERNEL norm_rows_backward(global const element *x, long x_at, global const 
         }
     }
 }
-#endif
 
-#if KERNELS == 0 || KERNELS == 2
 // All groups of `depth` runs, the runs one after the other where one work-item takes them.
 #if TEAM > 1
 #define FOR_RUNS(d, i, depth, run)                                                                                    \
@@ -238,9 +230,7 @@ TEAM_KERNEL norm_groups_backward(global const element *x, long x_at, global cons
         }
     }
 }
-#endif
 
-#if KERNELS == 0 || KERNELS == 3
 // Sums of parts, (count, 2, n): the gradients of weight and bias, each when wanted. Global size (work-items).
 COLUMN_KERNEL norm_parts(global const SCALAR *parts, global param_t *weight, long weight_at, global param_t *bias,
                          long bias_at, long count, long n, long want_weight, long want_bias)
@@ -260,4 +250,3 @@ COLUMN_KERNEL norm_parts(global const SCALAR *parts, global param_t *weight, lon
     if (want_bias)
         store_param(bias + bias_at, i, n, bias_sum);
 }
-#endif

@@ -14,13 +14,8 @@
 //   IN, OUT      storage types of x and of y; the gradients are stored like what they belong to
 //   LOG          1 for log_softmax
 //   KEEP         1 where a result may hold the exponentials before they are divided without losing digits
-//   KERNELS      1 to compile those of rows only, 2 those of columns, 0 both; 3 and 4 those of logsumexp
 //   WIDTH, TEAM, SPAN, COLUMNS    see row.h
 #include "row.h"
-
-#ifndef KERNELS
-#define KERNELS 0
-#endif
 
 #ifndef IN
 #define IN float32
@@ -40,7 +35,6 @@ typedef STORAGE(OUT) out_t;
 ROW_ACCESS(in, IN)
 ROW_ACCESS(out, OUT)
 
-#if KERNELS == 0 || KERNELS == 1
 // Global size (teams * TEAM).
 TEAM_KERNEL softmax_rows(global const in_t *x, long x_at, global out_t *y, long rows, long n, long block)
 {
@@ -79,9 +73,7 @@ TEAM_KERNEL softmax_rows(global const in_t *x, long x_at, global out_t *y, long 
         }
     }
 }
-#endif
 
-#if KERNELS == 0 || KERNELS == 2
 // Global size (work-items).
 COLUMN_KERNEL softmax_columns(global const in_t *x, long x_at, global out_t *y, long outer, long n, long inner,
                               long block)
@@ -122,12 +114,10 @@ COLUMN_KERNEL softmax_columns(global const in_t *x, long x_at, global out_t *y, 
         }
     }
 }
-#endif
 
 // Nothing is subtracted from an infinite greatest element, whose sum is 0 or infinite as it should be.
 #define SHIFT(top) ((top) == INFINITY || (top) == -INFINITY ? 0 : (top))
 
-#if KERNELS == 3
 // y[r] = log(sum of exp(x[r, i])). Global size (teams * TEAM).
 TEAM_KERNEL logsumexp_rows(global const in_t *x, long x_at, global out_t *y, long rows, long n, long block)
 {
@@ -160,9 +150,7 @@ TEAM_KERNEL logsumexp_rows_backward(global const in_t *x, long x_at, global cons
             store_in(gx + r * n, i, n, scale * exp(load_in(x + x_at + r * n, i, n, 0) - result));
     }
 }
-#endif
 
-#if KERNELS == 4
 // Global size (work-items).
 COLUMN_KERNEL logsumexp_columns(global const in_t *x, long x_at, global out_t *y, long outer, long n, long inner,
                                 long block)
@@ -198,7 +186,6 @@ COLUMN_KERNEL logsumexp_columns_backward(global const in_t *x, long x_at, global
                      scale * exp(load_in(x + x_at + from + k * inner, i, inner, 0) - result));
     }
 }
-#endif
 
 #if LOG
 #define ADDEND(g, y) (g)
@@ -208,7 +195,6 @@ COLUMN_KERNEL logsumexp_columns_backward(global const in_t *x, long x_at, global
 #define GRADIENT(g, y, total) ((y) * ((g) - (total)))
 #endif
 
-#if KERNELS == 0 || KERNELS == 1
 // Global size (teams * TEAM).
 TEAM_KERNEL softmax_rows_backward(global const out_t *y, long y_at, global const out_t *g, long g_at,
                                   global in_t *gx, long rows, long n, long block)
@@ -227,9 +213,7 @@ TEAM_KERNEL softmax_rows_backward(global const out_t *y, long y_at, global const
         }
     }
 }
-#endif
 
-#if KERNELS == 0 || KERNELS == 2
 // Global size (work-items).
 COLUMN_KERNEL softmax_columns_backward(global const out_t *y, long y_at, global const out_t *g, long g_at,
                                        global in_t *gx, long outer, long n, long inner, long block)
@@ -255,4 +239,3 @@ COLUMN_KERNEL softmax_columns_backward(global const out_t *y, long y_at, global 
         }
     }
 }
-#endif

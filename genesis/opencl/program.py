@@ -1,7 +1,8 @@
 """Loads kernel sources from ``cl/``, compiles them once for a device, keeps the result, launches.
 
 A program is a source file with ``#define`` lines put before it and its ``#include`` lines replaced by the files they
-name. So the whole text is known here: it is the key of the cache, and errors name file and line.
+name. So the whole text is known here: it is the key of the cache, and errors name file and line. Of a file's kernels it
+has one, so that nobody waits for the compilation of another.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from .device import Device
 
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include\s+"([^"]+)".*$', re.MULTILINE)
+# A kernel of a file under cl/, from the beginning of its first line to the brace at the beginning of its last.
+_ENTRY = re.compile(r"^(?:kernel\b[^;{]*?\bvoid|[A-Z_]*KERNEL(?: void)?) (\w+)\(.*?^\}", re.MULTILINE | re.DOTALL)
 _SYNC = os.environ.get("GENESIS_SYNC", "0") not in ("", "0")
 _OPTIONS = "-cl-std=CL1.2 -w"      # -w: PoCL prints the number of warnings to the terminal
 
@@ -87,6 +90,11 @@ def read(path: str | Path) -> str:
         return f'#line 1 "{file.name}"\n{_INCLUDE.sub(include, text)}'
 
     return expand((root / path).resolve())
+
+
+def only(function: str, text: str) -> str:
+    """A source without its kernels of other names; every other line stays where it is."""
+    return _ENTRY.sub(lambda entry: entry[0] if entry[1] == function else "\n" * entry[0].count("\n"), text)
 
 
 @functools.cache
@@ -185,7 +193,7 @@ class Programs:
 
     def _program(self, file: str, function: str, defines: Mapping[str, Any], text: str | None) -> cl.Program:
         head = "".join(f"#define {name} {value}\n" for name, value in defines.items())
-        source = head + (read(file) if text is None else text)
+        source = head + (only(function, read(file)) if text is None else text)
         device = self._device
         about = (source, _OPTIONS, device.platform, device.platform_version, device.name, device.driver)
         key = hashlib.sha256("\0".join(about).encode()).hexdigest()

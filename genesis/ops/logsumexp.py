@@ -33,7 +33,7 @@ def _plan(device: Device, dtype: DType, sizes: tuple[int, int, int],
             device, outer, n, _PASSES, double)
         numbers = (outer, n, inner, launch.block) if columns else (outer, n, launch.block)
         name = ("logsumexp_columns" if columns else "logsumexp_rows") + ("_backward" if backward else "")
-        defines = (("IN", dtype.name), ("OUT", dtype.name), ("KERNELS", 4 if columns else 3), *launch.defines)
+        defines = (("IN", dtype.name), ("OUT", dtype.name), *launch.defines)
         signature = ("PlPlPlP" if backward else "PlP") + "l" * len(numbers)
         plan = device.programs.kernel("ops/softmax.cl", name, signature, defines), launch, numbers
     if len(_plans) >= _MAX_PLANS:

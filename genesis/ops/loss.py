@@ -47,7 +47,7 @@ def _plan(logits: Array, target: Array, weighted: bool) -> _Plan:
         device, outer, classes, _PASSES, double, _MOST)
     chances = target.dtype.is_floating_point
     defines = (("TYPE", logits.dtype.name), ("TARGET", target.dtype.name), ("WEIGHTED", int(weighted)),
-               ("PROBABILITIES", int(chances)), ("KERNELS", 2 if columns else 1), *launch.defines)
+               ("PROBABILITIES", int(chances)), *launch.defines)
     real = "d" if double else "f"
     sizes = (outer, classes, inner) if columns else (outer, classes)
     numbers = "l" * len(sizes)

@@ -31,7 +31,7 @@ def _plan(name: str, signature: str, x: Array, params: Array | None, flags: tupl
             raise RuntimeError(f"{device.name} ends loops early and cannot be trusted with rows of {n} elements")
         launch = rows_launch(device, rows, n, _PASSES, double, most, run)
         defines = (*_types(x.dtype, params), ("WEIGHT", flags[0]), ("BIAS", flags[1]), ("CENTER", flags[2]),
-                   ("KERNELS", 2 if "groups" in name else 1), *launch.defines)
+                   *launch.defines)
         if not name.endswith("backward"):
             signature += "d" if double else "f"
         kernel = device.programs.kernel("ops/norm.cl", name, signature, defines)
@@ -55,7 +55,7 @@ def _sum_parts(parts: Array, count: int, n: int, weight: Array | None, bias: Arr
     if plan is None:
         launch = columns_launch(device, 1, count, n, 1, parts.dtype is dtypes.float64, span=1, block=1)
         kernel = device.programs.kernel("ops/norm.cl", "norm_parts", "PPlPlllll",
-                                        (("PARAM", like.dtype.name), ("KERNELS", 3), *launch.defines))
+                                        (("PARAM", like.dtype.name), *launch.defines))
         plan = _plans[key] = kernel, launch
     kernel, launch = plan
     w, b = like if weight is None else weight, like if bias is None else bias

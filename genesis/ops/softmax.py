@@ -33,7 +33,7 @@ def _plan(x: Array, out: DType, axis: int, log: bool, backward: bool) -> tuple[K
         sizes = (outer, n, inner, launch.block) if inner > 1 else (outer, n, launch.block)
         name = ("softmax_columns" if inner > 1 else "softmax_rows") + ("_backward" if backward else "")
         defines = (("IN", x.dtype.name), ("OUT", out.name), ("LOG", int(log)), ("KEEP", int(out.itemsize >= 4)),
-                   ("KERNELS", 2 if inner > 1 else 1), *launch.defines)
+                   *launch.defines)
         signature = ("PlPlP" if backward else "PlP") + "l" * len(sizes)
         plan = device.programs.kernel("ops/softmax.cl", name, signature, defines), launch, sizes
     if len(_plans) >= _MAX_PLANS:

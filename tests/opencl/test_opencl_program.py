@@ -157,14 +157,32 @@ def test_one_program_is_compiled_once_by_several_threads():
     assert len(DEVICE.programs.compiled) + len(DEVICE.programs.loaded) == before + 1
 
 
-@pytest.mark.parametrize("file", [f for f in SOURCE_FILES if f.startswith("ops/") and f.endswith(".cl")])
-def test_every_kernel_file_compiles_alone(file):
+# What the host defines for kernels that are not there without it.
+NEEDED = {"add_tiles": {"WIDTH": 8}, "reduce_tiles": {"WIDTH": 8}, "matmul_local": {"KERNEL": 1},
+          "matmul_integer": {"KERNEL": 2}}
+KERNEL_FILES = [f for f in SOURCE_FILES if f.startswith("ops/") and f.endswith(".cl")]
+
+
+@pytest.mark.parametrize("file", KERNEL_FILES)
+def test_every_kernel_compiles_alone(file):
     text = program.read(file)
-    sections = {int(n) for n in re.findall(r"^#(?:el)?if KERNELS? == (\d+)", text, re.MULTILINE)}
-    name = "KERNELS" if "#if KERNELS ==" in text else "KERNEL"
-    for defines in ({}, *({name: n} for n in sorted(sections))):
-        built = DEVICE.programs._program(file, "any", defines, None)
-        assert built.num_kernels > 0
+    names = re.findall(r"^(?:kernel .*?\bvoid|\w*KERNEL(?: void)?) (\w+)\(", text, re.MULTILINE)
+    assert names
+    without = program.only("none", text).splitlines()
+    for name in names:
+        alone = program.only(name, text).splitlines()
+        assert len(alone) == len(without) == len(text.splitlines())
+        kept = [line for line, other in zip(alone, without) if line != other]
+        assert f" {name}(" in kept[0]
+        assert kept[-1] == "}"
+        assert DEVICE.programs._program(file, name, NEEDED.get(name, {}), None).kernel_names == name
+
+
+@pytest.mark.parametrize("file", KERNEL_FILES)
+def test_without_its_kernels_a_file_has_what_they_share(file):
+    text = program.read(file)
+    function = r"^(?!kernel|typedef|\w*KERNEL)(?:\w+ )+\*?(\w+)\([^;{]*\)\s*(?://.*)?\n?\{"
+    assert re.findall(function, program.only("none", text), re.MULTILINE) == re.findall(function, text, re.MULTILINE)
 
 
 def test_the_sources_know_nothing_of_python():
