@@ -10,7 +10,7 @@
 #define FITS(at, n) fits(at, low, n, faults, operation)
 #define WRAPPED(at, n) ((at) < 0 ? (at) + (n) : (at))
 
-void report_fault(long at, long n, global int *faults, int operation)
+static void report_fault(long at, long n, global int *faults, int operation)
 {
     if (atomic_cmpxchg(faults, 0, operation) == 0) {
         global long *about = (global long *)(faults + 2);
@@ -19,7 +19,7 @@ void report_fault(long at, long n, global int *faults, int operation)
     }
 }
 
-int fits(long at, long low, long n, global int *faults, int operation)
+static int fits(long at, long low, long n, global int *faults, int operation)
 {
     if (at >= low && at < n)
         return 1;

@@ -3,7 +3,7 @@
 #ifndef PHILOX_H
 #define PHILOX_H
 
-uint4 philox(ulong counter, ulong stream, ulong key)
+static uint4 philox(ulong counter, ulong stream, ulong key)
 {
     uint4 c = (uint4)((uint)counter, (uint)(counter >> 32), (uint)stream, (uint)(stream >> 32));
     uint2 k = (uint2)((uint)key, (uint)(key >> 32));
@@ -17,6 +17,6 @@ uint4 philox(ulong counter, ulong stream, ulong key)
 }
 
 // A word as a float in [0, 1): its upper 24 bits.
-float unit_interval(uint word) { return (word >> 8) * 0x1p-24f; }
+static float unit_interval(uint word) { return (word >> 8) * 0x1p-24f; }
 
 #endif

@@ -5,7 +5,7 @@
 // The result is in scratch[0] for every work-item. `scratch` holds one value a work-item; the local size is a power
 // of two and every work-item of the group calls. For a group of one it costs nothing.
 #define REDUCE_GROUP(name, type, JOIN)                                                                                \
-    type name(type value, local type *scratch)                                                                        \
+    static type name(type value, local type *scratch)                                                                 \
     {                                                                                                                 \
         const size_t item = get_local_id(0);                                                                          \
         scratch[item] = value;                                                                                        \

@@ -46,7 +46,7 @@
 #define FOR_GROUPS(i, n) for (long i = LANE; i < GROUPS(n); i += TEAM)
 
 #define ROW_ACCESS(role, type)                                                                                        \
-    real load_##role(global const STORAGE(type) *row, long i, long n, SCALAR pad)                                     \
+    static real load_##role(global const STORAGE(type) *row, long i, long n, SCALAR pad)                              \
     {                                                                                                                 \
         if ((i + 1) * WIDTH <= n)                                                                                     \
             return LOAD(type, row, i);                                                                                \
@@ -55,7 +55,7 @@
             part[j] = i * WIDTH + j < n ? (SCALAR)LOAD1(type, row, i * WIDTH + j) : pad;                              \
         return VLOAD(0, part);                                                                                        \
     }                                                                                                                 \
-    void store_##role(global STORAGE(type) *row, long i, long n, real value)                                          \
+    static void store_##role(global STORAGE(type) *row, long i, long n, real value)                                   \
     {                                                                                                                 \
         if ((i + 1) * WIDTH <= n) {                                                                                   \
             STORE(type, row, i, value);                                                                               \
@@ -80,13 +80,13 @@
 #define FOLD_16(JOIN, x) const HALVES(8) half8_ = JOIN(x.lo, x.hi); FOLD_8(JOIN, half8_)
 
 #define TEAM_REDUCE(name, JOIN)                                                                                       \
-    SCALAR lanes_##name(real x) { PASTE(FOLD_, WIDTH)(JOIN, x) }                                                      \
-    SCALAR share_##name(SCALAR value, SCRATCH_SPACE SCALAR *scratch)                                                  \
+    static SCALAR lanes_##name(real x) { PASTE(FOLD_, WIDTH)(JOIN, x) }                                               \
+    static SCALAR share_##name(SCALAR value, SCRATCH_SPACE SCALAR *scratch)                                           \
     {                                                                                                                 \
         SHARE(JOIN)                                                                                                   \
         return value;                                                                                                 \
     }                                                                                                                 \
-    SCALAR team_##name(real x, SCRATCH_SPACE SCALAR *scratch) { return share_##name(lanes_##name(x), scratch); }
+    static SCALAR team_##name(real x, SCRATCH_SPACE SCALAR *scratch) { return share_##name(lanes_##name(x), scratch); }
 
 #if TEAM > 1
 #define SHARE(JOIN)                                                                                                   \

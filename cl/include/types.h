@@ -12,6 +12,7 @@
 //   UNROLL for (...)       a loop over an array that is to stay in registers
 //
 // `type` is one of the names below, usually a macro that the host defines: LOAD(GRAD, grad, i), GRAD being bfloat16.
+// Here and elsewhere functions are static: compilers leave out those that a kernel does not call.
 #ifndef TYPES_H
 #define TYPES_H
 
@@ -63,16 +64,23 @@ typedef double float64_t;
 #define MULTIPLY_ADD mad
 #endif
 #define UNROLL _Pragma("unroll")      // else PoCL keeps the array in memory
+// A kernel whose work-items work on vectors already. Intel's compiler, not told so, makes vectors of work-items, and
+// attention takes six times as long.
+#if WIDTH > 1
+#define VECTOR_KERNEL kernel __attribute__((vec_type_hint(real))) void
+#else
+#define VECTOR_KERNEL kernel void
+#endif
 #define real_int WIDE(SCALAR_INT)                          // what comparing two reals gives
 #define CONVERT(type, x) PASTE(convert_, WIDE(type))(x)
 #define TO_REAL(x) PASTE(convert_, WIDE(SCALAR))(x)
 
-WIDE(float) from_bfloat16(WIDE(ushort) x)
+static WIDE(float) from_bfloat16(WIDE(ushort) x)
 {
     return PASTE(as_, WIDE(float))(CONVERT(uint, x) << 16);
 }
 
-WIDE(ushort) to_bfloat16(WIDE(float) x)
+static WIDE(ushort) to_bfloat16(WIDE(float) x)
 {
     WIDE(uint) bits = PASTE(as_, WIDE(uint))(x);
     WIDE(uint) rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
@@ -111,7 +119,7 @@ WIDE(ushort) to_bfloat16(WIDE(float) x)
 #define STORE1_uint8(p, i, x)    ((p)[i] = (uchar)(long)(x))
 #define STORE1_bool(p, i, x)     ((p)[i] = (x) != 0)
 
-ushort round_to_bfloat16(float x)
+static ushort round_to_bfloat16(float x)
 {
     const uint bits = as_uint(x);
     return isnan(x) ? (bits >> 16) | 0x40u : (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;

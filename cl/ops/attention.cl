@@ -49,12 +49,6 @@
 #endif
 
 #define LANES (WIDTH * VECTORS)
-// Tells the compiler that the work of a work-item is vectors already; Intel's takes six times as long without.
-#if WIDTH > 1
-#define KERNEL kernel __attribute__((vec_type_hint(real)))
-#else
-#define KERNEL kernel
-#endif
 // Head sizes in TILES tiles of at most DEEPEST: 64 is five tiles of 13, 26 vectors in registers.
 #define TILES(n)   (((n) + DEEPEST - 1) / DEEPEST)
 #define DEPTH(n)   (((n) + TILES(n) - 1) / TILES(n))
@@ -83,10 +77,10 @@ typedef WIDE(uint) uints;
 // Arithmetic on lanes -----------------------------------------------------------------------------------------------
 
 #ifdef REAL64
-real power2(real x) { return exp2(x); }
+static real power2(real x) { return exp2(x); }
 #else
 // 2^x for x <= 0, within 2e-7; 0 below -127. It takes a third of the time of exp2.
-real power2(real x)
+static real power2(real x)
 {
     x = x < -127 ? (real)-127 : x;                            // keeps a NaN
     const real n = rint(x), f = x - n;
@@ -101,7 +95,7 @@ real power2(real x)
 #endif
 
 // t[d] = scale * the d-th elements of LANES rows; lanes from `count` on repeat the last row.
-void gather(global const SCALAR *rows, long step, long count, SCALAR scale, real *t, const int size)
+static void gather(global const SCALAR *rows, long step, long count, SCALAR scale, real *t, const int size)
 {
     SCALAR *lanes = (SCALAR *)t;
     for (int l = 0; l < LANES; l++) {
@@ -112,7 +106,7 @@ void gather(global const SCALAR *rows, long step, long count, SCALAR scale, real
 }
 
 // The converse, for the first `count` lanes.
-void scatter(const real *t, global SCALAR *rows, long step, long count, const int size)
+static void scatter(const real *t, global SCALAR *rows, long step, long count, const int size)
 {
     const SCALAR *lanes = (const SCALAR *)t;
     for (int l = 0; l < LANES && l < count; l++)
@@ -121,7 +115,7 @@ void scatter(const real *t, global SCALAR *rows, long step, long count, const in
 }
 
 // out[j] = sum over d of a[j][d] * t[d] for TILE rows of a, of which the first `count` exist.
-void dots(global const SCALAR *a, long step, long count, const real *t, const int size, real *out)
+static void dots(global const SCALAR *a, long step, long count, const real *t, const int size, real *out)
 {
     real sum[TILE][VECTORS];
     long at[TILE];
@@ -146,7 +140,7 @@ void dots(global const SCALAR *a, long step, long count, const real *t, const in
 }
 
 // t[d] += sum over j < count of a[j][d] * x[j], for depth elements d.
-void add_depth(global const SCALAR *a, long step, long count, const real *x, real *t, const int depth)
+static void add_depth(global const SCALAR *a, long step, long count, const real *x, real *t, const int depth)
 {
     real sum[DEEPEST][VECTORS];
     for (int d = 0; d < depth; d++)
@@ -177,7 +171,7 @@ void add_depth(global const SCALAR *a, long step, long count, const real *x, rea
                       (t) + (size) / DEPTH(size) * DEPTH(size) * VECTORS, (size) % DEPTH(size));                      \
     } while (0)
 
-SCALAR dot_product(global const SCALAR *a, global const SCALAR *b, const int size)
+static SCALAR dot_product(global const SCALAR *a, global const SCALAR *b, const int size)
 {
     SCALAR sum = 0;
     int d = 0;
@@ -198,7 +192,7 @@ SCALAR dot_product(global const SCALAR *a, global const SCALAR *b, const int siz
 }
 
 // Four random words for each lane, as philox() of philox.h makes them from one counter.
-void random_words(uints x, uints y, dropout_t drop, uints *words)
+static void random_words(uints x, uints y, dropout_t drop, uints *words)
 {
     uints z = (uint)drop.stream, w = (uint)(drop.stream >> 32);
     uint kx = (uint)drop.seed, ky = (uint)(drop.seed >> 32);
@@ -219,13 +213,13 @@ void random_words(uints x, uints y, dropout_t drop, uints *words)
 }
 
 // What a dropped or kept entry of P is multiplied by.
-real keep(uints word, dropout_t drop)
+static real keep(uints word, dropout_t drop)
 {
     const real unit = TO_REAL(word >> 8) * (SCALAR)0x1p-24;
     return unit >= (SCALAR)drop.p ? (real)(1 / (1 - (SCALAR)drop.p)) : (real)0;
 }
 
-void number_lanes(real_int *lane)
+static void number_lanes(real_int *lane)
 {
     for (int l = 0; l < LANES; l++)
         ((SCALAR_INT *)lane)[l] = l;
@@ -234,8 +228,8 @@ void number_lanes(real_int *lane)
 // Lanes are rows -----------------------------------------------------------------------------------------------------
 
 // Base-2 scores of `count` keys from `key` on, for the rows from `row` on: p[j] for key j; -infinity where masked.
-void scores_of_keys(global const SCALAR *k, global const SCALAR *mask, sizes_t s, long row, long key, long count,
-                    const real *qt, const real_int *lane, real *p)
+static void scores_of_keys(global const SCALAR *k, global const SCALAR *mask, sizes_t s, long row, long key, long count,
+                           const real *qt, const real_int *lane, real *p)
 {
     for (int j = 0; j < count; j += TILE)
         dots(k + j * s.k_row, s.k_row, count - j, qt, SIZE, p + j * VECTORS);
@@ -257,7 +251,7 @@ void scores_of_keys(global const SCALAR *k, global const SCALAR *mask, sizes_t s
 
 #if DROPOUT
 // Drops entries of keys from `key` on, a multiple of 4.
-void drop_keys(real *p, uint row, long key, long count, const real_int *lane, dropout_t drop)
+static void drop_keys(real *p, uint row, long key, long count, const real_int *lane, dropout_t drop)
 {
     for (int j = 0; j < count; j += 4)
         for (int v = 0; v < VECTORS; v++) {
@@ -271,9 +265,9 @@ void drop_keys(real *p, uint row, long key, long count, const real_int *lane, dr
 
 #if !defined(BACKWARD) || !BACKWARD
 // Global size (rows / LANES, rounded up; heads; batch).
-KERNEL void attention(global const SCALAR *q, long q_at, global const SCALAR *k, long k_at,
-                      global const SCALAR *v, long v_at, global const SCALAR *mask, long m_at,
-                      global SCALAR *out, long o_at, global SCALAR *lse, SCALAR scale, sizes_t s, dropout_t drop)
+VECTOR_KERNEL attention(global const SCALAR *q, long q_at, global const SCALAR *k, long k_at,
+                        global const SCALAR *v, long v_at, global const SCALAR *mask, long m_at,
+                        global SCALAR *out, long o_at, global SCALAR *lse, SCALAR scale, sizes_t s, dropout_t drop)
 {
     const long row = get_global_id(0) * LANES, head = get_global_id(1), batch = get_global_id(2);
     if (row >= s.rows) return;
@@ -337,11 +331,11 @@ KERNEL void attention(global const SCALAR *q, long q_at, global const SCALAR *k,
 #if !defined(BACKWARD) || BACKWARD
 // Gradient of q, and delta (batch, heads, rows): each row's product of result and gradient, for attention_keys.
 // Global size as for attention.
-KERNEL void attention_rows(global const SCALAR *q, long q_at, global const SCALAR *k, long k_at,
-                           global const SCALAR *v, long v_at, global const SCALAR *mask, long m_at,
-                           global const SCALAR *out, long o_at, global const SCALAR *g, long g_at,
-                           global const SCALAR *lse, global SCALAR *delta, global SCALAR *dq, long dq_at,
-                           SCALAR scale, sizes_t s, strides_t t, dropout_t drop)
+VECTOR_KERNEL attention_rows(global const SCALAR *q, long q_at, global const SCALAR *k, long k_at,
+                             global const SCALAR *v, long v_at, global const SCALAR *mask, long m_at,
+                             global const SCALAR *out, long o_at, global const SCALAR *g, long g_at,
+                             global const SCALAR *lse, global SCALAR *delta, global SCALAR *dq, long dq_at,
+                             SCALAR scale, sizes_t s, strides_t t, dropout_t drop)
 {
     const long row = get_global_id(0) * LANES, head = get_global_id(1), batch = get_global_id(2);
     if (row >= s.rows) return;
@@ -394,7 +388,7 @@ KERNEL void attention_rows(global const SCALAR *q, long q_at, global const SCALA
 #define ABREAST (PARTS > 1 ? 2 : 1)                       // of them, computed at a time
 #define ALL_PARTS ((PARTS + ABREAST - 1) / ABREAST * ABREAST)
 
-void load_padded(global const SCALAR *p, real *out)       // a row of SIZE elements, then zeros
+static void load_padded(global const SCALAR *p, real *out)       // a row of SIZE elements, then zeros
 {
     for (int c = 0; c < ALL_PARTS; c++) {
         if ((c + 1) * WIDTH <= SIZE) {
@@ -408,7 +402,7 @@ void load_padded(global const SCALAR *p, real *out)       // a row of SIZE eleme
 }
 
 // dq[j] (+)= sum over lanes l < lanes of ds[j][l] k[l], for `count` <= TILE rows j.
-void add_to_rows(const real *ds, const real *k, int lanes, global SCALAR *dq, long step, long count, int first)
+static void add_to_rows(const real *ds, const real *k, int lanes, global SCALAR *dq, long step, long count, int first)
 {
     const SCALAR *factor = (const SCALAR *)ds;
     for (int c = 0; c < ALL_PARTS; c += ABREAST) {
@@ -445,12 +439,12 @@ void add_to_rows(const real *ds, const real *k, int lanes, global SCALAR *dq, lo
 
 // Gradients of k and v; of q too if WHOLE. Global size (1 if WHOLE, else keys / LANES, rounded up; heads / group;
 // batch). If WHOLE, delta is computed here, else by attention_rows.
-KERNEL void attention_keys(global const SCALAR *q, long q_at, global const SCALAR *k, long k_at,
-                           global const SCALAR *v, long v_at, global const SCALAR *mask, long m_at,
-                           global const SCALAR *out, long o_at, global const SCALAR *g, long g_at,
-                           global const SCALAR *lse, global SCALAR *delta, global SCALAR *dq, long dq_at,
-                           global SCALAR *dk, long dk_at, global SCALAR *dv, long dv_at,
-                           SCALAR scale, sizes_t s, strides_t t, dropout_t drop)
+VECTOR_KERNEL attention_keys(global const SCALAR *q, long q_at, global const SCALAR *k, long k_at,
+                             global const SCALAR *v, long v_at, global const SCALAR *mask, long m_at,
+                             global const SCALAR *out, long o_at, global const SCALAR *g, long g_at,
+                             global const SCALAR *lse, global SCALAR *delta, global SCALAR *dq, long dq_at,
+                             global SCALAR *dk, long dk_at, global SCALAR *dv, long dv_at,
+                             SCALAR scale, sizes_t s, strides_t t, dropout_t drop)
 {
     const long part = get_global_id(1), batch = get_global_id(2);
     if (get_global_id(0) * LANES >= s.keys) return;

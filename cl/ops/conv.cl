@@ -20,8 +20,8 @@
 #endif
 
 // Write a tile, up to so many channels, rows and columns of it, and where the output has such pixels.
-void store(const SCALAR *tile, global out_t *out, long to_row, long to_column, long rows, long columns, long channels,
-           const taps_t *s)
+static void store(const SCALAR *tile, global out_t *out, long to_row, long to_column, long rows, long columns,
+                  long channels, const taps_t *s)
 {
     const long spread = s->spread_w;
     const long until = min(min((long)(ACROSS * WIDTH), columns), (s->width - to_column + spread - 1) / spread);

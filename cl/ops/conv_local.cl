@@ -38,7 +38,7 @@ typedef struct {
 } conv_t;
 
 // Position in x, counted from an image's channel, that a tap reaches from a pixel of g; -1 outside of x.
-long reach(long row, long column, long tap, const conv_t *s)
+static long reach(long row, long column, long tap, const conv_t *s)
 {
     const long h = row * s->stride_h - s->pad_h + tap / s->taps_w * s->dilation_h;
     const long w = column * s->stride_w - s->pad_w + tap % s->taps_w * s->dilation_w;
@@ -46,7 +46,7 @@ long reach(long row, long column, long tap, const conv_t *s)
 }
 
 // The converse: position in g from which a tap reaches a pixel of x; -1 where there is none.
-long origin(long h, long w, long tap, const conv_t *s)
+static long origin(long h, long w, long tap, const conv_t *s)
 {
     const long up = h + s->pad_h - tap / s->taps_w * s->dilation_h;
     const long left = w + s->pad_w - tap % s->taps_w * s->dilation_w;

@@ -30,7 +30,7 @@
 #define SUM8(x) SUM4((x).lo + (x).hi)
 #define SUM4(x) sum2((x).lo + (x).hi)
 
-SCALAR sum2(PASTE(SCALAR, 2) x)
+static SCALAR sum2(PASTE(SCALAR, 2) x)
 {
     return x.x + x.y;
 }
@@ -44,7 +44,7 @@ typedef struct {
     long images, per;                        // all; of a part
 } weight_t;
 
-real load_some(global const SCALAR *p, long count)           // the first `count` of WIDTH elements, then zeros
+static real load_some(global const SCALAR *p, long count)           // the first `count` of WIDTH elements, then zeros
 {
     SCALAR lane[WIDTH];
     for (int j = 0; j < WIDTH; j++)
@@ -52,7 +52,7 @@ real load_some(global const SCALAR *p, long count)           // the first `count
     return VLOAD(0, lane);
 }
 
-real keep_last(real x, long count)                           // zeros instead of all but the last `count` lanes
+static real keep_last(real x, long count)                           // zeros instead of all but the last `count` lanes
 {
     SCALAR lane[WIDTH];
     for (int j = 0; j < WIDTH; j++)

@@ -1,8 +1,7 @@
 // Functions of numbers, one macro each: OP_name is what elementwise.cl computes for the operation `name`.
 //
 // Arguments are variables of type COMPUTE, float, double, int or long; INTEGER tells the last two apart. What ends in
-// _backward has the gradient g of the result first, then the input x or the result y. Functions are static, so that those
-// that an operation does not call are not compiled.
+// _backward has the gradient g of the result first, then the input x or the result y.
 #ifdef REAL64
 #define K(number) number          // a constant that float does not hold exactly
 #else
@@ -206,7 +205,7 @@ static COMPUTE remainder_(COMPUTE a, COMPUTE b)       // has the sign of the div
     return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
 static COMPUTE trunc_divide(COMPUTE a, COMPUTE b) { return trunc(a / b); }
-static COMPUTE floor_divide(COMPUTE a, COMPUTE b)     // with remainder_: one less than floor(a / b) where a / b rounds up
+static COMPUTE floor_divide(COMPUTE a, COMPUTE b)     // fits remainder_: 1 less than floor(a / b) where a / b rounds up
 {
     if (b == 0) return a / b;
     const COMPUTE r = fmod(a, b), q = (a - r) / b - (r != 0 && (r < 0) != (b < 0)), whole = floor(q);

@@ -60,7 +60,7 @@ ROW_ACCESS(weight, float32)
 #endif
 
 // Elements of a padded last group are not part of the row.
-real inside(real x, long i, long n)
+static real inside(real x, long i, long n)
 {
     if ((i + 1) * WIDTH <= n)
         return x;

@@ -67,7 +67,7 @@ typedef struct {
 
 #if KERNEL == 0
 // WIDTH elements of a row of B from position j on, zeros past the end.
-real row_of_b(global const STORAGE(B) *b, long j, long n)
+static real row_of_b(global const STORAGE(B) *b, long j, long n)
 {
     if (j + WIDTH <= n)
         return LOAD(B, b + j, 0);

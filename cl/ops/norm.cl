@@ -59,8 +59,8 @@ ROW_ACCESS(part, float32)
 #endif
 
 // A row's mean, how much is to be added to it, and 1 / sqrt(var + eps).
-void moments(global const element *row, long n, SCALAR eps, SCALAR *mean, SCALAR *more, SCALAR *scale,
-             SCRATCH_SPACE SCALAR *scratch)
+static void moments(global const element *row, long n, SCALAR eps, SCALAR *mean, SCALAR *more, SCALAR *scale,
+                    SCRATCH_SPACE SCALAR *scratch)
 {
     real squares = 0;
 #if CENTER

@@ -64,13 +64,13 @@ typedef struct {
 #define LAST_W(c, s) (FIRST_W(c, s) + (KERNEL_W - 1) * DILATION_W + 1)
 #endif
 
-int inside(int first, int step)              // the first position of a window that is not before the start
+static int inside(int first, int step)              // the first position of a window that is not before the start
 {
     return first < 0 ? first + (-first + step - 1) / step * step : first;
 }
 
 // What a mean is divided by, before the window is cut to what lies inside of x and after.
-ACC divisor_of(int first_h, int last_h, int first_w, int last_w, const pool_t s)
+static ACC divisor_of(int first_h, int last_h, int first_w, int last_w, const pool_t s)
 {
     if (s.divisor)
         return s.divisor;

@@ -48,21 +48,15 @@
 #ifndef COLUMNS
 #define COLUMNS GATES
 #endif
-// The work of a work-item is vectors already: saves Intel's compiler from trying to make some of many work-items.
-#if WIDTH > 1
-#define KERNEL kernel __attribute__((vec_type_hint(real)))
-#else
-#define KERNEL kernel
-#endif
 
 typedef struct {
     long hidden, batch;
     long w_k, w_column, w_panel;            // strides of the packed weights, in vectors
 } sizes_t;
 
-real sigmoid_of(real x) { return 1 / (1 + exp(-x)); }
+static real sigmoid_of(real x) { return 1 / (1 + exp(-x)); }
 
-real load_units(global const SCALAR *p, long left)          // the first `left` of WIDTH elements, then zeros
+static real load_units(global const SCALAR *p, long left)          // the first `left` of WIDTH elements, then zeros
 {
 #if WIDTH > 1
     if (left < WIDTH) {
@@ -75,7 +69,7 @@ real load_units(global const SCALAR *p, long left)          // the first `left` 
     return VLOAD(0, p);
 }
 
-void store_units(real x, global SCALAR *p, long left)
+static void store_units(real x, global SCALAR *p, long left)
 {
 #if WIDTH > 1
     if (left < WIDTH) {
@@ -104,8 +98,8 @@ kernel void pack(global const SCALAR *w, long w_at, global SCALAR *out, long by_
 }
 
 // sum[r][c] += sum over k of a[r][k] * w[k][c] for ROWS rows; rows past the last repeat it.
-void multiply_rows(global const SCALAR *a, long step, long rows, long depth, global const SCALAR *w, sizes_t s,
-                   real sum[][COLUMNS])
+static void multiply_rows(global const SCALAR *a, long step, long rows, long depth, global const SCALAR *w, sizes_t s,
+                          real sum[][COLUMNS])
 {
     long at[ROWS];
     real part[ROWS][COLUMNS];
@@ -130,8 +124,8 @@ void multiply_rows(global const SCALAR *a, long step, long rows, long depth, glo
 }
 
 // The same for the first `rows` of SAMPLES rows.
-void multiply(global const SCALAR *a, long step, long rows, long depth, global const SCALAR *w, sizes_t s,
-              real sum[SAMPLES][COLUMNS])
+static void multiply(global const SCALAR *a, long step, long rows, long depth, global const SCALAR *w, sizes_t s,
+                     real sum[SAMPLES][COLUMNS])
 {
     for (long k = 0; k < depth; k += DEPTH)
         for (int r = 0; r < SAMPLES && r < rows; r += ROWS)
@@ -141,10 +135,10 @@ void multiply(global const SCALAR *a, long step, long rows, long depth, global c
 
 // Arrays (batch, hidden): h, h_out, c, c_out; (batch, GATES hidden): x; (batch, KEPT hidden): kept; (GATES hidden): bias.
 // Global size (hidden / WIDTH, batch / SAMPLES), rounded up.
-KERNEL void recur(global const SCALAR *x, long x_at, global const SCALAR *w, global const SCALAR *bias, long bias_at,
-                  int biased, global const SCALAR *h, long h_at, global SCALAR *h_out, long h_out_at,
-                  global const SCALAR *c, long c_at, global SCALAR *c_out, long c_out_at,
-                  global SCALAR *kept, long kept_at, sizes_t s)
+VECTOR_KERNEL recur(global const SCALAR *x, long x_at, global const SCALAR *w, global const SCALAR *bias,
+                    long bias_at, int biased, global const SCALAR *h, long h_at, global SCALAR *h_out, long h_out_at,
+                    global const SCALAR *c, long c_at, global SCALAR *c_out, long c_out_at,
+                    global SCALAR *kept, long kept_at, sizes_t s)
 {
     const long unit = get_global_id(0) * WIDTH, row = get_global_id(1) * SAMPLES, left = s.hidden - unit;
     if (left <= 0) return;
@@ -203,13 +197,13 @@ KERNEL void recur(global const SCALAR *x, long x_at, global const SCALAR *w, glo
 //   start     (batch, hidden): gradient of the last state; used if has_start
 //   gates_x   (batch, GATES hidden), out: gradients of the products with x; gates_h: with h, written for GRU only
 // Global size (hidden / (COLUMNS WIDTH), batch / SAMPLES), rounded up.
-KERNEL void recur_backward(global const SCALAR *next, long next_at, long depth, global const SCALAR *w,
-                           global const SCALAR *dy, long dy_at, long dy_row, int has_dy,
-                           global const SCALAR *start, long start_at, int has_start, global SCALAR *carry,
-                           global const SCALAR *h_before, long h_before_at, global const SCALAR *h, long h_at,
-                           global const SCALAR *c_before, long c_before_at, global const SCALAR *c, long c_at,
-                           global const SCALAR *kept, long kept_at, global SCALAR *gates_x, global SCALAR *gates_h,
-                           long gates_at, sizes_t s)
+VECTOR_KERNEL recur_backward(global const SCALAR *next, long next_at, long depth, global const SCALAR *w,
+                             global const SCALAR *dy, long dy_at, long dy_row, int has_dy,
+                             global const SCALAR *start, long start_at, int has_start, global SCALAR *carry,
+                             global const SCALAR *h_before, long h_before_at, global const SCALAR *h, long h_at,
+                             global const SCALAR *c_before, long c_before_at, global const SCALAR *c, long c_at,
+                             global const SCALAR *kept, long kept_at, global SCALAR *gates_x, global SCALAR *gates_h,
+                             long gates_at, sizes_t s)
 {
     const long first = get_global_id(0) * COLUMNS * WIDTH, row = get_global_id(1) * SAMPLES;
     if (first >= s.hidden) return;

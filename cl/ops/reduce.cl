@@ -107,8 +107,8 @@ kernel void reduce_columns(global const STORAGE(IN) *x, long x_at, global STORAG
 // One work-item a tile of LANES * WIDTH columns and `block` rows, for CPUs: eight rows at once, as eight streams that
 // their prefetchers follow. Global size (inner / (LANES * WIDTH), rounded up, blocks, outer).
 #if WIDTH > 1
-kernel void reduce_tiles(global const STORAGE(IN) *x, long x_at, global STORAGE(OUT) *out, long out_at,
-                         long n, long inner, long block, SCALAR divisor)
+VECTOR_KERNEL reduce_tiles(global const STORAGE(IN) *x, long x_at, global STORAGE(OUT) *out, long out_at,
+                           long n, long inner, long block, SCALAR divisor)
 {
     const long column = get_global_id(0) * LANES * WIDTH, columns = min((long)LANES * WIDTH, inner - column);
     const long first = get_global_id(1) * block, last = min(first + block, n), lanes = columns / WIDTH;
@@ -150,8 +150,8 @@ kernel void reduce_tiles(global const STORAGE(IN) *x, long x_at, global STORAGE(
 #endif
 
 // One work-item a block of a row, with four vectors of running results. Global size (blocks, rows).
-kernel void reduce_rows(global const STORAGE(IN) *x, long x_at, global STORAGE(OUT) *out, long out_at,
-                        long n, long block, SCALAR divisor)
+VECTOR_KERNEL reduce_rows(global const STORAGE(IN) *x, long x_at, global STORAGE(OUT) *out, long out_at,
+                          long n, long block, SCALAR divisor)
 {
     const long first = get_global_id(0) * block, last = min(first + block, n);
     global const STORAGE(IN) *p = x + x_at + get_global_id(1) * n + first;

@@ -48,9 +48,9 @@ REDUCE_GROUP(reduce_group, SCALAR, JOIN)
 
 // Global size: chunks * GROUP, local size GROUP. `length` is the number of elements from `at` on; a chunk whose row
 // is -1 counts as zeros. Without rows (a tensor on its own) row_of_chunk is any buffer and use_rows 0.
-kernel void partial_norm(global const STORAGE(GRAD) *grads, long at, long length,
-                         global const int *row_of_chunk, int use_rows,
-                         global SCALAR *partial, long partial_at, SCALAR p)
+VECTOR_KERNEL partial_norm(global const STORAGE(GRAD) *grads, long at, long length,
+                           global const int *row_of_chunk, int use_rows,
+                           global SCALAR *partial, long partial_at, SCALAR p)
 {
     const long chunk = get_global_id(0) / GROUP, item = get_global_id(0) % GROUP;
     const long first = chunk * CHUNK, count = min(length - first, (long)CHUNK);
@@ -98,7 +98,7 @@ kernel void partial_norm(global const STORAGE(GRAD) *grads, long at, long length
 }
 
 // Every GROUP-th value from `i` on, joined in runs of 32, so that few additions meet a sum much larger than themselves.
-SCALAR join_values(global const SCALAR *values, long i, long end)
+static SCALAR join_values(global const SCALAR *values, long i, long end)
 {
     SCALAR sum = 0;
     while (i < end) {
