@@ -1,4 +1,4 @@
-"""Scaled dot-product attention: the host half of ``cl/ops/attention.cl``."""
+"""Scaled dot-product attention: the host half of ``cl/ops/attention.cl`` and ``attention_keys.cl``."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def forward(q: Array, k: Array, v: Array, mask: Array | None, o: Options, out: A
     lse = empty(q.device, (batch, heads, rows), q.dtype)
     if not out.size:
         return lse
-    macros, lanes, sizes, _ = _plan(q, k, v, mask, out, o, rows, BACKWARD=0)
+    macros, lanes, sizes, _ = _plan(q, k, v, mask, out, o, rows)
     m = q if mask is None else mask
     kernel = q.device.programs.kernel("ops/attention.cl", "attention", f"PlPlPlPlPlP{_real(q)}(168)(24)", macros)
     kernel(*_global_size(q.device, -(-rows // lanes), heads, batch), q.buffer.handle, q.offset, k.buffer.handle,
@@ -145,12 +145,12 @@ def backward(q: Array, k: Array, v: Array, mask: Array | None, o: Options, out: 
     whole = device.type != "gpu" and turns * device.compute_units <= 1.35 * parts
     gradients = (g, dq, dk, dv)
     if not whole:
-        macros, lanes, sizes, strides = _plan(q, k, v, mask, out, o, rows, gradients, BACKWARD=1, WHOLE=0)
+        macros, lanes, sizes, strides = _plan(q, k, v, mask, out, o, rows, gradients)
         kernel = device.programs.kernel("ops/attention.cl", "attention_rows",
                                         f"PlPlPlPlPlPlPPPl{_real(q)}(168)(96)(24)", macros)
         kernel(*_global_size(device, -(-rows // lanes), heads, batch), *common, o.scale, sizes, strides, _dropout(o))
-    macros, lanes, sizes, strides = _plan(q, k, v, mask, out, o, keys, gradients, BACKWARD=1, WHOLE=int(whole))
-    kernel = device.programs.kernel("ops/attention.cl", "attention_keys",
+    macros, lanes, sizes, strides = _plan(q, k, v, mask, out, o, keys, gradients, WHOLE=int(whole))
+    kernel = device.programs.kernel("ops/attention_keys.cl", "attention_keys",
                                     f"PlPlPlPlPlPlPPPlPlPl{_real(q)}(168)(96)(24)", macros)
     kernel(*_global_size(device, 1 if whole else -(-keys // lanes), k.shape[1], batch), *common, dk.buffer.handle,
            dk.offset, dv.buffer.handle, dv.offset, o.scale, sizes, strides, _dropout(o))
