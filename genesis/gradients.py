@@ -175,13 +175,22 @@ class GradientArena:
             grads, staged = (self.arena.buffer(name, self.dtype.itemsize) for name in ("grad", "staged"))
             self.device.copy(grads, 0, staged, 0, grads.nbytes)
         for index, gradient in found.items():
-            elementwise.assign(self.flat(self.source, index, self.dtype), gradient._array)
+            self._put(index, gradient._array)
         return mask
 
+    def _put(self, index: int, values: Array) -> None:
+        """Copy a gradient into its slot of `source`; for the host the device's own copy is less work than a launch."""
+        if values.dtype is not self.dtype or not values.is_contiguous():
+            elementwise.assign(self.flat(self.source, index, self.dtype), values)
+        elif values.size:
+            size = self.dtype.itemsize
+            self.device.copy(values.buffer, values.offset * size, self.arena.buffer(self.source, size),
+                             self.arena.starts[index] * size, values.nbytes)
+
     def _in_place(self, index: int, gradient: Tensor) -> bool:
-        array, own = gradient._array, self.flat("grad", index, self.dtype)
-        return (array.buffer.handle is own.buffer.handle and array.offset == own.offset
-                and array.strides == own.strides and array.dtype is own.dtype)
+        array = gradient._array
+        return (array.offset == self.arena.starts[index] and array.dtype is self.dtype and array.is_contiguous()
+                and array.buffer.handle is self.arena.buffer("grad", self.dtype.itemsize).handle)
 
     def is_lent(self, index: int) -> bool:
         """Whether somebody still looks at the gradient that was in a slot."""

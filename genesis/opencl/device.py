@@ -165,7 +165,7 @@ class Device:
 
         return wait
 
-    def copy(self, source: Buffer, source_offset: int, target: Buffer, target_offset: int, nbytes: int) -> None:
+    def copy(self, source: Buffer | Alias, source_offset: int, target: Buffer, target_offset: int, nbytes: int) -> None:
         """Copy bytes from one buffer of this device to another."""
         if nbytes:
             cl.enqueue_copy(self.queue, target.handle, source.handle, byte_count=nbytes, src_offset=source_offset,

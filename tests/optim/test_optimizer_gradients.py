@@ -350,6 +350,21 @@ def test_expanded_and_transposed_gradients_can_be_assigned():
 # Gradients that somebody keeps --------------------------------------------------------------------------------------
 
 
+def test_parts_of_a_larger_tensor_can_be_gradients():
+    p, q, empty = leaf(np.zeros(3)), leaf(np.zeros((2, 2))), leaf(np.zeros((0, 2)))
+    all_gradients = genesis.arange(12, dtype=genesis.float32)
+    p.grad, q.grad, empty.grad = all_gradients[1:4], all_gradients[5:9].reshape(2, 2), all_gradients[9:9].reshape(0, 2)
+    optimizer = sgd(p, q, empty)
+    with launches() as seen:
+        optimizer.step()
+    assert len(seen) == 1                  # the device copies them without a kernel
+    assert values(p).tolist() == [-1, -2, -3]
+    assert values(q).tolist() == [[-5, -6], [-7, -8]]
+    all_gradients.add_(1)
+    optimizer.step()
+    assert values(p).tolist() == [-3, -5, -7]
+
+
 def test_kept_gradients_stay_as_they_are():
     p, q = leaf([0.0, 0.0]), leaf([[0.0]])
     optimizer = sgd(p, q)
