@@ -65,3 +65,14 @@ kernel void dropout(global const element *x, long x_at, global element *out, lon
         STORE1(TYPE, out, 4 * i + j, unit_interval(word[j]) >= p ? value * scale : 0);
     }
 }
+
+// What attention with dropout multiplies its weights by, out (rows, n): 0 or 1 / (1 - p), as attention.h draws it.
+// Global size (n / 4, rounded up; rows).
+kernel void dropout_rows(global element *out, long n, ulong stream, ulong seed, float p)
+{
+    const long i = get_global_id(0), row = get_global_id(1);
+    const uint4 words = philox((ulong)row << 32 | i, stream, seed);
+    const uint word[4] = {words.x, words.y, words.z, words.w};
+    for (int j = 0; j < 4 && 4 * i + j < n; j++)
+        STORE1(TYPE, out, row * n + 4 * i + j, unit_interval(word[j]) >= p ? 1 / (1 - (SCALAR)p) : 0);
+}

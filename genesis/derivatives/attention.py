@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..ops import attention
+from ..ops import attention, random
+from ..ops.array import empty
 from ..ops.attention import Options
 from ..tensor import Tensor
 from .rules import constant, passing, rule, vjp, where
@@ -24,6 +25,9 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Any, o: Options) -> Tensor:
     # A row that may look nowhere gives zeros.
     nowhere = scores.detach().amax(-1, True) == -math.inf
     weights = passing(~nowhere, where(nowhere, 0.0, scores).softmax(-1))
+    if o.dropout:
+        kept = random.dropout_rows(empty(q.device, weights._array.shape, q.dtype), o.key, o.dropout)
+        weights = weights * Tensor._wrap(kept)
     return (weights @ v.unsqueeze(2)).reshape(batch, heads, rows, v.shape[3])
 
 
@@ -31,7 +35,7 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Any, o: Options) -> Tensor:
 def _attention(ctx: Any, g: Tensor) -> Any:
     q, k, v = (ctx.input(i, array, ctx.dtype) for i, array in enumerate(ctx.plain.saved[:3]))
     mask = ctx.saved[3]
-    if ctx.options.dropout or not q.numel() or not k.numel():
+    if not q.numel() or not k.numel():
         return NotImplemented
     found = vjp(lambda q, k, v: _attend(q, k, v, mask, ctx.options), (q, k, v), g)
     return tuple([None if x is None else x.to(ctx.dtype) for x in found])
@@ -40,7 +44,7 @@ def _attention(ctx: Any, g: Tensor) -> Any:
 @rule(attention.PackedAttention)
 def _packed_attention(ctx: Any, g: Tensor) -> Any:
     x, mask = ctx.input(0, ctx.plain.saved[0], ctx.dtype), ctx.saved[1]
-    if ctx.options.dropout or not x.numel():
+    if not x.numel():
         return NotImplemented
     batch, rows, width = x._array.shape
 

@@ -6,6 +6,8 @@ import numpy as np
 
 import genesis
 
+from ..ops.array import empty
+from ..ops.random import dropout_rows
 from .bench import Bench, Checks
 
 ARRAYS = Checks()
@@ -194,6 +196,9 @@ def random(b: Bench) -> None:
     assert x.grad is not None
     b.compare("dropout keeps the mean", y.detach().numpy().mean(), 1, slack)
     b.compare("dropout's gradient has its mask", x.grad, 2 * y.detach().numpy(), 0)
+    kept = genesis.Tensor._wrap(dropout_rows(empty(b.device, (7, n), genesis.float32), (3, 5), 0.25)).numpy()
+    b.compare("what attention drops", [np.unique(kept)], [[0, np.float32(4) / 3]], 1e-6)
+    b.compare("how much attention drops", kept.mean(1), np.ones(7), slack)
 
 
 

@@ -44,6 +44,16 @@ def integers(out: Array, key: tuple[int, int], low: int, high: int) -> Array:
     return _fill("integers", out, key, "lL", low, high - low)
 
 
+def dropout_rows(out: Array, key: tuple[int, int], p: float) -> Array:
+    """Fill a contiguous array (..., n) with what attention with dropout multiplies the weights of its rows by."""
+    if out.size:
+        seed, stream = key
+        n = out.shape[-1]
+        kernel = out.device.programs.kernel("ops/random.cl", "dropout_rows", "PlLLf", _defines(out))
+        kernel((-(-n // 4), out.size // n), None, out.buffer.handle, n, stream, seed, p)
+    return out
+
+
 class Dropout(Operation):
     """Zero elements with probability ``p`` and scale the rest by ``1 / (1 - p)``; no mask is stored."""
 

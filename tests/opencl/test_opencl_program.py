@@ -178,6 +178,13 @@ def test_every_kernel_compiles_alone(file):
         assert DEVICE.programs._program(file, name, NEEDED.get(name, {}), None).kernel_names == name
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("file", KERNEL_FILES)
+def test_every_file_compiles_as_a_whole(file):
+    text = program.read(file)
+    assert DEVICE.programs._program(file, "any", {}, text).num_kernels > 0
+
+
 @pytest.mark.parametrize("file", KERNEL_FILES)
 def test_without_its_kernels_a_file_has_what_they_share(file):
     text = program.read(file)
