@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from bisect import bisect_left, insort
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ _SMALLEST = 256
 _PAGE = 4096
 
 
+@functools.lru_cache(4096)
 def _capacity(nbytes: int) -> int:
     """Bytes to allocate for a request: at most an eighth, and less than a page, more than asked for."""
     if nbytes <= _SMALLEST:
@@ -115,7 +117,8 @@ class Pool:
             else:
                 handle = self._allocate(capacity, nbytes)
             self.allocated += capacity
-            self.peak = max(self.peak, self.allocated)
+            if self.allocated > self.peak:
+                self.peak = self.allocated
         return Buffer(device, nbytes, handle, capacity)
 
     def _find(self, capacity: int) -> int:

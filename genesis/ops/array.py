@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -31,6 +32,7 @@ class Version:
         return self.count + (self.base.count if self.base is not None else 0)
 
 
+@functools.lru_cache(4096)
 def contiguous_strides(shape: Shape) -> Shape:
     """Strides, in elements, of an array stored row by row without gaps."""
     strides = []
