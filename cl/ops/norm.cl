@@ -123,14 +123,24 @@ TEAM_KERNEL norm_rows_backward(global const element *x, long x_at, global const 
     for (long r = begin; r < end; r++) {
         global const element *row = x + x_at + r * n, *gradient = g + g_at + r * n;
         const SCALAR mean = kept[r], scale = kept[rows + r];
-        real sums = 0, products = 0;
-        FOR_GROUPS(i, n) {
-            const real normal = (load_x(row, i, n, 0) - mean) * scale, e = load_x(gradient, i, n, 0);
-            if (input) {
+        SCALAR sum = 0, product = 0;
+        if (input) {
+            real sums = 0, products = 0;
+            FOR_GROUPS(i, n) {
+                const real normal = (load_x(row, i, n, 0) - mean) * scale, e = load_x(gradient, i, n, 0);
                 const real w = WEIGHTED(e, i, n);
                 sums += w;
                 products += w * normal;
             }
+            product = team_sum(products, scratch) / n;
+#if CENTER
+            sum = team_sum(sums, scratch) / n;
+#endif
+        }
+        FOR_GROUPS(i, n) {
+            const real normal = (load_x(row, i, n, 0) - mean) * scale, e = load_x(gradient, i, n, 0);
+            if (input)
+                store_x(gx + r * n, i, n, scale * (WEIGHTED(e, i, n) - sum - normal * product));
             if (params) {
                 const real old = r == begin ? 0 : load_part(weight_part, i, n, 0);
                 store_part(weight_part, i, n, old + e * normal);
@@ -139,18 +149,6 @@ TEAM_KERNEL norm_rows_backward(global const element *x, long x_at, global const 
                 store_part(bias_part, i, n, old_bias + e);
 #endif
             }
-        }
-        if (!input)
-            continue;
-        const SCALAR product = team_sum(products, scratch) / n;
-#if CENTER
-        const SCALAR sum = team_sum(sums, scratch) / n;
-#else
-        const SCALAR sum = 0;
-#endif
-        FOR_GROUPS(i, n) {
-            const real normal = (load_x(row, i, n, 0) - mean) * scale, e = load_x(gradient, i, n, 0);
-            store_x(gx + r * n, i, n, scale * (WEIGHTED(e, i, n) - sum - normal * product));
         }
     }
 }
