@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..ops import loss, nll, pair_loss
+from ..ops.array import Array
 from ..ops.operation import Context
 from ..tensor import Tensor
 from .rules import fitted, linear, passing, rule, where, zeros
@@ -52,11 +53,11 @@ _SLOPES = {"mse": _mse, "l1": _l1, "huber": _huber, "smooth_l1": _smooth_l1, "bc
 
 
 @rule(pair_loss.PairLoss, saved=(0, 1))
-def _pair_loss(ctx: Any, g: Tensor) -> tuple[Any, Any]:
+def _pair_loss(ctx: Any, g: Tensor) -> tuple[Any, ...]:
     x, t = ctx.saved
     g = g * ctx.scale
     return tuple([fitted(g * slope, shape, dtype) if need else None for slope, need, shape, dtype in zip(
-        _SLOPES[ctx.loss](x, t, ctx.parameter), ctx.needs, ctx.shapes, ctx.dtypes)])  # type: ignore[return-value]
+        _SLOPES[ctx.loss](x, t, ctx.parameter), ctx.needs, ctx.shapes, ctx.dtypes)])
 
 
 @rule(pair_loss.WeightedLogits, saved=(0, 1, 2))
@@ -75,8 +76,13 @@ def _weighted_logits(ctx: Any, g: Tensor) -> tuple[Any, Any]:
 def _nll(ctx: Any, g: Tensor) -> Tensor:
     (target, weight, _), plain = ctx.plain.saved, ctx.plain
     options = {"ignore_index": ctx.tail[2], "reduction": ctx.reduction}
-    return linear(g, lambda a: nll.NLL.backward(plain, a)[0],  # type: ignore[arg-type,return-value]
-                  lambda a: nll.NLL.forward(Context((False,)), a, target, weight, **options))
+
+    def there(a: Array) -> Array:
+        gradient = nll.NLL.backward(plain, a)[0]
+        assert gradient is not None
+        return gradient
+
+    return linear(g, there, lambda a: nll.NLL.forward(Context((False,)), a, target, weight, **options))
 
 
 @rule(loss.CrossEntropy, saved=(0,))
