@@ -66,8 +66,9 @@ def training_step(device: Any, name: str, optimizer: tuple[str, dict[str, Any]],
     """A function that trains one step on a batch, and one that waits for the device."""
     where = measure.tinygrad_device(device)
     from tinygrad import Context, Device, Tensor, TinyJit, nn  # type: ignore[import-not-found]
+    from tinygrad.helpers import DEV  # type: ignore[import-not-found]
 
-    Device.DEFAULT = where
+    DEV.value = where
     parts, forward = {"mlp": _mlp, "cnn": _resnet20, "gpt": _gpt}[name](nn, Tensor)
     x, y = Tensor(inputs, device=where).realize(), Tensor(targets, device=where).realize()
     kind, options = optimizer
