@@ -227,9 +227,11 @@ def _stage(op: str, x: Array, kind: DType, tile: int, outer: int, n: int, inner:
     number = "d" if ("REAL64", 1) in defines else "f"
     local: tuple[int, ...] | None
     if inner == 1:
-        # On CPUs work-groups of some thousand elements; leaving the size to the runtime costs it time at each launch.
-        local = (1, math.gcd(outer, 1 << max(0, (_BLOCK // max(block, 1)).bit_length() - 1)))
-        if device.type != "cpu" or local[1] * block < 256 or local[1] > device.handle.max_work_group_size:
+        # On CPUs work-groups of some thousand elements, or of as many rows as leave each core some: it then reads on
+        # without a pause. Leaving the size to the runtime costs it time at each launch.
+        wanted = max(1, _BLOCK // max(block, 1), outer // (16 * device.compute_units))
+        local = (1, math.gcd(outer, 1 << (min(wanted, device.handle.max_work_group_size).bit_length() - 1)))
+        if device.type != "cpu" or local[1] * block < 256:
             local = None
         return _Stage(kernel("reduce_rows", "PlPlll" + number, defines), (blocks, outer), local, (n, block), shape,
                       result)
