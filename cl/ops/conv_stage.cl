@@ -6,6 +6,8 @@
 //
 //     plane (a, b), row h, column w   =   x[h * stride_h + a - pad_h][w * stride_w + b - pad_w], or 0 outside of x
 //
+// For conv_channels.cl, which steps over pixels itself, the strides here are 1.
+//
 // `pack` orders a weight as `taps` reads it: for each block of `rows` output channels and each phase, for each input
 // channel and tap, those weights side by side. (For phases and the table see conv.cl.)
 #ifndef IN

@@ -43,6 +43,7 @@ class Axis(NamedTuple):
     Attributes:
         size: elements of the input.
         pixels: output pixels of a phase.
+        step: distance in the staged input of neighbouring pixels.
         reach: the largest shift.
         share: zeros after the last element that are the next row's first ones.
         planes, stride, pad: how the input is staged.
@@ -52,6 +53,7 @@ class Axis(NamedTuple):
 
     size: int
     pixels: int
+    step: int
     reach: int
     share: int
     planes: int
@@ -68,7 +70,7 @@ class Axis(NamedTuple):
     @property
     def staged(self) -> int:
         """Elements of a staged plane."""
-        return self.pixels + self.reach - self.share
+        return (self.pixels - 1) * self.step + 1 + self.reach - self.share
 
     def seen(self, phase: int, high: int) -> list[Pair]:
         """For each ``high`` pixels, from which to which of the phase's taps there is any of the input."""
@@ -77,18 +79,23 @@ class Axis(NamedTuple):
         for first in range(0, self.pixels, high):
             last = min(first + high, self.pixels) - 1
             inside = [i for i, (_, plane, shift) in enumerate(taps)
-                      if (last + shift) * self.stride + plane >= self.pad
-                      and (first + shift) * self.stride + plane < self.pad + self.size]
+                      if (last * self.step + shift) * self.stride + plane >= self.pad
+                      and (first * self.step + shift) * self.stride + plane < self.pad + self.size]
             found.append((inside[0], inside[-1] + 1) if inside else (0, 0))
         return found
 
 
-def forward_axis(taps: int, stride: int, pad: int, dilation: int, pixels: int, size: int) -> Axis:
-    """A convolution's: from ``size`` elements to ``pixels``."""
+def forward_axis(taps: int, stride: int, pad: int, dilation: int, pixels: int, size: int, apart: bool = True) -> Axis:
+    """A convolution's: from ``size`` elements to ``pixels``.
+
+    With ``apart``, elements of each residue of the stride are staged together, so that neighbouring pixels read
+    neighbouring elements; else the input is staged in its order.
+    """
+    stride, step = (stride, 1) if apart else (1, stride)
     steps = [divmod(i * dilation, stride) for i in range(taps)]
     reach = steps[-1][0]
-    share = max(0, min(reach, pad, pixels + reach - pad - size)) if stride == 1 else 0
-    return Axis(size, pixels, reach, share, max(plane for _, plane in steps) + 1, stride, pad, 1,
+    share = max(0, min(reach, pad, pixels + reach - pad - size)) if stride == step == 1 else 0
+    return Axis(size, pixels, step, reach, share, max(plane for _, plane in steps) + 1, stride, pad, 1,
                  [(0, [(i, plane, shift) for i, (shift, plane) in enumerate(steps)])])
 
 
@@ -105,7 +112,7 @@ def backward_axis(taps: int, stride: int, pad: int, dilation: int, size: int, gi
     pixels, before = -(-size // stride), reach - low
     reach = max(shift for _, of in phases for _, _, shift in of)
     share = max(0, min(reach, before, pixels + reach - before - given))
-    return Axis(given, pixels, reach, share, 1, 1, before, stride, phases)
+    return Axis(given, pixels, 1, reach, share, 1, 1, before, stride, phases)
 
 
 def make_table(device: Device, rows: Axis, columns: Axis, width: int, pitch: int, high: int) -> Buffer:

@@ -23,6 +23,7 @@ class Tile(NamedTuple):
         axis: "pixels" if those are the lanes of its vectors, as in ``conv.cl``; or "channels", as in
             ``conv_channels.cl``.
         width: lanes of a vector.
+        flat: the pixels follow each other from row to row; ``high`` is 1.
     """
 
     axis: str
@@ -30,10 +31,18 @@ class Tile(NamedTuple):
     high: int
     pixels: int
     width: int
+    flat: bool = False
+
+    def tiles(self, rows: int, columns: int) -> tuple[int, int]:
+        """How many tiles so many pixels take, and how many of them a row."""
+        if self.flat:
+            return -(-rows * columns // self.pixels), 1
+        across = -(-columns // self.pixels)
+        return -(-rows // self.high) * across, across
 
     def computed(self, outputs: int, rows: int, columns: int) -> int:
         """Output elements that are computed, with those of the tiles past the edges."""
-        return (-(-outputs // self.channels) * -(-rows // self.high) * -(-columns // self.pixels)
+        return (-(-outputs // self.channels) * self.tiles(rows, columns)[0]
                 * self.channels * self.high * self.pixels)
 
     def defines(self) -> tuple[tuple[str, int], ...]:
@@ -41,16 +50,17 @@ class Tile(NamedTuple):
         if self.axis == "pixels":
             return ("ROWS", self.channels), ("HIGH", self.high), ("ACROSS", self.pixels // self.width), (
                 "WIDTH", self.width)
-        return ("VECTORS", self.channels // self.width), ("HIGH", self.high), ("ACROSS", self.pixels), (
-            "WIDTH", self.width)
+        return (("VECTORS", self.channels // self.width), ("HIGH", self.high), ("ACROSS", self.pixels),
+                ("WIDTH", self.width), ("FLAT", int(self.flat)))
 
 
-# For CPUs of 16 vector registers: shapes of 12 sums (8 to 10 where they waste less), and the time of a product in each
-# by that in the best, as measured with AVX2. Channels, rows and vectors of pixels; rows, pixels of two vectors.
-_FEW_PIXELS = {(6, 1, 2): 1.1, (6, 2, 1): 1.1, (4, 3, 1): 1.1, (4, 1, 2): 1.25}
-_FEW_CHANNELS = {(1, 6): 1.0, (1, 5): 1.05, (2, 3): 1.05, (1, 4): 1.15}
-# For 32 registers: rows and pixels of two vectors.
-_CHANNELS = dict.fromkeys([(1, 14), (1, 12), (1, 10), (1, 8), (1, 7), (2, 5), (2, 4), (3, 3)], 1.0)
+# For CPUs of 16 vector registers: shapes of 12 sums (8 where they waste less), and the time of a product in each by
+# that in the best, as measured with AVX2. Channels, rows and vectors of pixels:
+_FEW_PIXELS = {(6, 1, 2): 1.2, (6, 2, 1): 1.2, (4, 3, 1): 1.2, (4, 1, 2): 1.3}
+# Pixels of two vectors of channels. Each has its address in a register, so they may lie in two rows.
+_FEW_CHANNELS = 6
+# For 32 registers, more than there are for addresses: rows and pixels of two vectors.
+_CHANNELS = [(1, 14), (1, 12), (1, 10), (1, 8), (1, 7), (2, 5), (2, 4), (3, 3)]
 
 
 def _pixel_tiles(device: Device, real: DType, outputs: int, rows: int, columns: int) -> dict[Tile, float]:
@@ -78,8 +88,9 @@ def _channel_tiles(device: Device, real: DType, outputs: int) -> dict[Tile, floa
     """Candidates of ``conv_channels.cl``, each with the time of a product."""
     width = lanes_of(device, real)
     vectors = 2 if outputs > width else 1
-    shapes = _CHANNELS if registers(device, real) == 32 else _FEW_CHANNELS
-    return {Tile("channels", vectors * width, high, pixels, width): time for (high, pixels), time in shapes.items()}
+    if registers(device, real) == 16:
+        return {Tile("channels", vectors * width, 1, _FEW_CHANNELS, width, flat=True): 1.0 if vectors == 2 else 2.0}
+    return {Tile("channels", vectors * width, high, pixels, width): 1.0 for high, pixels in _CHANNELS}
 
 
 def _tile(device: Device, real: DType, outputs: int, rows: int, columns: int, products: int) -> Tile:
@@ -105,26 +116,25 @@ class TapSum:
 
     def __init__(self, x: Array, w: Array, shape: Shape, dtype: DType, geometry: Geometry, transposed: bool):
         device, real, groups = x.device, real_type(x.dtype), geometry.groups
-        kernel_size = w.shape[2:]
-        make = backward_axis if transposed else forward_axis
-        rows, columns = (make(k, s, p, d, n, m) for k, s, p, d, n, m in zip(
-            kernel_size, geometry.stride, geometry.padding, geometry.dilation, shape[2:], x.shape[2:]))
+        across = list(zip(w.shape[2:], geometry.stride, geometry.padding, geometry.dilation, shape[2:], x.shape[2:]))
+        rows, columns = (backward_axis(*a) if transposed else forward_axis(*a) for a in across)
         inputs, outputs = x.shape[1] // groups, shape[1] // groups
-        taps = kernel_size[0] * kernel_size[1]
+        taps = w.shape[2] * w.shape[3]
         phases = len(rows.phases) * len(columns.phases)
         self.tile = tile = _tile(device, real, outputs, rows.pixels, columns.pixels, inputs * taps // phases)
-        per_row = -(-columns.pixels // tile.pixels)
-        tiles = -(-rows.pixels // tile.high) * per_row
+        if tile.axis == "channels" and not transposed:
+            rows, columns = (forward_axis(*a, apart=False) for a in across)
+        tiles, per_row = tile.tiles(rows.pixels, columns.pixels)
         blocks = -(-outputs // tile.channels)
 
         plain = (rows.plain and columns.plain and x.dtype is real and x.strides[3] == 1
-                 and columns.pixels % tile.pixels == 0
+                 and (tile.flat or columns.pixels % tile.pixels == 0)
                  and rows.staged <= x.shape[2] and columns.staged <= x.shape[3])
         self.stage = None if plain else Stage(x, rows, columns, tile.pixels)
         pitch = self.stage.pitch if self.stage else x.strides[2]
         self.image, channel = self.stage.strides(1) if self.stage else x.strides[:2]
         self.count = x.shape[0]
-        self.table = make_table(device, rows, columns, kernel_size[1], pitch, tile.high)
+        self.table = make_table(device, rows, columns, w.shape[3], pitch, tile.high)
         strides = contiguous_strides(shape)
         # Work-items of a tenth of a millisecond, as long as there are some for each core.
         work = inputs * taps * tile.channels * tile.high * tile.pixels / phases
@@ -138,12 +148,13 @@ class TapSum:
             self.grid = self.grid[::-1]
         self.phases, self.out_image = phases, strides[0]
         self.fixed = struct.pack(
-            "22q", self.image, inputs * channel, channel, pitch, rows.pixels, columns.pixels, strides[0], strides[1],
-            strides[2], shape[2], shape[3], rows.spread, columns.spread, inputs, outputs, blocks, taps, phases, tiles,
-            per_row, per, swap)
+            "22q", self.image, inputs * channel, channel, pitch * rows.step, rows.pixels, columns.pixels, *strides[:3],
+            shape[2], shape[3], rows.spread, columns.spread, inputs, outputs, blocks, taps, phases, tiles, per_row, per,
+            swap)
+        step = () if tile.axis == "pixels" else (("STEP", columns.step),)
         file, name = ("ops/conv.cl", "taps") if tile.axis == "pixels" else ("ops/conv_channels.cl", "tap_channels")
         self.kernel = device.programs.kernel(file, name, "PlPPPlPl(184)", defines(
-            real, ("OUT", dtype.name), *tile.defines()))
+            real, ("OUT", dtype.name), *tile.defines(), *step))
         # The weight's strides: (outputs, inputs, ...) or (inputs, outputs, ...), groups outermost in both.
         if transposed:
             outward, inward, group = w.strides[1], w.strides[0], inputs * w.strides[0]

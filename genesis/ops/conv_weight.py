@@ -39,8 +39,8 @@ class WeightGradient:
             self.step = self.per * max(1, min(self.parts, conv_stage.SCRATCH // (
                 plane * (x.shape[1] + g.shape[1]) * real.itemsize * self.per)))
             height, width = g.shape[2:]
-            spaced = (Axis(height, height, rows.staged - height, 0, 1, 1, 0, 1, []),
-                      Axis(width, width, pitch - width, 0, 1, 1, 0, 1, []))
+            spaced = (Axis(height, height, 1, rows.staged - height, 0, 1, 1, 0, 1, []),
+                      Axis(width, width, 1, pitch - width, 0, 1, 1, 0, 1, []))
             self.joined = rows.planes == columns.planes == 1
             self.stages = Stage(x, rows, columns, 0, self.joined), Stage(g, *spaced, 0, self.joined)
         self.table = make_table(device, rows, columns, shape[3], pitch, rows.pixels)
