@@ -20,6 +20,10 @@
 #define TEAM 1         // work-items to a row; a power of two
 #endif
 
+#ifndef EXACT
+#define EXACT 0        // 1: there is no last group to be padded
+#endif
+
 #ifndef COLUMNS
 #define COLUMNS 1      // work-items of a group in kernels that take columns, neighbouring work-items neighbouring ones
 #endif
@@ -48,7 +52,7 @@
 #define ROW_ACCESS(role, type)                                                                                        \
     static real load_##role(global const STORAGE(type) *row, long i, long n, SCALAR pad)                              \
     {                                                                                                                 \
-        if ((i + 1) * WIDTH <= n)                                                                                     \
+        if (EXACT || (i + 1) * WIDTH <= n)                                                                            \
             return LOAD(type, row, i);                                                                                \
         SCALAR part[WIDTH];                                                                                           \
         _Pragma("unroll") for (int j = 0; j < WIDTH; j++)                                                             \
@@ -57,7 +61,7 @@
     }                                                                                                                 \
     static void store_##role(global STORAGE(type) *row, long i, long n, real value)                                   \
     {                                                                                                                 \
-        if ((i + 1) * WIDTH <= n) {                                                                                   \
+        if (EXACT || (i + 1) * WIDTH <= n) {                                                                          \
             STORE(type, row, i, value);                                                                               \
             return;                                                                                                   \
         }                                                                                                             \

@@ -58,29 +58,55 @@ ROW_ACCESS(part, float32)
 #define CHANNEL_BIAS(c) ((SCALAR)0)
 #endif
 
+// Sums of several groups side by side, so that an addition need not wait for the one before.
+#define CHAINS 4
+
+static real sum_of(global const element *row, long n)
+{
+    real sum[CHAINS];
+    UNROLL for (int j = 0; j < CHAINS; j++)
+        sum[j] = 0;
+    long i = LANE;
+    for (; (i + (CHAINS - 1) * TEAM + 1) * WIDTH <= n; i += CHAINS * TEAM)
+        UNROLL for (int j = 0; j < CHAINS; j++)
+            sum[j] += LOAD(TYPE, row, i + j * TEAM);
+    for (; i < GROUPS(n); i += TEAM)
+        sum[0] += load_x(row, i, n, 0);
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+// Sums of the differences from `mean`, and of their squares.
+static void differences(global const element *row, long n, SCALAR mean, real *shifts, real *squares)
+{
+    real shift[2] = {0, 0}, square[2] = {0, 0};
+    long i = LANE;
+    for (; (i + TEAM + 1) * WIDTH <= n; i += 2 * TEAM)
+        UNROLL for (int j = 0; j < 2; j++) {
+            const real d = LOAD(TYPE, row, i + j * TEAM) - mean;
+            shift[j] += d;
+            square[j] += d * d;
+        }
+    for (; i < GROUPS(n); i += TEAM) {
+        const real d = load_x(row, i, n, mean) - mean;
+        shift[0] += d;
+        square[0] += d * d;
+    }
+    *shifts = shift[0] + shift[1];
+    *squares = square[0] + square[1];
+}
+
 // A row's mean, how much is to be added to it, and 1 / sqrt(var + eps).
 static void moments(global const element *row, long n, SCALAR eps, SCALAR *mean, SCALAR *more, SCALAR *scale,
                     SCRATCH_SPACE SCALAR *scratch)
 {
-    real squares = 0;
+    real shifts, squares;
 #if CENTER
-    real sums = 0, shifts = 0;
-    FOR_GROUPS(i, n)
-        sums += load_x(row, i, n, 0);
-    const SCALAR first = team_sum(sums, scratch) / n;
-    FOR_GROUPS(i, n) {
-        const real d = load_x(row, i, n, first) - first;
-        shifts += d;
-        squares += d * d;
-    }
-    *mean = first;
+    *mean = team_sum(sum_of(row, n), scratch) / n;
+    differences(row, n, *mean, &shifts, &squares);
     *more = team_sum(shifts, scratch) / n;
 #else
-    FOR_GROUPS(i, n) {
-        const real d = load_x(row, i, n, 0);
-        squares += d * d;
-    }
     *mean = *more = 0;
+    differences(row, n, 0, &shifts, &squares);
 #endif
     const SCALAR var = team_sum(squares, scratch) / n - *more * *more;
     *scale = 1 / sqrt((var < 0 ? 0 : var) + eps);

@@ -79,7 +79,9 @@ def rows_launch(device: Device, rows: int, n: int, passes: int, double: bool = F
         block = max(block, -(-rows // most))
     block = _within(device, block, passes * (groups + 16))
     teams = -(-rows // block)
-    return Rows((("WIDTH", width), ("TEAM", team), *_real(double)), block, teams, (teams * team,), (team,))
+    exact = int((run or n) % width == 0)
+    return Rows((("WIDTH", width), ("TEAM", team), ("EXACT", exact), *_real(double)), block, teams, (teams * team,),
+                (team,))
 
 
 def columns_launch(device: Device, outer: int, n: int, inner: int, passes: int, double: bool = False,
@@ -105,8 +107,9 @@ def columns_launch(device: Device, outer: int, n: int, inner: int, passes: int, 
     block = _within(device, block, span * passes * (n + 1))
     items = -(-tasks // block)
     local = min(_GPU_COLUMNS, device.handle.max_work_group_size) if gpu else 1
-    return Rows((("WIDTH", width), ("TEAM", local), ("COLUMNS", local), ("SPAN", span), *_real(double)), block, items,
-                (-(-items // local) * local,), (local,))
+    exact = int(inner % (width * span) == 0)
+    return Rows((("WIDTH", width), ("TEAM", local), ("COLUMNS", local), ("SPAN", span), ("EXACT", exact),
+                 *_real(double)), block, items, (-(-items // local) * local,), (local,))
 
 
 def _shared_out(device: Device, tasks: int, size: int) -> int:
