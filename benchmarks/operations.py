@@ -22,10 +22,8 @@ import genesis
 NAME, TORCH, TINYGRAD = "genesis", "PyTorch", "tinygrad OpenCL"
 COLOURS = {NAME: "#d1495b", TORCH: "#1d5c88", TINYGRAD: "#7a9e3f"}
 PASSES = ("forward", "backward")
+TURN = 0.01              # seconds of a turn at the least: threads that have rested take some runs to be at full speed
 AGREED = 2e-3            # largest difference of results and gradients, relative to the largest value
-
-Runs = dict[str, Callable[[], Any]]
-
 
 class Peer:
     """A library that computes a case.
@@ -108,6 +106,12 @@ def tinygrad_peer(case: Case, device: Any, arrays: list[np.ndarray]) -> Peer:
 BUILDERS = {NAME: genesis_peer, TORCH: torch_peer, TINYGRAD: tinygrad_peer}
 
 
+def burst(runs: dict[str, Callable[[], float]]) -> int:
+    """How often to run the peers in a turn."""
+    longest = max(min(run() for _ in range(3)) for run in runs.values())
+    return int(np.clip(TURN / longest, 3, 25))
+
+
 def compare(device: Any, case: Case, rounds: int, names: list[str]) -> dict[str, Any]:
     """One case, all peers in turns; each pass on its own."""
     arrays = inputs_of(case)
@@ -126,10 +130,10 @@ def compare(device: Any, case: Case, rounds: int, names: list[str]) -> dict[str,
     found: dict[str, Any] = {"group": case.group, "title": case.title, "flops": case.flops, "skipped": skipped,
                              "differences": differences}
     for which in PASSES:
-        runs: Runs = {name: stopwatch(getattr(peer, which), peer.finish) for name, peer in peers.items()
+        runs = {name: stopwatch(getattr(peer, which), peer.finish) for name, peer in peers.items()
                       if getattr(peer, which) is not None}
         measured = Rounds()
-        measured.run(runs, rounds, burst=3)
+        measured.run(runs, rounds, burst(runs))
         found[which] = measured.report(NAME)
     del peers
     measure.release(device)

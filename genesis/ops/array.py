@@ -84,6 +84,8 @@ class Array:
 
     def is_contiguous(self) -> bool:
         """Whether the elements lie row by row without gaps."""
+        if self.strides == contiguous_strides(self.shape):
+            return True
         step = 1
         for size, stride in zip(reversed(self.shape), reversed(self.strides)):
             if size != 1:

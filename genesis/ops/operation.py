@@ -34,7 +34,7 @@ class Context:
     def save(self, *values: Any) -> None:
         """Keep arrays (and numbers) for backward, which raises if an array is changed in place meanwhile."""
         self._saved = values
-        self._versions = tuple(v.version.now if isinstance(v, Array) else 0 for v in values)
+        self._versions = tuple([v.version.now if isinstance(v, Array) else 0 for v in values])
 
     @property
     def saved(self) -> tuple[Any, ...]:

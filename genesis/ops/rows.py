@@ -139,4 +139,4 @@ def as_middle(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
 
 def is_double(*items: Array | DType) -> bool:
     """Whether any array or type computes in float64."""
-    return any((x.dtype if isinstance(x, Array) else x).compute == "double" for x in items)
+    return "double" in [(x.dtype if isinstance(x, Array) else x).compute for x in items]
