@@ -84,16 +84,7 @@ typedef struct {
             x[i] = y[i];                                                                                              \
     }
 
-// PACK_ROWS(type, kc, count, wide, from, to_next, step, to, to_step): `wide` columns of a panel from memory whose columns
-// lie without gaps: to[k * to_step + j] = from[k * step + j], 0 for j >= count.
-#define PACK_ROWS(type, kc, count, wide, from, step, to, to_step)                                                     \
-    if (count >= wide && wide % WIDTH == 0) {                                                                         \
-        for (long k = 0; k < kc; k++)                                                                                 \
-            for (int j = 0; j < wide / WIDTH; j++)                                                                    \
-                VSTORE(LOAD(type, from + k * (step) + j * WIDTH, 0), 0, to + k * (to_step) + j * WIDTH);              \
-    } else                                                                                                            \
-        PACK_ANY(type, kc, count, wide, from, 1, step, to, to_step)
-
+// `wide` columns of a panel: to[k * to_step + j] = from[k * step + j * column], 0 for j >= count.
 #define PACK_ANY(type, kc, count, wide, from, column, step, to, to_step)                                              \
     for (long k = 0; k < kc; k++)                                                                                     \
         for (int j = 0; j < wide; j++)                                                                                \
@@ -172,12 +163,21 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul_block(
     for (long from = 0; from < s.k; from += KC) {
         const long kc = min((long)KC, s.k - from);
         const bool last = from + kc == s.k;
-        for (long column = 0; column < width; column += PANEL) {
+        long packed = 0;
+#if PACK_B == 1
+        packed = width / PANEL * PANEL;                 // whole panels, row by row, as they lie in memory
+        for (long k = 0; k < kc; k++)
+            for (long column = 0; column < packed; column += PANEL) {
+                global const STORAGE(B) *source = b + (from + k) * s.b_row + column;
+                local SCALAR *panel = b_pack + column * KC + k * PANEL;
+                VSTORE(LOAD(B, source, 0), 0, panel);
+                VSTORE(LOAD(B, source, 1), 1, panel);
+            }
+#endif
+        for (long column = packed; column < width; column += PANEL) {
             global const STORAGE(B) *source = b + from * s.b_row + column * s.b_column;
             local SCALAR *panel = b_pack + column * KC;
-#if PACK_B == 1
-            PACK_ROWS(B, kc, width - column, PANEL, source, s.b_row, panel, PANEL)
-#elif PACK_B == 2
+#if PACK_B == 2
             PACK_COLUMNS(B, kc, width - column, PANEL, source, s.b_column, panel, PANEL)
 #else
             PACK_ANY(B, kc, width - column, PANEL, source, s.b_column, s.b_row, panel, PANEL)
