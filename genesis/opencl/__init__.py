@@ -8,6 +8,7 @@ from . import tuning
 from .arena import CHUNK, Arena, split_by_limit
 from .device import (
     Device,
+    Reading,
     default_device,
     device,
     devices,
@@ -20,6 +21,6 @@ from .memory import Alias, Buffer
 from .program import Kernel, sources
 
 __all__ = [
-    "CHUNK", "Alias", "Arena", "Buffer", "Device", "Kernel", "default_device", "device", "devices", "no_device_message",
-    "set_default_device", "sources", "split_by_limit", "synchronize", "tuning", "use",
+    "CHUNK", "Alias", "Arena", "Buffer", "Device", "Kernel", "Reading", "default_device", "device", "devices",
+    "no_device_message", "set_default_device", "sources", "split_by_limit", "synchronize", "tuning", "use",
 ]

@@ -43,6 +43,30 @@ def _finish(queue: cl.CommandQueue) -> None:
         queue.finish()
 
 
+class Reading:
+    """A read that the device does in its turn."""
+
+    __slots__ = ("_check", "_event")
+
+    def __init__(self, event: cl.Event, check: Callable[[], None] | None):
+        self._event = event
+        self._check = check
+
+    def done(self) -> bool:
+        """Whether the data are there; looks without waiting."""
+        return self._event.command_execution_status <= cl.command_execution_status.COMPLETE
+
+    def wait(self) -> None:
+        """Wait until the data are there; may be called again.
+
+        It raises what `Device.read` raises, after the data are there and only once.
+        """
+        if not self.done():
+            self._event.wait()
+        if self._check is not None:
+            self._check()
+
+
 class Device:
     """An OpenCL device with its in-order queue, its memory pool and its compiled programs.
 
@@ -149,21 +173,12 @@ class Device:
             if check is not None:
                 check()
 
-    def read_later(self, buffer: Buffer, offset: int, data: np.ndarray) -> Callable[[], None]:
-        """As `read` without waiting; returns a function that waits until ``data`` is filled, and may be called again.
-
-        It raises what `read` raises, after ``data`` is filled and only once.
-        """
+    def read_later(self, buffer: Buffer, offset: int, data: np.ndarray) -> Reading:
+        """As `read` without waiting: ``data`` is filled when the reading says so."""
         check = self.faults.ask(last=False) if self.faults.pending else None
         event = cl.enqueue_copy(self.queue, data, buffer.handle, src_offset=offset, is_blocking=False)
         self.queue.flush()
-
-        def wait() -> None:
-            event.wait()
-            if check is not None:
-                check()
-
-        return wait
+        return Reading(event, check)
 
     def copy(self, source: Buffer | Alias, source_offset: int, target: Buffer, target_offset: int, nbytes: int) -> None:
         """Copy bytes from one buffer of this device to another."""

@@ -123,7 +123,7 @@ class TapSum:
         phases = len(rows.phases) * len(columns.phases)
         self.tile = tile = _tile(device, real, outputs, rows.pixels, columns.pixels, inputs * taps // phases)
         if tile.axis == "channels" and not transposed:
-            rows, columns = (forward_axis(*a, apart=False) for a in across)
+            rows, columns = (forward_axis(k, s, p, d, n, m, apart=False) for k, s, p, d, n, m in across)
         tiles, per_row = tile.tiles(rows.pixels, columns.pixels)
         blocks = -(-outputs // tile.channels)
 

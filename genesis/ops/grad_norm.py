@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..dtypes import DType, float32, float64
-from ..opencl import CHUNK, Alias, Buffer, Device
+from ..opencl import CHUNK, Alias, Buffer, Device, Kernel
 from .array import Array, empty
 from .loss_scale import LossScale
 
@@ -45,6 +45,13 @@ def _defines(device: Device, dtype: DType, p: float, real: DType) -> tuple[tuple
     defines: tuple[tuple[str, Any], ...] = (
         ("GRAD", dtype.name), ("KIND", _kind(p)), ("GROUP", group), ("WIDTH", width), ("CHUNK", CHUNK))
     return (*defines, ("REAL64", 1)) if wide else defines
+
+
+@functools.cache
+def _joining(device: Device, real: DType, p: float, name: str, signature: str) -> tuple[Kernel, int]:
+    """A kernel that joins partial sums, and its work-items."""
+    defines = _defines(device, real, p, real)
+    return device.programs.kernel("optim/grad_norm.cl", name, signature, defines), dict(defines)["GROUP"]
 
 
 def _letter(real: DType) -> str:
@@ -112,10 +119,8 @@ def finish(partial: Array | None, control: Buffer, norm: Buffer | Alias, p: floa
     """
     device = control.device
     real = float32 if partial is None else partial.dtype
-    defines = _defines(device, real, p, real)
-    group = dict(defines)["GROUP"]
     while partial is not None and partial.size > 4 * CHUNK:
-        kernel = device.programs.kernel("optim/grad_norm.cl", "join_norms", "PlP", defines)
+        kernel, group = _joining(device, real, p, "join_norms", "PlP")
         joined = empty(device, (-(-partial.size // CHUNK),), partial.dtype)
         kernel((joined.size * group,), (group,), partial.buffer.handle, partial.size, joined.buffer.handle)
         partial = joined
@@ -126,7 +131,7 @@ def finish(partial: Array | None, control: Buffer, norm: Buffer | Alias, p: floa
         scale, scaling = loss_scale.buffer.handle, 1
         if loss_scale.checked is not None:
             checked, scaling = loss_scale.checked.handle, 2
-    kernel = device.programs.kernel("optim/grad_norm.cl", "finish_norm", f"PlPP{_letter(real)}fPPi", defines)
+    kernel, group = _joining(device, real, p, "finish_norm", f"PlPP{_letter(real)}fPPi")
     kernel((group,), (group,), handle, size, control.handle, norm.handle, 0.0 if p == math.inf else p, max_norm,
            scale, checked, scaling)
 

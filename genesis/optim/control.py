@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..dtypes import float32
-from ..opencl import Device
+from ..opencl import Device, Reading
 from ..ops import grad_norm
 from ..ops.array import Array, empty
 from ..ops.grad_norm import Gradients, PartialNorms
@@ -20,9 +20,17 @@ from ..tensor import Tensor
 if TYPE_CHECKING:
     from .runner import Cohort
 
-# The device decides to skip a step; the host learns of it this many steps later, when the answer is long there. Until
-# then the kernel itself chooses among the scalars of this step and of the LAG before it.
-LAG = 3
+# The device decides to skip a step; the host learns of it some steps later, when the answer is long there. Until then
+# the kernel itself chooses among the scalars of this step and of the LAG before it.
+LAG = 4
+EVERY = 3        # the host asks after so many steps: a question costs about as much as a launch
+
+
+class _Question(NamedTuple):
+    reading: Reading
+    answer: np.ndarray
+    steps: int
+    cohorts: list[Cohort]
 
 
 class Control:
@@ -41,7 +49,9 @@ class Control:
         self._norms = PartialNorms((), math.inf)      # of the last step's gradients
         self._order = math.inf
         self._partial: Array | None = None
-        self._asked: deque[tuple[Callable[[], None], np.ndarray, list[Cohort]]] = deque()
+        self._asked: deque[_Question] = deque()
+        self._unasked = 0
+        self._cohorts: list[Cohort] = []              # that the unasked steps updated
 
     def sum_up(self, parts: Sequence[Gradients], max_norm: float | None, loss_scale: LossScale | None) -> None:
         """Enqueue the pass over all gradients of the step that `decide` needs; decides nothing yet.
@@ -72,18 +82,42 @@ class Control:
         grad_norm.finish(self._partial, self.buffer, norm.buffer, self._order, limit, loss_scale)
         return Tensor._wrap(norm)
 
-    def ask(self, cohorts: list[Cohort]) -> None:
-        """Ask for the number of skipped steps after a step that updated ``cohorts``."""
-        answer = np.zeros(1, np.float32)
-        self._asked.append((self.device.read_later(self.buffer, 8, answer), answer, cohorts))
+    def stepped(self, cohorts: list[Cohort]) -> None:
+        """A step that updates ``cohorts`` is enqueued; others than in the step before only after `learn`."""
+        self._cohorts = cohorts
+        self._unasked += 1
+        if self._unasked == EVERY:
+            self._ask()
 
-    def learn(self, keep: int = 0) -> None:
-        """Take answers into account, all but the ``keep`` newest: cohorts that were skipped count one step less."""
-        while len(self._asked) > keep:
-            wait, answer, cohorts = self._asked[0]
-            wait()      # may raise what kernels found wrong; the answer is then there for the next time
-            self._asked.popleft()
-            skipped = int(answer[0])
-            for cohort in cohorts:
-                cohort.step -= cohort.advance * (skipped - self.known)
-            self.known = skipped
+    def _ask(self) -> None:
+        answer = np.zeros(1, np.float32)
+        self._asked.append(_Question(self.device.read_later(self.buffer, 8, answer), answer, self._unasked,
+                                     self._cohorts))
+        self._unasked = 0
+
+    def keep_up(self) -> int:
+        """Before a step: wait until at most LAG steps before it are unknown to the host; returns how many are."""
+        while self._asked and self._asked[0].reading.done():
+            self._take_next()
+        unknown = self._unasked + sum(question.steps for question in self._asked)
+        while unknown > LAG:
+            unknown -= self._take_next()
+        return unknown
+
+    def learn(self) -> None:
+        """Wait until all steps are known."""
+        if self._unasked:
+            self._ask()
+        while self._asked:
+            self._take_next()
+
+    def _take_next(self) -> int:
+        """Take the oldest answer into account: cohorts that were skipped count as many steps less."""
+        question = self._asked[0]
+        question.reading.wait()      # may raise what kernels found wrong; the answer is then there for the next time
+        self._asked.popleft()
+        skipped = int(question.answer[0])
+        for cohort in question.cohorts:
+            cohort.step -= cohort.advance * (skipped - self.known)
+        self.known = skipped
+        return question.steps

@@ -14,7 +14,7 @@ from ..ops.loss_scale import LossScale
 from ..tensor import Tensor
 from . import checks, groups
 from . import rule as rules
-from .control import LAG, Control
+from .control import Control
 from .runner import Runner
 from .saved import load_state_dict, make_state_dict
 from .state import State
@@ -223,16 +223,15 @@ class Optimizer:
             if runner.arena.outside and runner.misplaced():
                 self._follow(runner)
         scale = self._loss_scale
-        control = self._control() if self.max_grad_norm is not None or scale is not None else None
+        control = self._control() if (self.max_grad_norm is not None and self._runners) or scale is not None else None
         for runner in self._runners:
             runner.prepare(control)
-        if control is not None:
-            control.learn(keep=LAG - 1)
+        unknown = 0 if control is None else control.keep_up()
         active = [runner for runner in self._runners if runner.mask]
         if control is not None:      # first, so that the device is at work while the host works out the scalars
             control.sum_up([runner.gradients() for runner in active], self.max_grad_norm, scale)
         for runner in active:
-            runner.pack()
+            runner.pack(unknown)
         if control is not None:
             if scale is not None:
                 scale.used = bool(active)
@@ -242,16 +241,14 @@ class Optimizer:
         for runner in active:
             runner.run(control)
         if control is not None:
-            control.ask([cohort for runner in active for cohort in runner.cohorts])
+            control.stepped([cohort for runner in active for cohort in runner.cohorts])
 
     def _control(self) -> Control:
-        devices = {runner.arena.device for runner in self._runners}
-        if self._loss_scale is not None:
-            devices.add(self._loss_scale.buffer.device)
-        if len(devices) > 1:
+        device = self._runners[0].arena.device if self._loss_scale is None else self._loss_scale.buffer.device
+        if any(runner.arena.device is not device for runner in self._runners):
+            devices = {device, *(runner.arena.device for runner in self._runners)}
             raise ValueError("max_grad_norm and loss scaling need all parameters, and the loss, on one device; they are"
                              " on " + ", ".join(sorted(str(d) for d in devices)))
-        device = devices.pop()
         found = self._controls.get(device)
         if found is None:
             found = self._controls[device] = Control(device)

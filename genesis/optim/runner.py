@@ -233,8 +233,11 @@ class Runner:
         """The gradients of this step, for their norm."""
         return self.arena.gradients(self.mask, self.arena.source)
 
-    def pack(self) -> None:
+    def pack(self, unknown: int) -> None:
         """Work out the scalars of this step; nothing is changed if they are not usable.
+
+        Args:
+            unknown: steps of which the host does not know whether they were skipped, at most LAG.
 
         Raises:
             ValueError: a scalar is too large for the kernel, or a weight decay is asked for of a rule without.
@@ -252,9 +255,12 @@ class Runner:
                     if rule.weight_decay == "DECOUPLED":
                         decay *= float(group["lr"])
                     sign = -1.0 if group.get("maximize") else 1.0
-                    for behind in range(max(launch.candidates, 1)):
+                    for behind in range(unknown + 1):
                         of_rule = scalars(group, max(step - behind, 1))
-                        values += (decay, sign, *[of_rule[name] for name in rule.scalars])
+                        row = (decay, sign, *[of_rule[name] for name in rule.scalars])
+                        values += row
+                    if launch.candidates:
+                        values += row * (launch.candidates - 1 - unknown)
                 try:
                     launch.packer.pack_into(launch.rows, 0, *values)
                 except OverflowError:
