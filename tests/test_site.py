@@ -187,6 +187,33 @@ def test_measurements_are_shown_or_missed(make, tmp_path, monkeypatch):
     assert "No " in make()
 
 
+def test_operations_and_training_are_published_with_their_ratios(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "DATA", tmp_path / "data")
+    machine = {"cpu": "a processor", "cores": 2, "system": "Linux", "date": "2026-01-02T03:04:05", "load": 0.1,
+               "versions": {"torch": "2"}, "opencl": {"platform": "a runtime", "driver": "1"}}
+
+    def peers(genesis, torch):
+        return {name: {"seconds": dict.fromkeys(("low", "median", "high"), value), "each": [value],
+                       "ratio": dict.fromkeys(("low", "median", "high"), genesis / value)}
+                for name, value in (("genesis", genesis), ("PyTorch", torch))}
+
+    case = {"group": "matmul", "title": "2×3 by 3×4", "forward": {"peers": peers(0.001, 0.002)},
+            "backward": {"peers": peers(0.003, 0.002)}}
+    goal = {"goal": "matmul, forward", "limit": 1.05, "value": 0.5, "reached": True}
+    task = {"title": "a small model", "peers": peers(0.004, 0.005), "losses": [[1.0, 1.0], [0.5, 0.5]], "drift": 1e-7,
+            "drift_of_torch_itself": 2e-7, "memory": {"genesis": 8e6, "PyTorch": 9e6}}
+    for name, results in (("operations", {"cases": [case], "goals": [goal]}), ("training", {"tasks": [task]})):
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps({"machine": machine, "rounds": 3, **results}), encoding="utf-8")
+        assert '"each"' not in records.publish(path).read_text(encoding="utf-8")
+    page = records.benchmarks()
+    assert "| 2×3 by 3×4 | forward | 1 (1 to 1) | 2 (2 to 2) | 0.50 (0.50 to 0.50) |" in page
+    assert "| 2×3 by 3×4 | backward | 3 (3 to 3) | 2 (2 to 2) | 1.50 (1.50 to 1.50) |" in page
+    assert "| matmul, forward | at most 1.05" in page
+    assert "| PyTorch | 5 (5 to 5) | 0.80 (0.80 to 0.80) | 9 |" in page
+    assert "by at most 1e-07 of the first" in page
+
+
 @pytest.mark.parametrize("path", notebooks.every_notebook(), ids=lambda path: path.stem)
 def test_symbols_of_formulas_are_in_the_notation(path):
     """The symbols that a notebook's table explains are those of the one table, or are explained there alone."""

@@ -65,7 +65,8 @@ def _bars(peers: dict[str, Any], title: str) -> str:
 
 def _steps(results: dict[str, Any]) -> str:
     parts = []
-    for kind, lists in (("", results["steps"]), (", clipped by the gradients' norm", results["clipping"])):
+    for kind, lists in (("", results.get("steps", [])),
+                        (", clipped by the gradients' norm", results.get("clipping", []))):
         for found in lists:
             rows = [[name, _milliseconds(peer["seconds"]), _ratio(peer.get("ratio"))]
                     for name, peer in found["peers"].items()]
@@ -83,9 +84,49 @@ def _steps(results: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+_GROUPS = {"matmul": "Matrix products", "conv2d": "Convolutions", "attention": "Attention", "fused": "Fused operations",
+           "elementwise": "Elementwise operations and sums"}
+
+
+def _operations(results: dict[str, Any]) -> str:
+    cases = results.get("cases", [])
+    others = list(dict.fromkeys(name for case in cases for which in ("forward", "backward")
+                                for name in case[which]["peers"] if name != "genesis"))
+    parts = []
+    for group in dict.fromkeys(case["group"] for case in cases):
+        rows = []
+        for case in cases:
+            for which in ("forward", "backward") if case["group"] == group else ():
+                peers = case[which]["peers"]
+                rows.append([case["title"], which, _milliseconds(peers["genesis"]["seconds"]),
+                             *(_milliseconds(peers[name]["seconds"]) if name in peers else "" for name in others),
+                             *(_ratio(peers[name]["ratio"]) if name in peers else "" for name in others)])
+        parts.append(f"### {_GROUPS.get(group, group)}\n\n" + table(
+            ["Operation", "Pass", *(f"{name}, ms" for name in ("genesis", *others)),
+             *(f"Genesis' time divided by that of {name}" for name in others)], rows))
+    return "\n\n".join(parts)
+
+
+def _training(results: dict[str, Any]) -> str:
+    parts = []
+    for task in results.get("tasks", []):
+        memory = task.get("memory", {})
+        rows = [[name, _milliseconds(peer["seconds"]), _ratio(peer["ratio"]),
+                 f"{memory[name] / 1e6:.0f}" if name in memory else ""] for name, peer in task["peers"].items()]
+        parts.append(f"### {task['title']}\n\n{_bars(task['peers'], task['title'])}\n\n" + table(
+            ["Implementation", "Time of a step, ms", "Genesis' time divided by this one", "Peak memory, MB"], rows))
+        if "losses" in task:
+            first, last = task["losses"][0], task["losses"][-1]
+            parts.append(f"From the same weights and on the same batches, the losses of {len(task['losses'])} steps "
+                         f"(PyTorch's: {first[1]:.4f} to {last[1]:.4f}) differ from PyTorch's by at most "
+                         f"{_small(task['drift'])} of the first; PyTorch's own, after one rounding of its weights, by "
+                         f"{_small(task['drift_of_torch_itself'])}.")
+    return "\n\n".join(parts)
+
+
 def _goals(results: dict[str, Any]) -> str:
-    rows = [[g["goal"], f"{'at least' if g['at_least'] else 'at most'} {g['limit']:g} {g['unit']}",
-             "" if g["value"] is None else f"{g['value']:.3g} {g['unit']}",
+    rows = [[g["goal"], f"{'at least' if g.get('at_least') else 'at most'} {g['limit']:g} {g.get('unit', '')}",
+             "" if g["value"] is None else f"{g['value']:.3g} {g.get('unit', '')}",
              {True: "reached", False: "**not reached**", None: "not measured"}[g["reached"]]]
             for g in results.get("goals", [])]
     return "### Goals\n\n" + table(["Goal", "Limit", "Measured", "Result"], rows) if rows else ""
@@ -97,7 +138,8 @@ def benchmarks(_: str = "") -> str:
     for path, results in _read("benchmarks"):
         title = results.get("title", path.stem.replace("_", " "))
         parts += [f"## {title[0].upper() + title[1:]}", _machine(results["machine"], results), _steps(results),
-                  _goals(results), f"[The figures as JSON](data/benchmarks/{path.name})"]
+                  _operations(results), _training(results), _goals(results),
+                  f"[The figures as JSON](data/benchmarks/{path.name})"]
     if not parts:
         return ('!!! note "No figures here yet"\n\n    No benchmark has been published with this version. '
                 "The programs below measure on your own machine.")
