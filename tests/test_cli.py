@@ -130,7 +130,10 @@ def test_interrupt(tmp_path):
     while not checkpoint.exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()                        # if it goes on, it must not beside the other tests
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert "is kept" in out

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import threading
+import weakref
 from bisect import bisect_left, insort
+from collections import deque
 from typing import TYPE_CHECKING
 
 import pyopencl as cl
@@ -37,27 +39,27 @@ class Buffer:
         handle: the ``pyopencl.Buffer``.
         nbytes: bytes asked for.
         device: the device it lives on.
+        foreign: whether the memory is somebody else's, who may look at it at any time.
     """
 
-    __slots__ = ("__weakref__", "_capacity", "device", "handle", "nbytes")
+    __slots__ = ("__weakref__", "device", "foreign", "handle", "nbytes")
 
-    @property
-    def foreign(self) -> bool:
-        """Whether the memory is somebody else's, who may look at it at any time."""
-        return not self._capacity
-
-    def __init__(self, device: Device, nbytes: int, handle: cl.Buffer, capacity: int = 0):
+    def __init__(self, device: Device, nbytes: int, handle: cl.Buffer, foreign: bool = True):
         self.device = device
         self.nbytes = nbytes
         self.handle = handle
-        self._capacity = capacity        # 0: not the pool's to reuse
-
-    def __del__(self) -> None:
-        if getattr(self, "_capacity", 0):       # not there when Ctrl-C struck in __init__
-            self.device.pool.give_back(self.handle, self._capacity)
+        self.foreign = foreign
 
     def __repr__(self) -> str:
         return f"<Buffer of {self.nbytes} bytes on {self.device.name}>"
+
+
+class _Lease(weakref.ref[Buffer]):
+    """A pool's reference to a buffer in use, which still knows the memory when the buffer is gone."""
+
+    __slots__ = ("capacity", "handle")
+    capacity: int
+    handle: cl.Buffer
 
 
 def carve(buffer: Buffer, start: int, nbytes: int) -> cl.Buffer:
@@ -81,18 +83,35 @@ class Alias:
 class Pool:
     """Keeps freed device memory for the next request of about the same size.
 
+    A buffer that goes is only noted, by a function in C: Python drops a Ctrl-C that comes while a finalizer in Python
+    runs, and a training step has hundreds. The pool takes the memory back when it is next asked for something.
+
     Attributes:
-        allocated: bytes in buffers that are in use.
-        cached: bytes kept for later.
         peak: the most that ``allocated`` has been since `reset_peak`.
     """
 
     def __init__(self, device: Device):
         self._device = device
+        self._leases: set[_Lease] = set()       # of the buffers in use
+        self._gone: deque[_Lease] = deque()     # of those that nobody uses any more, oldest first
         self._free: dict[int, list[cl.Buffer]] = {}
-        self._sizes: list[int] = []         # the keys of _free in rising order
-        self._lock = threading.RLock()      # re-entrant: the garbage collector may free a buffer inside `take`
-        self.allocated = self.cached = self.peak = 0
+        self._sizes: list[int] = []             # the keys of _free in rising order
+        self._lock = threading.RLock()          # re-entrant: a finalizer of the user's may run inside `take`
+        self._allocated = self.peak = 0
+
+    @property
+    def allocated(self) -> int:
+        """Bytes in buffers that are in use."""
+        with self._lock:
+            self._reclaim()
+            return self._allocated
+
+    @property
+    def cached(self) -> int:
+        """Bytes kept for later."""
+        with self._lock:
+            self._reclaim()
+            return sum(size * len(handles) for size, handles in self._free.items())
 
     def take(self, nbytes: int) -> Buffer:
         """A buffer of at least ``nbytes`` bytes, its contents undefined.
@@ -109,17 +128,36 @@ class Pool:
                     "split the tensor or make the batch smaller")
             capacity = nbytes
         with self._lock:
+            if self._gone:
+                self._reclaim()
             found = self._find(capacity)
             if found:
                 capacity = found
                 handle = self._free[found].pop()
-                self.cached -= found
             else:
                 handle = self._allocate(capacity, nbytes)
-            self.allocated += capacity
-            if self.allocated > self.peak:
-                self.peak = self.allocated
-        return Buffer(device, nbytes, handle, capacity)
+            buffer = Buffer(device, nbytes, handle, foreign=False)
+            lease = _Lease(buffer, self._gone.append)
+            lease.capacity, lease.handle = capacity, handle
+            self._allocated += capacity         # Python looks for Ctrl-C after calls: the lease and the count agree
+            self._leases.add(lease)
+            if self._allocated > self.peak:
+                self.peak = self._allocated
+        return buffer
+
+    def _reclaim(self) -> None:
+        """Keep the memory of the buffers that nobody uses any more."""
+        gone = self._gone
+        while gone:
+            lease = gone[0]
+            capacity, handle = lease.capacity, lease.handle
+            self._leases.discard(lease)
+            if capacity not in self._free:
+                self._free[capacity] = []
+                insort(self._sizes, capacity)
+            self._allocated -= capacity         # no call, and so no Ctrl-C, from here until the memory is kept
+            del gone[0]
+            self._free[capacity].append(handle)
 
     def _find(self, capacity: int) -> int:
         """The size of a kept buffer that holds ``capacity`` bytes and at most an eighth more; 0 when there is none."""
@@ -147,23 +185,13 @@ class Pool:
                     f"{self._device.memory:,}. Make the batch smaller or free tensors. ({error})") from error
         raise AssertionError("unreachable")
 
-    def give_back(self, handle: cl.Buffer, capacity: int) -> None:
-        """Keep the memory of a buffer that is no longer used."""
-        with self._lock:
-            self.allocated -= capacity
-            self.cached += capacity
-            if capacity not in self._free:
-                self._free[capacity] = []
-                insort(self._sizes, capacity)
-            self._free[capacity].append(handle)
-
     def empty_cache(self) -> None:
         """Return all kept memory to the device, when everything enqueued so far has run."""
         self._device.finish()
         with self._lock:
+            self._reclaim()
             self._free.clear()
             self._sizes.clear()
-            self.cached = 0
 
     def reset_peak(self) -> None:
         """Start measuring ``peak`` anew."""

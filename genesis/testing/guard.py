@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import weakref
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -31,41 +29,24 @@ class GuardPool(Pool):
 
     def __init__(self, device: Device, fill: int = 0xFF):
         super().__init__(device)
-        self._usual = device.pool
         self._fill = np.array([fill], np.uint8)
         self._mark = np.array([_MARK], np.uint8)
-        self._held: list[tuple[Buffer, int, weakref.ref[Buffer]]] = []
-        self._parts: dict[int, Any] = {}
+        self._held: list[tuple[Buffer, int]] = []     # so that late writes are seen, too
 
     def take(self, nbytes: int) -> Buffer:
         """A buffer of exactly ``nbytes`` bytes between its bands."""
         inside = max(nbytes, 1)
         whole = super().take(inside + 2 * BAND)
-        whole._capacity = 0               # freed with this pool, and never handed out again
         self._device.fill(whole, 0, BAND, self._mark)
         self._device.fill(whole, BAND, inside, self._fill)
         self._device.fill(whole, BAND + inside, BAND, self._mark)
-        part = Buffer(self._device, nbytes, carve(whole, BAND, inside), inside)
-        self._parts[id(part.handle)] = part.handle
-        self._held.append((whole, inside, weakref.ref(part)))
-        return part
-
-    def give_back(self, handle: Any, capacity: int) -> None:
-        """Keep the memory of the buffers made here, so that late writes are seen, too; others go to their own pool."""
-        if self._parts.get(id(handle)) is not handle:
-            self._usual.give_back(handle, capacity)
-
-    def close(self) -> None:
-        """Make the buffers that live on nobody's to reuse."""
-        for _, _, reference in self._held:
-            part = reference()
-            if part is not None:
-                part._capacity = 0
+        self._held.append((whole, inside))
+        return Buffer(self._device, nbytes, carve(whole, BAND, inside), foreign=False)
 
     def damage(self) -> list[str]:
         """A line for each buffer beside which something was written."""
         found = []
-        for whole, inside, _ in self._held:
+        for whole, inside in self._held:
             for side, start in (("before", 0), ("after", BAND + inside)):
                 band = np.empty(BAND, np.uint8)
                 self._device.read(whole, start, band)
@@ -106,7 +87,6 @@ def guarded(on: Device | str | None = None, fill: int = 0xFF) -> Iterator[GuardP
         yield pool
     finally:
         vars(where)["pool"] = before
-        pool.close()
     where.finish()
     damage = pool.damage()
     if damage:

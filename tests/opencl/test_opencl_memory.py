@@ -112,8 +112,7 @@ def test_the_cache_is_given_back_before_giving_up(monkeypatch):
     device = genesis.device()
     pool = Pool(device)
     kept = pool.take(1 << 16)
-    pool.give_back(kept.handle, 1 << 16)
-    kept._capacity = 0
+    del kept
     assert pool.cached == 1 << 16
     tries = []
 
@@ -129,8 +128,7 @@ def test_the_cache_is_given_back_before_giving_up(monkeypatch):
             return cl.Buffer(context, flags, size)
 
     monkeypatch.setattr(memory, "cl", Full)
-    buffer = pool.take(1 << 18)
-    buffer._capacity = 0
+    pool.take(1 << 18)
     assert tries == [1 << 16, 0]
     with pytest.raises(OutOfMemoryError, match=r"no room for 2,097,152 more bytes.*genesis holds"):
         pool.take(1 << 21)
