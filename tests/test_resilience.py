@@ -228,8 +228,10 @@ def test_a_fork_after_the_device_was_used_ends_quietly_and_leaves_the_parent_alo
         import numpy as np
         import genesis
         warnings.simplefilter("ignore", DeprecationWarning)      # of forking with threads, in later Pythons
-        x = genesis.ones(33, 33)
-        (x @ x).sum()                                            # under way
+        x = genesis.ones(1000, 1000)
+        for _ in range(5):
+            (x @ x).sum()
+        genesis.device().queue.flush()                           # under way
         child = os.fork()
         if not child:
             assert np.ones(3).sum() == 3
@@ -237,7 +239,7 @@ def test_a_fork_after_the_device_was_used_ends_quietly_and_leaves_the_parent_alo
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), (x @ x).sum().item())
     """)
-    assert printed.split() == ["7", str(33.0 ** 3)]
+    assert printed.split() == ["7", str(1000.0 ** 3)]
 
 
 INTERRUPTS = """

@@ -38,7 +38,9 @@ class _Once(functools.cached_property):
                 instance, owner)
 
 
-def _finish(queue: cl.CommandQueue) -> None:
+def _finish(queue: cl.CommandQueue, process: int) -> None:
+    if os.getpid() != process:               # a fork has no threads that could finish anything
+        return
     with contextlib.suppress(cl.Error):      # the process ends; whoever waited for a result has seen the error
         queue.finish()
 
@@ -129,7 +131,7 @@ class Device:
     def queue(self) -> cl.CommandQueue:
         """The in-order queue on which everything runs."""
         queue = self._adopted or cl.CommandQueue(self.context, self.handle)
-        atexit.register(_finish, queue)      # a runtime unloaded while kernels wait can crash the process
+        atexit.register(_finish, queue, os.getpid())  # a runtime unloaded while kernels wait can crash the process
         return queue
 
     @_Once
