@@ -49,7 +49,6 @@ typedef struct {
     long m, n, k, inner;                         // inner: size of the second batch dimension
     long a_row, a_column, b_row, b_column;       // strides
     long a_outer, a_inner, b_outer, b_inner;     // strides of the two batch dimensions
-    long mc, nc;
 } sizes_t;
 
 #ifdef BIAS

@@ -2,19 +2,24 @@
 // of high-performance matrix multiplication"). A (m, k), B (k, n) and C (m, n), for a batch of each
 // with two dimensions; A and B have any strides, C lies without gaps.
 //
-// A group of one work-item computes a block of s.mc x s.nc elements of C, KC steps of k at a time:
+// A group of one work-item computes a block of s.mc x s.nc elements of C, kc steps of k at a time. One operand's part
+// of the block is copied and stays in the L2 cache; the other's passes by in pieces that fit into L1:
 //
-//                    NC                      B's part of the block is copied once, as panels of PANEL columns, KC rows
-//             [panel][panel]   KC            each, without gaps (whatever the strides of B were) and as `real`;
-//        KC   [     ][     ]
-//   MC  [a]   [ c ]                          then for ROWS rows of A at a time: c (ROWS x PANEL, in registers) += a x panel.
-//       [ ]   [   ]
+//                    PANEL              Where A is copied: all of its rows, as tiles of ROWS; then PANEL columns of B at
+//                  [ panel ]   kc       a time, for all of those tiles.
+//        kc        [       ]            Where A is read in place: all of B's columns, as panels; then ROWS rows of A at a
+//   mc  [ a ]      [   c   ]            time, for all of those panels.
+//       [   ]      [       ]            c (ROWS x PANEL, in registers) += a x panel
+//
+// Tiles and panels lie without gaps, whatever the strides were, and hold `real`.
 //
 // Defined by the host (genesis/ops/matmul.py):
 //   A, B, C          storage types; 16-bit ones are added up in float32 and rounded once
 //   WIDTH, ROWS      lanes of a vector; rows of C in registers: ROWS x 2 vectors and 3 more must fit
-//   PACK_A           0: read A, float32 or float64 with rows without gaps, where it is; else copy TILES x ROWS rows at a
-//                    time: 1: columns of A lie without gaps, 2: rows do, 3: any strides
+//   KC               the most steps of k at a time
+//   MC, NC           the most rows of a block where A is copied, columns where it is not; both where C is a 16-bit type
+//   PACK_A           0: read A, float32 or float64 with rows without gaps, where it is; else copy it: 1: columns of A
+//                    lie without gaps, 2: rows do, 3: any strides
 //   PACK_B           1: rows of B lie without gaps, 2: columns do, 3: any strides
 //   BIAS             storage type of the bias (n,); undefined: none
 #ifndef WIDTH
@@ -37,25 +42,23 @@
 #define PACK_B 1
 #endif
 #ifndef KC
-#define KC 256           // steps of k a block takes at once
-#endif
-#ifndef NC
-#define NC 128           // the most columns a block may have; KC x NC elements lie in local memory
+#define KC 256           // KC x MC elements of A and KC x PANEL of B lie in local memory, or KC x NC of B
 #endif
 #ifndef MC
-#define MC 128           // the most rows a block may have when C is a 16-bit type; MC x NC sums lie in local memory
+#define MC 120           // MC x NC sums lie in local memory, too, when C is a 16-bit type
+#endif
+#ifndef NC
+#define NC 128
 #endif
 #define PANEL (2 * WIDTH)
-#ifndef TILES
-#define TILES 4          // times ROWS: the rows of A that are copied at once
-#endif
 #define A_TILE (KC * ROWS + WIDTH)      // elements between tiles in a_pack; the last vector of a tile may spill over
+#define A_VECTORS ((ROWS + WIDTH - 1) / WIDTH)
 
 typedef struct {
     long m, n, k, inner;                         // inner: size of the second batch dimension
     long a_row, a_column, b_row, b_column;       // strides
     long a_outer, a_inner, b_outer, b_inner;     // strides of the two batch dimensions
-    long mc, nc;                                 // size of a block
+    long mc, nc, kc;                             // size of a block; steps of k at a time where A is copied
 } sizes_t;
 
 // Rows of x, WIDTH vectors of WIDTH elements, become its columns: log2(WIDTH) perfect shuffles.
@@ -91,8 +94,9 @@ typedef struct {
             to[k * (to_step) + j] = j < count ? LOAD1(type, from, j * (column) + k * (step)) : 0;
 
 // The same where steps of k lie without gaps: from[k + j * column]. Blocks of WIDTH x WIDTH are transposed in registers.
+// In an order in which what a vector stores too much, where to_step < wide, is overwritten by the next.
 #define PACK_COLUMNS(type, kc, count, wide, from, column, to, to_step)                                                \
-    for (int first = 0; first < wide; first += WIDTH) {                                                               \
+    for (int first = (wide) - WIDTH; first >= 0; first -= WIDTH) {                                                    \
         const int here = min((int)(count) - first, WIDTH);                                                            \
         long k = 0;                                                                                                   \
         for (; k + WIDTH <= kc; k += WIDTH) {                                                                         \
@@ -108,25 +112,26 @@ typedef struct {
                 to[k * (to_step) + first + j] = j < here ? LOAD1(type, from, (first + j) * (column) + k) : 0;         \
     }
 
-// Up to TILES tiles of A. Vectors of WIDTH are stored ROWS apart: each overwrites what the one before had too much.
-#if PACK_A == 1 && WIDTH >= ROWS
-#define PACK_STRIP(kc, count, from, row_step, step)                                                                   \
-    if (count >= (TILES - 1) * ROWS + WIDTH) {                                                                        \
-        for (long k = 0; k < kc; k++)                                                                                 \
-            for (int t = 0; t < TILES; t++)                                                                           \
-                VSTORE(LOAD(A, from + k * (step) + t * ROWS, 0), 0, a_pack + t * A_TILE + k * ROWS);                  \
-    } else                                                                                                            \
-        for (int t = 0; t < TILES && t * ROWS < count; t++)                                                           \
-            PACK_ANY(A, kc, count - t * ROWS, ROWS, from + t * ROWS, 1, step, (a_pack + t * A_TILE), ROWS)
-#elif PACK_A == 2 && WIDTH >= ROWS
-#define PACK_STRIP(kc, count, from, row_step, step)                                                                   \
-    for (int t = 0; t < TILES && t * ROWS < count; t++) {                                                             \
-        PACK_COLUMNS(A, kc, count - t * ROWS, WIDTH, from + t * ROWS * (row_step), row_step, (a_pack + t * A_TILE), ROWS) \
+// The tiles of A. Vectors of WIDTH are stored ROWS apart: each overwrites what the one before had too much.
+#if PACK_A == 1
+#define PACK_TILES(kc, count, from, row_step, step)                                                                   \
+    const long whole = max(0L, (count) - A_VECTORS * WIDTH + ROWS) / ROWS;     /* whose vectors end inside */         \
+    for (long k = 0; k < kc; k++)                                                                                     \
+        for (long t = 0; t < whole; t++)                                                                              \
+            for (int i = 0; i < A_VECTORS; i++)                                                                       \
+                VSTORE(LOAD(A, from + k * (step) + t * ROWS, i), i, a_pack + t * A_TILE + k * ROWS);                  \
+    for (long t = whole; t * ROWS < count; t++)                                                                       \
+        PACK_ANY(A, kc, (count) - t * ROWS, ROWS, from + t * ROWS, 1, step, (a_pack + t * A_TILE), ROWS)
+#elif PACK_A == 2
+#define PACK_TILES(kc, count, from, row_step, step)                                                                   \
+    for (long t = 0; t * ROWS < count; t++) {                                                                         \
+        PACK_COLUMNS(A, kc, (count) - t * ROWS, A_VECTORS * WIDTH, from + t * ROWS * (row_step), row_step,            \
+                     (a_pack + t * A_TILE), ROWS)                                                                     \
     }
-#else
-#define PACK_STRIP(kc, count, from, row_step, step)                                                                   \
-    for (int t = 0; t < TILES && t * ROWS < count; t++)                                                               \
-        PACK_ANY(A, kc, count - t * ROWS, ROWS, from + t * ROWS * (row_step), row_step, step, (a_pack + t * A_TILE), ROWS)
+#elif PACK_A == 3
+#define PACK_TILES(kc, count, from, row_step, step)                                                                   \
+    for (long t = 0; t * ROWS < count; t++)                                                                           \
+        PACK_ANY(A, kc, (count) - t * ROWS, ROWS, from + t * ROWS * (row_step), row_step, step, (a_pack + t * A_TILE), ROWS)
 #endif
 
 #define SUMS_float32 0
@@ -139,6 +144,38 @@ typedef struct {
 #define SUMS 0
 #endif
 
+#define PACKED_COLUMNS (PACK_A ? PANEL : NC)
+
+// The panels of `count` columns of B, kc steps each: whole ones row by row, as they lie in memory.
+#if PACK_B == 1
+#define PACK_WHOLE(kc, count, from, row_step)                                                                         \
+    packed = (count) / PANEL * PANEL;                                                                                 \
+    for (long k = 0; k < kc; k++)                                                                                     \
+        for (long first = 0; first < packed; first += PANEL) {                                                        \
+            VSTORE(LOAD(B, from + k * (row_step) + first, 0), 0, b_pack + first * KC + k * PANEL);                    \
+            VSTORE(LOAD(B, from + k * (row_step) + first, 1), 1, b_pack + first * KC + k * PANEL);                    \
+        }
+#else
+#define PACK_WHOLE(kc, count, from, row_step)
+#endif
+#if PACK_B == 2
+#define PACK_PANEL(kc, count, from, row_step, column_step, to)                                                        \
+    PACK_COLUMNS(B, kc, count, PANEL, from, column_step, to, PANEL)
+#else
+#define PACK_PANEL(kc, count, from, row_step, column_step, to)                                                        \
+    PACK_ANY(B, kc, count, PANEL, from, column_step, row_step, to, PANEL)
+#endif
+#define PACK_PANELS(kc, count, from, row_step, column_step)                                                           \
+    {                                                                                                                 \
+        long packed = 0;                                                                                              \
+        PACK_WHOLE(kc, count, from, row_step)                                                                         \
+        for (; packed < (count); packed += PANEL) {                                                                   \
+            global const STORAGE(B) *panel_source = from + packed * (column_step);                                    \
+            local SCALAR *panel = b_pack + packed * KC;                                                               \
+            PACK_PANEL(kc, (count) - packed, panel_source, row_step, column_step, panel)                              \
+        }                                                                                                             \
+    }
+
 // Groups of one work-item; global size (n / s.nc, m / s.mc, batch), each rounded up.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul_block(
     global const STORAGE(A) *a, long a_at, global const STORAGE(B) *b, long b_at, global STORAGE(C) *c, long c_at,
@@ -147,9 +184,9 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul_block(
 #endif
     sizes_t s)
 {
-    local SCALAR b_pack[KC * NC] __attribute__((aligned(64)));
+    local SCALAR b_pack[KC * PACKED_COLUMNS] __attribute__((aligned(64)));
 #if PACK_A
-    local SCALAR a_pack[TILES * A_TILE] __attribute__((aligned(64)));
+    local SCALAR a_pack[(MC + ROWS - 1) / ROWS * A_TILE] __attribute__((aligned(64)));
 #endif
 #if SUMS
     local SCALAR sums[MC * NC] __attribute__((aligned(64)));
@@ -160,43 +197,31 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul_block(
     b += b_at + batch / s.inner * s.b_outer + batch % s.inner * s.b_inner + left * s.b_column;
     c += c_at + (batch * s.m + top) * s.n + left;
 
-    for (long from = 0; from < s.k; from += KC) {
-        const long kc = min((long)KC, s.k - from);
+    const long steps = PACK_A ? s.kc : KC;
+    for (long from = 0; from < s.k; from += steps) {
+        const long kc = min(steps, s.k - from);
         const bool last = from + kc == s.k;
-        long packed = 0;
-#if PACK_B == 1
-        packed = width / PANEL * PANEL;                 // whole panels, row by row, as they lie in memory
-        for (long k = 0; k < kc; k++)
-            for (long column = 0; column < packed; column += PANEL) {
-                global const STORAGE(B) *source = b + (from + k) * s.b_row + column;
-                local SCALAR *panel = b_pack + column * KC + k * PANEL;
-                VSTORE(LOAD(B, source, 0), 0, panel);
-                VSTORE(LOAD(B, source, 1), 1, panel);
-            }
-#endif
-        for (long column = packed; column < width; column += PANEL) {
-            global const STORAGE(B) *source = b + from * s.b_row + column * s.b_column;
-            local SCALAR *panel = b_pack + column * KC;
-#if PACK_B == 2
-            PACK_COLUMNS(B, kc, width - column, PANEL, source, s.b_column, panel, PANEL)
+        global const STORAGE(B) *source = b + from * s.b_row;
+#if PACK_A
+        PACK_TILES(kc, height, a + from * s.a_column, s.a_row, s.a_column)
+        for (long column = 0; column < width; column += PANEL) {
+            const local SCALAR *panel = b_pack;
+            global const STORAGE(B) *columns = source + column * s.b_column;
+            PACK_PANELS(kc, min((long)PANEL, width - column), columns, s.b_row, s.b_column)
+            for (long row = 0; row < height; row += ROWS) {
+                const int rows = min((long)ROWS, height - row);
+                const local SCALAR *a_tile = a_pack + row / ROWS * A_TILE;
 #else
-            PACK_ANY(B, kc, width - column, PANEL, source, s.b_column, s.b_row, panel, PANEL)
-#endif
-        }
+        PACK_PANELS(kc, width, source, s.b_row, s.b_column)
         for (long row = 0; row < height; row += ROWS) {
             const int rows = min((long)ROWS, height - row);
             global const STORAGE(A) *strip = a + row * s.a_row + from * s.a_column;
-#if PACK_A
-            const local SCALAR *a_tile = a_pack + row / ROWS % TILES * A_TILE;
-            if (row / ROWS % TILES == 0)
-                PACK_STRIP(kc, height - row, strip, s.a_row, s.a_column)
-#else
             long step[ROWS];                            // rows past the edge read the last one and are not stored
             UNROLL for (int r = 0; r < ROWS; r++)
                 step[r] = min(r, rows - 1) * s.a_row;
-#endif
             for (long column = 0; column < width; column += PANEL) {
-                local const SCALAR *panel = b_pack + column * KC;
+                const local SCALAR *panel = b_pack + column * KC;
+#endif
                 const long count = width - column;
                 real low[ROWS], high[ROWS];
 #if SUMS

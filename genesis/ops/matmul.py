@@ -10,7 +10,7 @@ from .. import dtypes
 from ..dtypes import DType
 from .array import Array, Shape, broadcast_shapes, empty
 from .elementwise import assign, cast, contiguous, copy, run, sum_to
-from .matmul_tiles import Tiles, tiles_for
+from .matmul_tiles import B_PART, Tiles, tiles_for
 from .operation import Context, Operation
 from .reduce import reduce
 from .views import reshaped
@@ -18,6 +18,8 @@ from .views import reshaped
 _SIDE, _PER = 16, 4         # a GPU group's tile: 64 by 64
 _PAGE = 4096                # rows this many bytes apart, or a multiple, fall into the same place of a CPU's cache
 _MAX_PLANS = 10_000
+_COLUMNS = 128              # of a CPU's block, or a multiple
+_FEW_ROWS = 32
 _plans: dict[Any, tuple[Any, ...]] = {}
 
 
@@ -149,7 +151,8 @@ def _plan(a: Array, b: Array, out: Array, bias: Array | None, batch: Shape) -> t
             raise RuntimeError(f"the bias needs shape {(n,)} without gaps, not {bias.shape}")
     if out.dtype is dtypes.float64:
         defines.append(("REAL64", 1))
-    mc = nc = 0
+    sizes = [m, n, k, inner, a.strides[-2], a.strides[-1], b.strides[-2], b.strides[-1],
+             a_outer, a_inner, b_outer, b_inner]
     file = "ops/matmul.cl"
     local_size: tuple[int, int, int] | None = (1, 1, 1)
     if way == "matmul_integer":
@@ -168,16 +171,16 @@ def _plan(a: Array, b: Array, out: Array, bias: Array | None, batch: Shape) -> t
         file = "ops/matmul_block.cl"
         tiles = tiles_for(device, out.dtype)
         assert tiles is not None
-        mc, nc, options = _blocks(tiles, device.compute_units, m, n, k, count)
-        pack_a = _packing(a.strides[-2], a.strides[-1])
-        if pack_a == 2 and a.dtype.itemsize > 2 and (m == 1 or a.strides[-2] * a.dtype.itemsize % _PAGE):
-            pack_a = 0
-        defines += (*options, ("PACK_A", pack_a), ("PACK_B", _packing(b.strides[-1], b.strides[-2])))
+        pack_b = _packing(b.strides[-1], b.strides[-2])
+        pack_a = _pack_a(a, n, pack_b)
+        most = _most(tiles, n, pack_a, pack_b, out.dtype)
+        mc, nc, kc, options = _blocks(tiles, most, pack_a, device.compute_units, m, n, k, count)
+        defines += (*options, ("PACK_B", pack_b))
         global_size = (-(-n // nc), -(-m // mc), count)
-    sizes = struct.pack("14q", m, n, k, inner, a.strides[-2], a.strides[-1], b.strides[-2], b.strides[-1],
-                        a_outer, a_inner, b_outer, b_inner, mc, nc)
-    kernel = device.programs.kernel(file, way, f"{signature}({len(sizes)})", tuple(defines))
-    return kernel, global_size, local_size, sizes
+        sizes += (mc, nc, kc)
+    packed = struct.pack(f"{len(sizes)}q", *sizes)
+    kernel = device.programs.kernel(file, way, f"{signature}({len(packed)})", tuple(defines))
+    return kernel, global_size, local_size, packed
 
 
 def _packing(along: int, across: int) -> int:
@@ -185,26 +188,62 @@ def _packing(along: int, across: int) -> int:
     return 1 if along == 1 else 2 if across == 1 else 3
 
 
-def _blocks(tiles: Tiles, units: int, m: int, n: int, k: int, count: int) -> tuple[int, int, list[tuple[str, Any]]]:
-    """Rows and columns of a block, and the macros of its tile."""
+def _pack_a(a: Array, n: int, pack_b: int) -> int:
+    """How A is copied for a product with ``n`` columns; 0: it is read where it is.
+
+    Rows without gaps are worth a copy where there are many columns to use it and either its rows would drive each other
+    out of the cache, or are so few that B, whose columns lie without gaps, is best copied in small pieces.
+    """
+    way = _packing(a.strides[-2], a.strides[-1])
+    if a.dtype.itemsize == 2 or a.strides[-1] != 1:
+        return way
+    m = a.shape[-2]
+    rows_collide = m > 1 and a.strides[-2] * a.dtype.itemsize % _PAGE == 0
+    return way if n > 2 * _COLUMNS and (rows_collide or (m <= _FEW_ROWS and pack_b == 2)) else 0
+
+
+def _most(tiles: Tiles, n: int, pack_a: int, pack_b: int, dtype: DType) -> tuple[int, int, int]:
+    """The most rows, columns and steps of k that a block may have."""
+    narrow = dtype.itemsize == 2            # then the sums lie in local memory, too
+    if pack_a:
+        return tiles.mc, _COLUMNS if narrow else 4 * _COLUMNS, tiles.kc
+    long_pieces = pack_b == 1 and n > _COLUMNS and not narrow         # of B's rows
+    nc = 2 * _COLUMNS if long_pieces else _COLUMNS
+    return tiles.mc if narrow else 40 * tiles.rows, nc, B_PART // nc * 4 // max(dtype.itemsize, 4)
+
+
+def _blocks(tiles: Tiles, most: tuple[int, int, int], pack_a: int, units: int, m: int, n: int, k: int,
+            count: int) -> tuple[int, int, int, list[tuple[str, Any]]]:
+    """Rows, columns and steps of k of a block, and the macros of its tile."""
     width = tiles.width if tiles.width < n else max(4, tiles.width // 4)
     rows = next((r for r in (1, 4) if m <= r), tiles.rows)
     panel = 2 * width
-    mc, nc = min(tiles.mc, -(-m // rows) * rows), min(tiles.nc, -(-n // panel) * panel)
-    strip = rows * 4
+    mc, nc = min(most[0], _rounded(m, rows)), min(most[1], _rounded(n, panel))
     # Blocks enough for every core, as long as each is worth a launch of its own.
     while count * -(-m // mc) * -(-n // nc) < 4 * units and mc * nc * k > 1 << 18:
         if nc > panel and nc >= mc // 2:
-            nc = max(panel, -(-nc // 2 // panel) * panel)
-        elif mc > strip:
-            mc = max(strip, -(-mc // 2 // strip) * strip)
+            nc = _rounded(nc // 2, panel)
+        elif mc > 4 * rows:
+            mc = _rounded(mc // 2, rows)
         elif nc > panel:
-            nc = max(panel, -(-nc // 2 // panel) * panel)
+            nc = _rounded(nc // 2, panel)
         else:
             break
-    options: list[tuple[str, Any]] = [("WIDTH", width), ("ROWS", rows), ("KC", tiles.kc), ("NC", tiles.nc),
-                                      ("MC", tiles.mc)]
-    return mc, nc, options
+    kc = min(most[2], k)
+    if pack_a:                              # parts of about the same size, as many for each core
+        down, across = -(-m // mc), -(-n // nc)
+        more = next((i for i in range(units) if count * (down + i) * across % units == 0), 0)
+        if count * down * across < 16 * units and m // (down + more) >= 4 * rows:
+            down += more
+        mc, nc, kc = _rounded(-(-m // down), rows), _rounded(-(-n // across), panel), -(-k // -(-k // kc))
+    options: list[tuple[str, Any]] = [("WIDTH", width), ("ROWS", rows), ("KC", most[2]), ("NC", most[1]),
+                                      ("MC", most[0] if rows == tiles.rows else rows), ("PACK_A", pack_a)]
+    return mc, nc, kc, options
+
+
+def _rounded(n: int, step: int) -> int:
+    """The least multiple of a step that is not under ``n``, nor 0."""
+    return max(step, -(-n // step) * step)
 
 
 def transposed(x: Array) -> Array:

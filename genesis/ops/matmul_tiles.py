@@ -12,8 +12,6 @@ from .. import dtypes
 from ..dtypes import DType
 from ..opencl import Device, tuning
 
-_LOCAL = 192 << 10          # bytes of local memory that the largest block in the table takes
-
 
 @dataclass(frozen=True)
 class Tiles:
@@ -22,19 +20,23 @@ class Tiles:
     Attributes:
         width: lanes of a vector.
         rows: rows of C in registers.
-        kc: steps of k at a time.
-        nc: columns of a block.
-        mc: rows of a block.
+        kc, mc: steps of k at a time, and rows of a block, where A is copied.
     """
 
     width: int = 16
     rows: int = 12
     kc: int = 128
-    nc: int = 256
-    mc: int = 480
+    mc: int = 444
+
+    @property
+    def local_memory(self) -> int:
+        """Bytes that a block takes: A's part, as tiles with gaps, and a panel of B, or B's part; both in float32."""
+        a = -(-self.mc // self.rows) * (self.kc * self.rows + self.width) + 2 * self.width * self.kc
+        return 4 * max(a, B_PART)
 
 
-TABLE = {16: Tiles(), 8: Tiles(width=8, rows=6, mc=240), 4: Tiles(width=4, rows=6, mc=240)}
+B_PART = 1 << 15            # elements of B's part of a block where B is copied
+TABLE = {16: Tiles(), 8: Tiles(width=8, rows=6, kc=256, mc=228), 4: Tiles(width=4, rows=6, kc=256, mc=228)}
 
 
 def candidates(device: Device) -> list[Tiles]:
@@ -44,18 +46,16 @@ def candidates(device: Device) -> list[Tiles]:
         return []
     found = [first]
     for rows in {8: (4, 6), 16: (8, 12, 14)}.get(first.width, (4, 6)):
-        for kc, nc in ((128, 256), (256, 128)):
-            for mc in (480, 960):
-                tiles = dataclasses.replace(first, rows=rows, kc=kc, nc=nc, mc=-(-mc // (4 * rows)) * 4 * rows)
-                if tiles not in found:
-                    found.append(tiles)
+        for kc, mc in ((128, 444), (192, 300), (256, 228), (384, 144)):
+            tiles = dataclasses.replace(first, rows=rows, kc=kc, mc=mc // rows * rows)
+            if tiles not in found and tiles.local_memory <= device.local_memory:
+                found.append(tiles)
     return found
 
 
 def _from_table(device: Device) -> Tiles | None:
-    if device.type != "cpu" or device.local_memory < _LOCAL:
-        return None
-    return TABLE[min(max(device.vector_width, 4), 16)]
+    tiles = TABLE[min(max(device.vector_width, 4), 16)]
+    return tiles if device.type == "cpu" and tiles.local_memory <= device.local_memory else None
 
 
 _trial: dict[Device, Tiles] = {}
@@ -76,7 +76,7 @@ def tiles_for(device: Device, dtype: DType = dtypes.float32) -> Tiles | None:
     if dtype.itemsize == 8:
         return dataclasses.replace(tiles, width=max(tiles.width // 2, 4), kc=tiles.kc // 2)
     if dtype.itemsize == 2:          # local memory also holds the sums
-        return dataclasses.replace(tiles, nc=min(tiles.nc, 128), mc=-(-120 // tiles.rows) * tiles.rows)
+        return dataclasses.replace(tiles, mc=min(tiles.mc, 120 // tiles.rows * tiles.rows))
     return tiles
 
 
