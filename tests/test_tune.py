@@ -79,6 +79,16 @@ def test_products_are_right_under_every_choice(tunable):
     assert np.isfinite((f32(a) @ f32(b)).numpy()).all()
 
 
+def test_sums_of_16_bit_products_fit_beside_every_choice(tunable):
+    a, b = normal(61, 700), normal(700, 163, seed=1)
+    x, y = f32(a).to(genesis.bfloat16), f32(b).to(genesis.bfloat16)
+    expected = x.float().numpy().astype(np.float64) @ y.float().numpy().astype(np.float64)
+    for tiles in matmul_tiles.candidates(tunable):
+        with matmul_tiles.using(tunable, tiles):
+            forget_plans()
+            close((x @ y).float(), expected, rtol=1e-2, atol=1e-2)
+
+
 def test_rounds_must_be_positive(tunable, capsys):
     assert main(["tune", "--rounds", "0"]) == 2
     assert "--rounds" in capsys.readouterr().err

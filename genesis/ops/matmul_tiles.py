@@ -76,7 +76,7 @@ def tiles_for(device: Device, dtype: DType = dtypes.float32) -> Tiles | None:
     if dtype.itemsize == 8:
         return dataclasses.replace(tiles, width=max(tiles.width // 2, 4), kc=tiles.kc // 2)
     if dtype.itemsize == 2:          # local memory also holds the sums
-        return dataclasses.replace(tiles, mc=min(tiles.mc, 120 // tiles.rows * tiles.rows))
+        return dataclasses.replace(tiles, kc=min(tiles.kc, 256), mc=min(tiles.mc, 120 // tiles.rows * tiles.rows))
     return tiles
 
 
