@@ -221,12 +221,10 @@ def _blocks(tiles: Tiles, most: tuple[int, int, int], pack_a: int, units: int, m
     mc, nc = min(most[0], _rounded(m, rows)), min(most[1], _rounded(n, panel))
     # Blocks enough for every core, as long as each is worth a launch of its own.
     while count * -(-m // mc) * -(-n // nc) < 4 * units and mc * nc * k > 1 << 18:
-        if nc > panel and nc >= mc // 2:
+        if nc > panel and (nc >= mc // 2 or mc <= 4 * rows):
             nc = _rounded(nc // 2, panel)
         elif mc > 4 * rows:
             mc = _rounded(mc // 2, rows)
-        elif nc > panel:
-            nc = _rounded(nc // 2, panel)
         else:
             break
     kc = min(most[2], k)
