@@ -81,7 +81,12 @@ class Visit:
         self.page.goto(self.base + path, wait_until="load")
         return self
 
+    def check(self):
+        """Fail if anything went wrong since the last check."""
+        faults, self.faults[:] = list(self.faults), []
+        assert not faults, faults
+
     def close(self):
         """Close it, and fail if anything went wrong."""
         self.context.close()
-        assert not self.faults, self.faults
+        self.check()

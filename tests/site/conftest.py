@@ -37,3 +37,16 @@ def visit(browser, base):
     yield visit_page
     for each in opened:
         each.close()
+
+
+@pytest.fixture(scope="session")
+def only_tab(browser, base):
+    return chromium.Visit(browser, base)
+
+
+@pytest.fixture
+def tab(only_tab):
+    """A page that all tests with it open, one after the other: what pages share is loaded once."""
+    only_tab.page.set_viewport_size({"width": 1280, "height": 720})
+    yield only_tab
+    only_tab.check()

@@ -39,14 +39,15 @@ LOADED = """async () => {
 
 
 @each_page
-def test_page_is_whole(visit, path):
-    page = visit(path)
+def test_page_is_whole(tab, path):
+    page = tab.open(path).page
     found = page.evaluate(LOADED)
     assert found["title"]
     assert found.pop("headings") == 1
     assert {name: value for name, value in found.items() if value and name != "title"} == {}
     page.set_viewport_size({"width": 390, "height": 844})                    # a phone's width
-    width = page.evaluate("new Promise((next) => setTimeout(() => next(document.scrollingElement.scrollWidth), 100))")
+    width = page.evaluate("""new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(
+        () => next(document.scrollingElement.scrollWidth))))""")
     assert width <= 390, page.evaluate("""[...document.querySelectorAll("article *")].filter((x) =>
         x.getBoundingClientRect().right > 391 && !x.closest("pre, .arithmatex, .md-typeset__scrollwrap"))
         .slice(0, 5).map((x) => x.outerHTML.slice(0, 200))""")
