@@ -62,7 +62,8 @@ def test_readme_begins_with_two_lines_to_run():
                                  setup.format("test") + ".venv/bin/python -m pytest -n 2"]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.lengthy] if page == README else [])
+                                  for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem)
 def test_code_of_the_pages_runs(page, tmp_path, monkeypatch, capsys, request):
     monkeypatch.chdir(tmp_path)
     default = genesis.device()

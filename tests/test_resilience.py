@@ -314,7 +314,8 @@ def growth(steps):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
-@pytest.mark.parametrize("steps", [2000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("steps", [pytest.param(2000, marks=pytest.mark.lengthy),
+                                   pytest.param(100_000, marks=pytest.mark.slow)])
 def test_many_steps_need_no_more_memory(steps):
     grown = growth(steps)
     assert grown["allocated"] == 0

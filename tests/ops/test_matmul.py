@@ -148,7 +148,7 @@ def test_the_kernels_of_other_devices(way, m, k, n):
 
 
 @pytest.mark.parametrize("dtype", [genesis.float32, genesis.bfloat16])
-@pytest.mark.parametrize("k", [5, 257, 600])
+@pytest.mark.parametrize("k", [5, 257, pytest.param(600, marks=pytest.mark.lengthy)])
 def test_blocks_of_every_layout(k, dtype):
     m, n = 61, 163
     bias = normal(n, seed=2)

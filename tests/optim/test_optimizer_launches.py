@@ -97,6 +97,7 @@ def calls(function):
     return count
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("partial", [False, True])
 @pytest.mark.parametrize("max_grad_norm", [None, 1.0])
 @pytest.mark.parametrize("name", OPTIMIZERS)
