@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from .. import dtypes
+from ..creation import arange, ones
+from ..functions import searchsorted
 from ..ops import argument, embedding, index, put, scatter, topk
-from ..ops.array import Array
+from ..ops.array import Array, Shape, contiguous_strides
 from ..ops.elementwise import assign, copy, full, run
 from ..ops.operation import Context
 from ..ops.views import reshaped
 from ..tensor import Tensor
-from .rules import linear, rule
+from .rules import linear, rule, vjp, where
 
 
 def _transposed(ctx: Any, g: Tensor, operation: Any, back: Callable[[Array], Array]) -> Tensor:
@@ -132,6 +135,41 @@ def _scatter_extreme(ctx: Any, g: Tensor) -> tuple[Any, Any]:
 
     return (linear(g, part(0), part(0)) if ctx.needs[0] else None,
             linear(g, part(1), back) if ctx.needs[1] else None)
+
+
+@rule(scatter.ScatterProd, saved=(0, 1))
+def _scatter_prod(ctx: Any, g: Tensor) -> tuple[Any, ...]:
+    x, value, _ = ctx.saved
+    places = _places(ctx.plain.saved[2], ctx.axis, x._array.shape)
+    return vjp(lambda x, value: x * _products(value, places, x._array.shape), (x, value), g)
+
+
+def _places(chosen: Array, axis: int, shape: Shape) -> Tensor:
+    """Where in an array, read row by row, the elements at indices along a dimension are."""
+    strides = contiguous_strides(shape)
+    places: Tensor = Tensor._wrap(chosen) * strides[axis]
+    for a, n in enumerate(chosen.shape):
+        if a != axis:
+            along = [n if b == a else 1 for b in range(chosen.ndim)]
+            places = places + strides[a] * arange(n, device=chosen.device).view(*along)
+    return places
+
+
+def _products(value: Tensor, places: Tensor, shape: Shape) -> Tensor:
+    """For each place the product of the values that belong there, or 1: pair by pair, so that values may be 0."""
+    value = value[tuple(slice(n) for n in places.shape)].reshape(-1)
+    order = places.view(-1).argsort(stable=True)
+    value, places = value[order], places.view(-1)[order]
+    while True:
+        place_in_run = arange(places.numel(), device=places.device) - searchsorted(places, places)
+        first = (place_in_run % 2 == 0).nonzero().view(-1)
+        if first.numel() == places.numel():
+            break
+        second = (first + 1).clamp(max=places.numel() - 1)
+        pairs = (places[second] == places[first]) & (second > first)
+        value = value[first] * where(pairs, value[second], 1.0)
+        places = places[first]
+    return ones(math.prod(shape), dtype=value.dtype, device=value.device).scatter(0, places, value).view(*shape)
 
 
 def _with_needs(plain: Any, i: int) -> Any:

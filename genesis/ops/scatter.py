@@ -79,18 +79,17 @@ class ScatterProd(Operation):
     def forward(cls, ctx: Context, x: Array, value: Array, *, axis: int, index: Array, bounds: Bounds) -> Array:
         """Multiply."""
         out = copy(x)
-        ctx.shape = value.shape
-        value = value.view(index.shape, value.strides)
-        join_values(out, axis, index, value, "prod", False, bounds)
         ctx.axis, ctx.bounds = axis, bounds
         ctx.save(x, value, index)
+        join_values(out, axis, index, value.view(index.shape, value.strides), "prod", False, bounds)
         return out
 
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
         """The gradient times the other factors: exact also where some are 0."""
-        x, value, index = ctx.saved
+        x, whole, index = ctx.saved
         axis, bounds = ctx.axis, ctx.bounds
+        value = whole.view(index.shape, whole.strides)
 
         def parts(a: Array) -> tuple[Array, Array]:
             """Which factors are 0, and the factors with 1 in their place."""
@@ -110,7 +109,7 @@ class ScatterProd(Operation):
         gv = None
         if ctx.needs[1]:
             gv = others(its_zero, its_factor, *(gather(a, axis, index, bounds) for a in (zeros, product, g)))
-            gv = _padded(gv, ctx.shape)
+            gv = _padded(gv, whole.shape)
         return gx, gv
 
 

@@ -9,10 +9,12 @@ from helpers import close, f32, leaf, normal
 
 import genesis
 from genesis import autograd, nn
-from genesis.autograd import Function, once_differentiable
+from genesis.autograd import Function, apply, functional, once_differentiable
 from genesis.errors import GenesisError, SecondDerivativeError
 from genesis.nn import functional as F
 from genesis.nn.functional.attention import packed_self_attention
+from genesis.ops import elementwise
+from genesis.ops.operation import Operation
 from genesis.utils.checkpoint import checkpoint
 
 FP64 = genesis.device().fp64
@@ -215,16 +217,32 @@ def test_once_differentiable_says_so():
 # What has no rule ---------------------------------------------------------------------------------------------------
 
 
+class Cubed(Operation):
+    """Its backward is stated on arrays alone."""
+
+    @classmethod
+    def forward(cls, ctx, x):
+        ctx.save(x)
+        return elementwise.run("pow", [x, 3.0], x.dtype)
+
+    @classmethod
+    def backward(cls, ctx, g):
+        (x,) = ctx.saved
+        square = elementwise.run("mul", [x, x], x.dtype)
+        return elementwise.run("mul", [elementwise.run("mul", [g, 3.0], g.dtype), square], g.dtype)
+
+
 def test_an_operation_without_a_rule_says_so_when_it_matters():
     x = leaf(normal(2, 3))
-    index = genesis.tensor([[0, 1, 1], [1, 0, 0]])
-    y = x.scatter_reduce(0, index, x * 2, "prod").sum()
+    y = apply(Cubed, x).sum()
     g = slope(y, x)
     y.backward()
     close(g, x.grad.numpy())
     for error in (SecondDerivativeError, NotImplementedError, GenesisError):
-        with pytest.raises(error, match="ScatterProd has no second derivative yet"):
+        with pytest.raises(error, match="Cubed has no second derivative yet"):
             autograd.grad(g.sum(), x, retain_graph=True)
+    with pytest.raises(SecondDerivativeError, match="Cubed"):
+        functional.hessian(lambda x: apply(Cubed, x).sum(), x)
 
 
 def test_dropout_drops_the_same_elements():

@@ -6,7 +6,6 @@ from helpers import close, f32, leaf, normal
 
 import genesis
 from genesis.autograd import functional
-from genesis.errors import SecondDerivativeError
 
 torch = pytest.importorskip("torch")
 
@@ -96,9 +95,3 @@ def test_errors_say_what_is_wrong():
         functional.jvp(lambda x: x, x)
     with pytest.raises(TypeError, match="entry 1 is a float"):
         functional.jacobian(lambda x: (x, 1.0), x)
-
-
-def test_an_operation_without_a_second_derivative_is_named():
-    index = genesis.tensor([0, 1, 1])
-    with pytest.raises(SecondDerivativeError, match="ScatterProd"):
-        functional.hessian(lambda x: x.scatter_reduce(0, index, x * 2, "prod").sum(), genesis.randn(3))
