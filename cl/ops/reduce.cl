@@ -149,8 +149,8 @@ VECTOR_KERNEL reduce_tiles(global const STORAGE(IN) *x, long x_at, global STORAG
 }
 #endif
 
-// One work-item a block of a row, with four vectors of running results: side by side, or in a long block a quarter of it
-// apart, as four streams that a CPU's prefetchers follow. Global size (blocks, rows).
+// One work-item a block of a row, with four vectors of running results: side by side, or, where a quarter of the block
+// fills a page, a quarter apart: four streams that a CPU's prefetchers follow. Global size (blocks, rows).
 VECTOR_KERNEL reduce_rows(global const STORAGE(IN) *x, long x_at, global STORAGE(OUT) *out, long out_at,
                           long n, long block, SCALAR divisor)
 {
@@ -162,7 +162,8 @@ VECTOR_KERNEL reduce_rows(global const STORAGE(IN) *x, long x_at, global STORAGE
 #if WIDTH > 1
     if (count >= WIDTH) {
         real a0 = START, a1 = START, a2 = START, a3 = START;
-        const long whole = count / (4 * WIDTH) * (4 * WIDTH), apart = whole * sizeof(*p) >= 16384 ? whole / 4 : WIDTH;
+        const long whole = count / (4 * WIDTH) * (4 * WIDTH);
+        const long apart = whole * (long)sizeof(*p) >= 4 * 4096 ? whole / 4 : WIDTH;
         const long end = apart > WIDTH ? apart : whole, step = apart > WIDTH ? WIDTH : 4 * WIDTH;
         for (; i < end; i += step) {
             global const STORAGE(IN) *q = p + i;

@@ -68,9 +68,13 @@ class Visit:
         self.page = self.context.new_page()
         self.page.on("console", lambda m: m.type == "error" and self.faults.append(f"console: {m.text}"))
         self.page.on("pageerror", lambda error: self.faults.append(f"exception: {error}"))
-        self.page.on("requestfailed", lambda r: self.faults.append(f"failed: {r.url} {r.failure}"))
+        self.page.on("requestfailed", self._failed)
         self.page.on("response", lambda r: r.status >= 400 and self.faults.append(f"{r.status}: {r.url}"))
         self.page.on("request", self._check)
+
+    def _failed(self, request):
+        if request.failure != "net::ERR_ABORTED":      # what was on its way when the page was left
+            self.faults.append(f"failed: {request.url} {request.failure}")
 
     def _check(self, request):
         if not request.url.startswith((self.base, "data:", "blob:")):
