@@ -487,7 +487,7 @@ def test_a_new_optimizer_takes_the_parameters_over_and_memory_does_not_grow(name
     model.append(nn.Linear(2, 5000))
     pool = genesis.device().pool
     sizes = []
-    for k in range(25):
+    for k in range(50):
         optimizer = OPTIMIZERS[name](model.parameters(), lr=0.001)
         train(model, optimizer, x)
         assert all(inside(p) for p in model.parameters())

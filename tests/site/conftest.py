@@ -41,6 +41,7 @@ def visit(browser, base):
 
 @pytest.fixture(scope="session")
 def only_tab(browser, base):
+    """What `tab` hands out."""
     return chromium.Visit(browser, base)
 
 
