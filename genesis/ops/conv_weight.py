@@ -1,4 +1,7 @@
-"""The gradient of a convolution's weight on CPUs: the host half of ``cl/ops/conv_weight.cl``."""
+"""The gradient of a convolution's weight on CPUs.
+
+The host half of ``cl/ops/conv_weight.cl`` and ``cl/ops/conv_weight_channels.cl``.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,15 @@ from .conv_axis import Axis, Geometry, defines, forward_axis, kept, make_table, 
 from .conv_stage import Stage, sum_parts
 from .vectors import lanes_of, registers
 
+_PIXELS = 4096          # of a part, about
+_CHUNK = 512            # pixels that a work-item turns at a time
 
-class WeightGradient:
-    """The gradient of a convolution's weight from its input x (N, C, H, W) and its result's gradient g."""
+
+class PixelSums:
+    """Plan of a weight's gradient, from a convolution's input x (N, C, H, W) and its result's gradient g.
+
+    Vectors are of pixels.
+    """
 
     def __init__(self, x: Array, g: Array, shape: Shape, geometry: Geometry):
         device, groups = x.device, geometry.groups
@@ -32,7 +41,9 @@ class WeightGradient:
         taps = shape[2] * shape[3]
         high, deep = _tile(device, real, outputs)
         blocks = -(-outputs // high)
-        self.per, self.parts = _parts(self.count, -(-inputs * taps // deep) * blocks * groups, length, device)
+        self.size = shape[0] * inputs * taps
+        self.per, self.parts = _parts(self.count, length, -(-inputs * taps // deep) * blocks * groups,
+                                      self.size * real.itemsize, _PIXELS, device)
         self.step, self.stages = self.parts * self.per, None
         self.joined = False
         if not plain:
@@ -46,7 +57,6 @@ class WeightGradient:
         self.table = make_table(device, rows, columns, shape[3], pitch, rows.pixels)
         self.grid = (-(-inputs * taps // deep), blocks * groups)
         self.sizes = inputs, outputs, blocks, taps, length
-        self.size = shape[0] * inputs * taps
         programs = device.programs
         self.kernel = programs.kernel("ops/conv_weight.cl", "weight_gradient", "PlPlPPl(112)", defines(
             real, ("ROWS", high), ("DEEP", deep), ("WIDTH", lanes_of(device, real))))
@@ -71,6 +81,68 @@ class WeightGradient:
         sum_parts(parts, out)
 
 
+class ChannelSums:
+    """Plan of a weight's gradient, from a convolution's input x (N, C, H, W) and its result's gradient g.
+
+    Vectors are of output channels.
+    """
+
+    def __init__(self, x: Array, g: Array, shape: Shape, geometry: Geometry):
+        device, groups, width = x.device, geometry.groups, lanes_of(x.device, real_type(x.dtype))
+        self.real = real = real_type(x.dtype)
+        rows, columns = (forward_axis(k, s, p, d, n, m) for k, s, p, d, n, m in zip(
+            shape[2:], geometry.stride, geometry.padding, geometry.dilation, g.shape[2:], x.shape[2:]))
+        plain = rows.plain and columns.plain and x.dtype is real and x.strides[3] == 1
+        self.stage = None if plain else Stage(x, rows, columns, 0)
+        pitch = x.strides[2] if self.stage is None else self.stage.pitch
+        inputs, outputs, taps = shape[1], shape[0] // groups, shape[2] * shape[3]
+        vectors, high = _channel_tile(device, real, outputs, inputs * taps)
+        blocks = -(-outputs // (vectors * width))
+        tiles = -(-inputs * taps // high)
+        height, length = g.shape[2:]
+        self.count = x.shape[0]
+        self.size = shape[0] * inputs * taps
+        self.per, self.parts = _parts(self.count, height * length, tiles * blocks * groups, self.size * real.itemsize,
+                                      _PIXELS // 2, device)
+        self.turned = blocks * groups * height * length * vectors * width          # elements, of an image
+        staged = 0 if self.stage is None else self.stage.size
+        self.step = self.per * max(1, min(self.parts, conv_stage.SCRATCH // (
+            (self.turned + staged) * real.itemsize * self.per)))
+        self.table = make_table(device, rows, columns, shape[3], pitch, rows.pixels)
+        self.grid = (tiles, blocks * groups)
+        self.sizes = height, length, inputs, outputs, blocks, taps
+        self.pitch = pitch
+        even = g.strides[2] == length * g.strides[3]             # then all pixels are one row
+        turned = (1, height * length) if even else (height, length)
+        chunks = -(-turned[1] // _CHUNK)
+        self.turn_grid = (turned[0] * chunks, blocks * groups)
+        self.turn_sizes = struct.pack("10q", *g.strides, *turned, outputs, blocks, _CHUNK, chunks)
+        options = defines(real, ("IN", g.dtype.name), ("WIDTH", width), ("VECTORS", vectors), ("ROWS", high))
+        file = "ops/conv_weight_channels.cl"
+        self.turn = device.programs.kernel(file, "turn", "PlP(80)", options)
+        self.kernel = device.programs.kernel(file, "weight_channels", "PlPPPl(96)", options)
+
+    def __call__(self, x: Array, g: Array, out: Array) -> None:
+        """Compute."""
+        device = x.device
+        parts = empty(device, (self.parts, self.size), self.real)
+        turned = empty(device, (min(self.step, self.count) * self.turned,), self.real)
+        for first in range(0, self.count, self.step):
+            count = min(self.step, self.count - first)
+            if self.stage is None:
+                source, at, strides = x, x.offset + first * x.strides[0], x.strides[:2]
+            else:
+                source, at, strides = self.stage(x, first, count), 0, self.stage.strides(count)
+            self.turn((*self.turn_grid, count), (1, 1, 1), g.buffer.handle,
+                      g.offset + first * g.strides[0], turned.buffer.handle, self.turn_sizes)
+            inputs = self.sizes[2]
+            sizes = struct.pack("12q", strides[0], inputs * strides[1], strides[1], self.pitch, *self.sizes, count,
+                                self.per)
+            self.kernel((*self.grid, -(-count // self.per)), (1, 1, 1), source.buffer.handle, at, turned.buffer.handle,
+                        self.table.handle, parts.buffer.handle, first // self.per * self.size, sizes)
+        sum_parts(parts, out)
+
+
 def _tile(device: Device, real: DType, outputs: int) -> tuple[int, int]:
     """Output channels, and pairs of input channel and tap, whose sums a work-item has in registers."""
     if outputs == 1:
@@ -78,18 +150,40 @@ def _tile(device: Device, real: DType, outputs: int) -> tuple[int, int]:
     return (4, 6) if registers(device, real) == 32 else (4, 3)
 
 
-def _parts(images: int, items: int, length: int, device: Device) -> tuple[int, int]:
+def _channel_tile(device: Device, real: DType, outputs: int, pairs: int) -> tuple[int, int]:
+    """Vectors of output channels, and pairs of input channel and tap, whose sums a work-item has in registers."""
+    vectors = 2 if outputs > lanes_of(device, real) else 1
+    many, few = (14, 12) if registers(device, real) == 32 else (6, 4)
+    rows = min(few, many, key=lambda r: -(-pairs * vectors // (2 * r)) * (r + 1))        # of two vectors
+    return vectors, 2 * rows // vectors
+
+
+def _parts(images: int, length: int, items: int, each: int, pixels: int, device: Device) -> tuple[int, int]:
     """Images of a part, and how many parts there are.
 
-    Rows of a part should stay near a core, and there should be enough work-items; but each part is to be added up.
+    A part should stay near a core, and there should be enough work-items; but each is to be held and added up.
+
+    Args:
+        length: pixels of an image.
+        items: work-items of a part.
+        each: bytes of a part's result.
+        pixels: of a part, about.
     """
-    wanted = max(-(-device.compute_units * 4 // items), -(-images * length // 4096))
+    needed = -(-device.compute_units * 4 // items)
+    wanted = max(needed, min(-(-images * length // pixels), conv_stage.SCRATCH // each))
     per = -(-images // max(1, min(images, wanted, 256)))
     return per, -(-images // per)
+
+
+def _kind(x: Array, shape: Shape, geometry: Geometry) -> type[ChannelSums] | type[PixelSums]:
+    """The plan that should take less time: by channels, where two thirds of their vectors are filled."""
+    outputs, width = shape[0] // geometry.groups, lanes_of(x.device, real_type(x.dtype))
+    block = width if outputs <= width else 2 * width
+    return ChannelSums if 3 * outputs >= 2 * block * -(-outputs // block) else PixelSums
 
 
 def weight_gradient(x: Array, g: Array, out: Array, geometry: Geometry) -> None:
     """Write the gradient of a convolution's weight into a contiguous array."""
     key = (x.buffer.device, x.dtype, x.shape, x.strides, g.dtype, g.shape, g.strides, out.shape, geometry)
-    plan = kept(key, lambda: WeightGradient(x, g, out.shape, geometry))
+    plan = kept(key, lambda: _kind(x, out.shape, geometry)(x, g, out.shape, geometry))
     plan(x, g, out)

@@ -152,9 +152,11 @@ def test_the_gpu_kernel_in_other_cases(as_gpu):
 
 @pytest.fixture(params=["pixels", "channels"])
 def forced(request, monkeypatch):
-    """Each of the two CPU kernels in turn, whatever the shapes."""
+    """Each of the two kinds of CPU kernels in turn, whatever the shapes."""
     other = "_channel_tiles" if request.param == "pixels" else "_pixel_tiles"
     monkeypatch.setattr(conv_direct, other, lambda *shape: {})
+    kind = conv_weight.PixelSums if request.param == "pixels" else conv_weight.ChannelSums
+    monkeypatch.setattr(conv_weight, "_kind", lambda *what: kind)
     conv_axis._plans.clear()
     yield request.param
     conv_axis._plans.clear()
@@ -218,6 +220,16 @@ def test_the_tile_is_chosen_by_what_is_wasted(registers):
         for tile in times:
             lanes, others = (tile.pixels, tile.channels) if tile.axis == "pixels" else (tile.channels, tile.pixels)
             assert lanes // tile.width * others * tile.high < registers       # and room for what is multiplied
+
+
+def test_parts_of_a_weight_gradient_take_little_memory():
+    """As many as keep each near a core, unless the weight is large."""
+    device = genesis.device()
+    for images, length, each in ((256, 1024, 9 << 20), (1, 1 << 20, 1000), (1000, 16, 4), (64, 3136, 1 << 17)):
+        per, parts = conv_weight._parts(images, length, 1000, each, 2048, device)
+        assert (parts - 1) * per < images <= parts * per
+        assert parts == 1 or parts * each <= conv_stage.SCRATCH
+    assert conv_weight._parts(64, 1024, 1, 1 << 30, 2048, device)[1] >= min(64, 4 * device.compute_units) // 2
 
 
 @pytest.fixture
