@@ -93,8 +93,12 @@ def _channel_tiles(device: Device, real: DType, outputs: int) -> dict[Tile, floa
     return {Tile("channels", vectors * width, high, pixels, width): 1.0 for high, pixels in _CHANNELS}
 
 
-def _tile(device: Device, real: DType, outputs: int, rows: int, columns: int, products: int) -> Tile:
-    """The tile that should take the least time, for sums of so many products."""
+def _tile(device: Device, real: DType, outputs: int, rows: int, columns: int, products: int,
+          strided: bool = False) -> Tile:
+    """The tile that should take the least time, for sums of so many products.
+
+    ``strided``: of a convolution with a stride, whose input is copied in an order of its own for vectors of pixels.
+    """
     storing = 2 * lanes_of(device, real)                     # takes a while where channels are the vectors' axis
 
     def cost(tile: Tile) -> float:
@@ -102,6 +106,8 @@ def _tile(device: Device, real: DType, outputs: int, rows: int, columns: int, pr
         return each * tile.computed(outputs, rows, columns)
 
     times = _pixel_tiles(device, real, outputs, rows, columns) | _channel_tiles(device, real, outputs)
+    if strided and 2 * outputs > lanes_of(device, real):
+        times = {tile: time for tile, time in times.items() if tile.axis == "channels"} or times
     return min(times, key=cost)
 
 
@@ -121,7 +127,8 @@ class TapSum:
         inputs, outputs = x.shape[1] // groups, shape[1] // groups
         taps = w.shape[2] * w.shape[3]
         phases = len(rows.phases) * len(columns.phases)
-        self.tile = tile = _tile(device, real, outputs, rows.pixels, columns.pixels, inputs * taps // phases)
+        self.tile = tile = _tile(device, real, outputs, rows.pixels, columns.pixels, inputs * taps // phases,
+                                 strided=not transposed and geometry.stride != (1, 1))
         if tile.axis == "channels" and not transposed:
             rows, columns = (forward_axis(k, s, p, d, n, m, apart=False) for k, s, p, d, n, m in across)
         tiles, per_row = tile.tiles(rows.pixels, columns.pixels)
