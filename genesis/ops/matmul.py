@@ -10,7 +10,7 @@ from .. import dtypes
 from ..dtypes import DType
 from .array import Array, Shape, broadcast_shapes, empty
 from .elementwise import assign, cast, contiguous, copy, run, sum_to
-from .matmul_tiles import B_PART, Tiles, tiles_for
+from .matmul_tiles import Tiles, tiles_for
 from .operation import Context, Operation
 from .reduce import reduce
 from .views import reshaped
@@ -20,6 +20,7 @@ _PAGE = 4096                # rows this many bytes apart, or a multiple, fall in
 _MAX_PLANS = 10_000
 _COLUMNS = 128              # of a CPU's block, or a multiple
 _FEW_ROWS = 32
+_MOST_STEPS = 256           # of k: more, and a panel of B is too large for the fastest cache
 _plans: dict[Any, tuple[Any, ...]] = {}
 
 
@@ -173,7 +174,7 @@ def _plan(a: Array, b: Array, out: Array, bias: Array | None, batch: Shape) -> t
         assert tiles is not None
         pack_b = _packing(b.strides[-1], b.strides[-2])
         pack_a = _pack_a(a, n, pack_b)
-        most = _most(tiles, n, pack_a, pack_b, out.dtype)
+        most = _most(tiles, m, n, pack_a, pack_b, out.dtype)
         mc, nc, kc, options = _blocks(tiles, most, pack_a, device.compute_units, m, n, k, count)
         defines += (*options, ("PACK_B", pack_b))
         global_size = (-(-n // nc), -(-m // mc), count)
@@ -202,23 +203,28 @@ def _pack_a(a: Array, n: int, pack_b: int) -> int:
     return way if n > 2 * _COLUMNS and (rows_collide or (m <= _FEW_ROWS and pack_b == 2)) else 0
 
 
-def _most(tiles: Tiles, n: int, pack_a: int, pack_b: int, dtype: DType) -> tuple[int, int, int]:
+def _most(tiles: Tiles, m: int, n: int, pack_a: int, pack_b: int, dtype: DType) -> tuple[int, int, int]:
     """The most rows, columns and steps of k that a block may have."""
     narrow = dtype.itemsize == 2            # then the sums lie in local memory, too
     if pack_a:
-        return tiles.mc, _COLUMNS if narrow else 4 * _COLUMNS, tiles.kc
+        if narrow:
+            return tiles.mc, _COLUMNS, tiles.kc
+        if tiles.mc < m <= tiles.mc * 4 // 3:        # one block instead of two, in which B would be copied again
+            return tiles.mc * 4 // 3, tiles.nc, tiles.kc * 3 // 4
+        return tiles.mc, tiles.nc, tiles.kc
     long_pieces = pack_b == 1 and n > _COLUMNS and not narrow         # of B's rows
     nc = 2 * _COLUMNS if long_pieces else _COLUMNS
-    return tiles.mc if narrow else 40 * tiles.rows, nc, B_PART // nc * 4 // max(dtype.itemsize, 4)
+    kc = min(_MOST_STEPS, tiles.b_part // nc)
+    return tiles.mc if narrow else 40 * tiles.rows, nc, kc * 4 // max(dtype.itemsize, 4)
 
 
 def _blocks(tiles: Tiles, most: tuple[int, int, int], pack_a: int, units: int, m: int, n: int, k: int,
             count: int) -> tuple[int, int, int, list[tuple[str, Any]]]:
     """Rows, columns and steps of k of a block, and the macros of its tile."""
     width = tiles.width if tiles.width < n else max(4, tiles.width // 4)
-    rows = next((r for r in (1, 4) if m <= r), tiles.rows)
-    panel = 2 * width
-    mc, nc = min(most[0], _rounded(m, rows)), min(most[1], _rounded(n, panel))
+    rows, panel = tiles.rows_for(m), 2 * width
+    most_rows = most[0] // rows * rows
+    mc, nc = min(most_rows, _rounded(m, rows)), min(most[1], _rounded(n, panel))
     # Blocks enough for every core, as long as each is worth a launch of its own.
     while count * -(-m // mc) * -(-n // nc) < 4 * units and mc * nc * k > 1 << 18:
         if nc > panel and (nc >= mc // 2 or mc <= 4 * rows):
@@ -235,7 +241,7 @@ def _blocks(tiles: Tiles, most: tuple[int, int, int], pack_a: int, units: int, m
             down += more
         mc, nc, kc = _rounded(-(-m // down), rows), _rounded(-(-n // across), panel), -(-k // -(-k // kc))
     options: list[tuple[str, Any]] = [("WIDTH", width), ("ROWS", rows), ("KC", most[2]), ("NC", most[1]),
-                                      ("MC", most[0] if rows == tiles.rows else rows), ("PACK_A", pack_a)]
+                                      ("MC", rows if m <= min(rows, 4) else most_rows), ("PACK_A", pack_a)]
     return mc, nc, kc, options
 
 

@@ -19,24 +19,36 @@ class Tiles:
 
     Attributes:
         width: lanes of a vector.
-        rows: rows of C in registers.
-        kc, mc: steps of k at a time, and rows of a block, where A is copied.
+        rows: rows of C in registers, unless fewer leave less of a tile empty.
+        kc, mc, nc: steps of k at a time, and rows and columns of a block, where A is copied.
+        b_part: elements of B's part of a block where B is copied.
     """
 
     width: int = 16
-    rows: int = 12
-    kc: int = 128
-    mc: int = 444
+    rows: int = 14
+    kc: int = 256
+    mc: int = 210
+    nc: int = 1024
+    b_part: int = 3 << 14
+
+    @property
+    def fewer(self) -> int:
+        """Rows in registers where ``rows`` would leave more of a tile empty."""
+        return self.rows - 2 if self.rows >= 14 else self.rows
+
+    def rows_for(self, m: int) -> int:
+        """Rows in registers for a product with ``m`` rows."""
+        return next((r for r in (1, 4) if m <= r), min(self.rows, self.fewer, key=lambda r: -(-m // r) * (r + 1)))
 
     @property
     def local_memory(self) -> int:
         """Bytes that a block takes: A's part, as tiles with gaps, and a panel of B, or B's part; both in float32."""
-        a = -(-self.mc // self.rows) * (self.kc * self.rows + self.width) + 2 * self.width * self.kc
-        return 4 * max(a, B_PART)
+        tiles = self.mc // self.fewer
+        a = self.mc * self.kc + tiles * self.width + 2 * self.width * self.kc
+        return 4 * max(a, self.b_part)
 
 
-B_PART = 1 << 15            # elements of B's part of a block where B is copied
-TABLE = {16: Tiles(), 8: Tiles(width=8, rows=6, kc=256, mc=228), 4: Tiles(width=4, rows=6, kc=256, mc=228)}
+TABLE = {16: Tiles(), **{width: Tiles(width, rows=6, kc=256, mc=228, nc=512, b_part=1 << 15) for width in (8, 4)}}
 
 
 def candidates(device: Device) -> list[Tiles]:
@@ -46,7 +58,7 @@ def candidates(device: Device) -> list[Tiles]:
         return []
     found = [first]
     for rows in {8: (4, 6), 16: (8, 12, 14)}.get(first.width, (4, 6)):
-        for kc, mc in ((128, 444), (192, 300), (256, 228), (384, 144)):
+        for kc, mc in ((128, 444), (192, 300), (256, 210), (256, 228), (320, 168), (384, 144)):
             tiles = dataclasses.replace(first, rows=rows, kc=kc, mc=mc // rows * rows)
             if tiles not in found and tiles.local_memory <= device.local_memory:
                 found.append(tiles)

@@ -8,7 +8,7 @@ import pytest
 from helpers import check_against_torch, check_gradients, close, f32, leaf, needs_float64, normal
 
 import genesis
-from genesis.ops import matmul
+from genesis.ops import matmul, matmul_tiles
 
 SHAPES = [
     ((3,), (3,)), ((3,), (3, 4)), ((2, 3), (3,)), ((2, 3), (3, 4)), ((1, 1), (1, 1)), ((13, 33), (33, 1)),
@@ -164,6 +164,25 @@ def test_blocks_of_every_layout(k, dtype):
             close(result.float(), exact - bias, rtol=1.01 * 2.0 ** -8, atol=1e-4)
         else:
             close(result, exact, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("width", [4, 8, 16])
+def test_the_tables_blocks_on_any_processor(width, monkeypatch):
+    """Blocks for other vectors than the device's; rows about the most of a block, where A is copied and where not."""
+    device, tiles = genesis.device(), matmul_tiles.TABLE[width]
+    if matmul.tiles_for(device) is None or tiles.local_memory > device.local_memory:
+        pytest.skip("products do not go by such blocks on this device")
+    monkeypatch.setattr(matmul, "_plans", {})
+    b = normal(259, 37, seed=1)
+    with matmul_tiles.using(device, tiles):
+        for m in (5, 2 * tiles.rows - 3, tiles.mc, tiles.mc + 1, tiles.mc * 4 // 3, tiles.mc * 4 // 3 + 1):
+            a = normal(m, 259)
+            for left in (f32(a), f32(a.T.copy()).T, f32(a.T.copy()).T.to(genesis.bfloat16)):
+                exact = left.float().numpy().astype(float) @ b
+                result = matmul.product(left._array, f32(b)._array, dtype=genesis.float32)
+                close(genesis.Tensor._wrap(result), exact, rtol=1e-4, atol=1e-4)
+            short = genesis.Tensor._wrap(matmul.product(left._array, f32(b)._array, dtype=genesis.bfloat16))
+            close(short.float(), exact, rtol=1.01 * 2.0 ** -8, atol=1e-4)
 
 
 def test_rows_a_multiple_of_a_page_apart():
