@@ -225,8 +225,9 @@ def _blocks(tiles: Tiles, most: tuple[int, int, int], pack_a: int, units: int, m
     rows, panel = tiles.rows_for(m), 2 * width
     most_rows = most[0] // rows * rows
     mc, nc = min(most_rows, _rounded(m, rows)), min(most[1], _rounded(n, panel))
-    # Blocks enough for every core, as long as each is worth a launch of its own.
-    while count * -(-m // mc) * -(-n // nc) < 4 * units and mc * nc * k > 1 << 18:
+    # Blocks enough for every core, as long as each is worth a launch of its own. Where A is copied, few: each copies it.
+    wanted = (2 if pack_a else 4) * units
+    while count * -(-m // mc) * -(-n // nc) < wanted and mc * nc * k > 1 << 18:
         if nc > panel and (nc >= mc // 2 or mc <= 4 * rows):
             nc = _rounded(nc // 2, panel)
         elif mc > 4 * rows:
@@ -234,12 +235,13 @@ def _blocks(tiles: Tiles, most: tuple[int, int, int], pack_a: int, units: int, m
         else:
             break
     kc = min(most[2], k)
-    if pack_a:                              # parts of about the same size, as many for each core
-        down, across = -(-m // mc), -(-n // nc)
+    # Blocks of about the same size; where A is copied, as many for each core.
+    down, across = -(-m // mc), -(-n // nc)
+    if pack_a and count * down * across < 16 * units:
         more = next((i for i in range(units) if count * (down + i) * across % units == 0), 0)
-        if count * down * across < 16 * units and m // (down + more) >= 4 * rows:
+        if m // (down + more) >= 4 * rows:
             down += more
-        mc, nc, kc = _rounded(-(-m // down), rows), _rounded(-(-n // across), panel), -(-k // -(-k // kc))
+    mc, nc, kc = _rounded(-(-m // down), rows), _rounded(-(-n // across), panel), -(-k // -(-k // kc))
     options: list[tuple[str, Any]] = [("WIDTH", width), ("ROWS", rows), ("KC", most[2]), ("NC", most[1]),
                                       ("MC", rows if m <= min(rows, 4) else most_rows), ("PACK_A", pack_a)]
     return mc, nc, kc, options
