@@ -225,7 +225,7 @@ def _blocks(tiles: Tiles, most: tuple[int, int, int], pack_a: int, units: int, m
     rows, panel = tiles.rows_for(m), 2 * width
     most_rows = most[0] // rows * rows
     mc, nc = min(most_rows, _rounded(m, rows)), min(most[1], _rounded(n, panel))
-    # Blocks enough for every core, as long as each is worth a launch of its own. Where A is copied, few: each copies it.
+    # Blocks enough for every core, as long as each is worth a launch of its own; few where each copies A.
     wanted = (2 if pack_a else 4) * units
     while count * -(-m // mc) * -(-n // nc) < wanted and mc * nc * k > 1 << 18:
         if nc > panel and (nc >= mc // 2 or mc <= 4 * rows):
