@@ -7,7 +7,7 @@
 //
 // that is, a product of matrices: pairs (c, t) by pixels, and pixels by output channels. The second is made by `turn`,
 // without gaps; the first is read in x, or in the padded copy that conv_stage.cl makes of it. A work-item computes a
-// tile of it in registers for some of the images:
+// tile of it in registers for some of the images, or some rows of one:
 //
 //                  one pixel of the turned gradient
 //                  [ g0 ]  ..  [ gn ]     VECTORS vectors of output channels
@@ -39,8 +39,8 @@ typedef struct {
     long chunk, chunks;                      // pixels of a row for a work-item; chunks of a row
 } turn_t;
 
-// Makes (images, blocks of all groups, rows, columns, CHANNELS) of the gradient (images, channels, rows, columns); 0 for
-// channels past the last. Global size (rows * chunks, blocks of all groups, images), local size 1.
+// Makes (images, blocks of all groups, rows, columns, CHANNELS) of the gradient (images, channels, rows, columns), with
+// zeros for channels past the last. Global size (rows * chunks, blocks of all groups, images), local size 1.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void turn(
     global const STORAGE(IN) *g, long g_at, global SCALAR *out, turn_t s)
 {
@@ -72,7 +72,8 @@ typedef struct {
     long x_image, x_group, x_channel, pitch; // strides of x
     long rows, columns;                      // pixels of the gradient
     long inputs, outputs, blocks, taps;      // channels of a group; blocks of CHANNELS output channels of a group
-    long images, per;                        // all; of a part
+    long per, bands, band;                   // images of a part; parts of an image (then per is 1), and their rows
+    long images;
 } weight_t;
 
 // Global size (pairs / ROWS rounded up, blocks of all groups, parts), local size 1. out: (parts, weight's shape).
@@ -93,11 +94,13 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void weight_channels(
     UNROLL for (int r = 0; r < ROWS; r++)
         UNROLL for (int v = 0; v < VECTORS; v++)
             acc[r][v] = 0;
-    const long until = min(s.images, (part + 1) * s.per);
-    for (long image = part * s.per; image < until; image++) {
-        global const SCALAR *line = x + x_at + image * s.x_image + group * s.x_group;
-        global const SCALAR *pixel = turned + (image * get_global_size(1) + block) * s.rows * s.columns * CHANNELS;
-        for (long row = 0; row < s.rows; row++, line += s.pitch)
+    const long from = part / s.bands * s.per, until = min(s.images, from + s.per);
+    const long top = part % s.bands * s.band, bottom = min(s.rows, top + s.band);
+    for (long image = from; image < until; image++) {
+        const long plane = image * get_global_size(1) + block;                     // of the turned gradient
+        global const SCALAR *line = x + x_at + image * s.x_image + group * s.x_group + top * s.pitch;
+        global const SCALAR *pixel = turned + (plane * s.rows + top) * s.columns * CHANNELS;
+        for (long row = top; row < bottom; row++, line += s.pitch)
             for (long column = 0; column < s.columns; column++, pixel += CHANNELS) {
                 real factor[VECTORS];
                 UNROLL for (int v = 0; v < VECTORS; v++)

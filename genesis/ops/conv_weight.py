@@ -42,8 +42,10 @@ class PixelSums:
         high, deep = _tile(device, real, outputs)
         blocks = -(-outputs // high)
         self.size = shape[0] * inputs * taps
-        self.per, self.parts = _parts(self.count, length, -(-inputs * taps // deep) * blocks * groups,
-                                      self.size * real.itemsize, _PIXELS, device)
+        parts = _parts(self.count, length, -(-inputs * taps // deep) * blocks * groups, self.size * real.itemsize,
+                       _PIXELS, device)
+        self.per = -(-self.count // min(parts, self.count))
+        self.parts = -(-self.count // self.per)
         self.step, self.stages = self.parts * self.per, None
         self.joined = False
         if not plain:
@@ -88,8 +90,9 @@ class ChannelSums:
     """
 
     def __init__(self, x: Array, g: Array, shape: Shape, geometry: Geometry):
-        device, groups, width = x.device, geometry.groups, lanes_of(x.device, real_type(x.dtype))
+        device, groups = x.device, geometry.groups
         self.real = real = real_type(x.dtype)
+        lanes = lanes_of(device, real)
         rows, columns = (forward_axis(k, s, p, d, n, m) for k, s, p, d, n, m in zip(
             shape[2:], geometry.stride, geometry.padding, geometry.dilation, g.shape[2:], x.shape[2:]))
         plain = rows.plain and columns.plain and x.dtype is real and x.strides[3] == 1
@@ -97,35 +100,37 @@ class ChannelSums:
         pitch = x.strides[2] if self.stage is None else self.stage.pitch
         inputs, outputs, taps = shape[1], shape[0] // groups, shape[2] * shape[3]
         vectors, high = _channel_tile(device, real, outputs, inputs * taps)
-        blocks = -(-outputs // (vectors * width))
+        blocks = -(-outputs // (vectors * lanes))
         tiles = -(-inputs * taps // high)
-        height, length = g.shape[2:]
+        height, width = g.shape[2:]
         self.count = x.shape[0]
         self.size = shape[0] * inputs * taps
-        self.per, self.parts = _parts(self.count, height * length, tiles * blocks * groups, self.size * real.itemsize,
-                                      _PIXELS // 2, device)
-        self.turned = blocks * groups * height * length * vectors * width          # elements, of an image
+        parts = _parts(self.count, height * width, tiles * blocks * groups, self.size * real.itemsize, _PIXELS // 2,
+                       device)
+        self.per = -(-self.count // min(parts, self.count))      # images of a part; or bands of one image's rows
+        band = height if self.per > 1 else -(-height // -(-parts // self.count))
+        self.bands = -(-height // band)
+        self.turned = blocks * groups * height * width * vectors * lanes          # elements, of an image
         staged = 0 if self.stage is None else self.stage.size
-        self.step = self.per * max(1, min(self.parts, conv_stage.SCRATCH // (
-            (self.turned + staged) * real.itemsize * self.per)))
+        self.step = self.per * max(1, conv_stage.SCRATCH // ((self.turned + staged) * real.itemsize * self.per))
         self.table = make_table(device, rows, columns, shape[3], pitch, rows.pixels)
         self.grid = (tiles, blocks * groups)
-        self.sizes = height, length, inputs, outputs, blocks, taps
+        self.sizes = height, width, inputs, outputs, blocks, taps, self.per, self.bands, band
         self.pitch = pitch
-        even = g.strides[2] == length * g.strides[3]             # then all pixels are one row
-        turned = (1, height * length) if even else (height, length)
+        even = g.strides[2] == width * g.strides[3]             # then all pixels are one row
+        turned = (1, height * width) if even else (height, width)
         chunks = -(-turned[1] // _CHUNK)
         self.turn_grid = (turned[0] * chunks, blocks * groups)
         self.turn_sizes = struct.pack("10q", *g.strides, *turned, outputs, blocks, _CHUNK, chunks)
-        options = defines(real, ("IN", g.dtype.name), ("WIDTH", width), ("VECTORS", vectors), ("ROWS", high))
+        options = defines(real, ("IN", g.dtype.name), ("WIDTH", lanes), ("VECTORS", vectors), ("ROWS", high))
         file = "ops/conv_weight_channels.cl"
         self.turn = device.programs.kernel(file, "turn", "PlP(80)", options)
-        self.kernel = device.programs.kernel(file, "weight_channels", "PlPPPl(96)", options)
+        self.kernel = device.programs.kernel(file, "weight_channels", "PlPPPl(112)", options)
 
     def __call__(self, x: Array, g: Array, out: Array) -> None:
         """Compute."""
         device = x.device
-        parts = empty(device, (self.parts, self.size), self.real)
+        parts = empty(device, (-(-self.count // self.per) * self.bands, self.size), self.real)
         turned = empty(device, (min(self.step, self.count) * self.turned,), self.real)
         for first in range(0, self.count, self.step):
             count = min(self.step, self.count - first)
@@ -136,10 +141,10 @@ class ChannelSums:
             self.turn((*self.turn_grid, count), (1, 1, 1), g.buffer.handle,
                       g.offset + first * g.strides[0], turned.buffer.handle, self.turn_sizes)
             inputs = self.sizes[2]
-            sizes = struct.pack("12q", strides[0], inputs * strides[1], strides[1], self.pitch, *self.sizes, count,
-                                self.per)
-            self.kernel((*self.grid, -(-count // self.per)), (1, 1, 1), source.buffer.handle, at, turned.buffer.handle,
-                        self.table.handle, parts.buffer.handle, first // self.per * self.size, sizes)
+            sizes = struct.pack("14q", strides[0], inputs * strides[1], strides[1], self.pitch, *self.sizes, count)
+            self.kernel((*self.grid, -(-count // self.per) * self.bands), (1, 1, 1), source.buffer.handle, at,
+                        turned.buffer.handle, self.table.handle, parts.buffer.handle,
+                        first // self.per * self.bands * self.size, sizes)
         sum_parts(parts, out)
 
 
@@ -158,8 +163,8 @@ def _channel_tile(device: Device, real: DType, outputs: int, pairs: int) -> tupl
     return vectors, 2 * rows // vectors
 
 
-def _parts(images: int, length: int, items: int, each: int, pixels: int, device: Device) -> tuple[int, int]:
-    """Images of a part, and how many parts there are.
+def _parts(images: int, length: int, items: int, each: int, pixels: int, device: Device) -> int:
+    """How many parts to cut the images into.
 
     A part should stay near a core, and there should be enough work-items; but each is to be held and added up.
 
@@ -170,9 +175,7 @@ def _parts(images: int, length: int, items: int, each: int, pixels: int, device:
         pixels: of a part, about.
     """
     needed = -(-device.compute_units * 4 // items)
-    wanted = max(needed, min(-(-images * length // pixels), conv_stage.SCRATCH // each))
-    per = -(-images // max(1, min(images, wanted, 256)))
-    return per, -(-images // per)
+    return max(1, needed, min(-(-images * length // pixels), conv_stage.SCRATCH // each, 256))
 
 
 def _kind(x: Array, shape: Shape, geometry: Geometry) -> type[ChannelSums] | type[PixelSums]:

@@ -223,13 +223,22 @@ def test_the_tile_is_chosen_by_what_is_wasted(registers):
 
 
 def test_parts_of_a_weight_gradient_take_little_memory():
-    """As many as keep each near a core, unless the weight is large."""
+    """As many as keep each near a core, unless the weight is large or there are few work-items."""
     device = genesis.device()
     for images, length, each in ((256, 1024, 9 << 20), (1, 1 << 20, 1000), (1000, 16, 4), (64, 3136, 1 << 17)):
-        per, parts = conv_weight._parts(images, length, 1000, each, 2048, device)
-        assert (parts - 1) * per < images <= parts * per
+        parts = conv_weight._parts(images, length, 1000, each, 2048, device)
+        assert 1 <= parts <= -(-images * length // 2048)
         assert parts == 1 or parts * each <= conv_stage.SCRATCH
-    assert conv_weight._parts(64, 1024, 1, 1 << 30, 2048, device)[1] >= min(64, 4 * device.compute_units) // 2
+    assert conv_weight._parts(64, 1024, 1, 1 << 30, 2048, device) == 4 * device.compute_units
+
+
+@pytest.mark.parametrize(("x", "w", "options"), [
+    ((1, 3, 300, 17), (9, 3, 3, 3), {"padding": 1}), ((1, 2, 67, 129), (16, 2, 2, 2), {"stride": (1, 2)}),
+    ((2, 4, 101, 64), (34, 2, 3, 1), {"groups": 2, "padding": (1, 0)}), ((1, 2, 1, 9001), (8, 2, 1, 3), {}),
+], ids=str)
+def test_parts_of_one_image(forced, x, w, options):
+    """An image of many pixels is cut into bands of rows; where there is one row, it stays whole."""
+    compare("conv2d", normal(*x), normal(*w, seed=1), **options)
 
 
 @pytest.fixture
