@@ -36,7 +36,7 @@ def convolved(x: np.ndarray, w: np.ndarray, stride: int = 1, padding: int = 0, d
 @LAYERS.add("conv")
 def conv(b: Bench) -> None:
     """Convolutions: stride, padding, dilation, groups, depthwise, pointwise, transposed."""
-    cases = [((1, 4, 5, 6), (6, 2, 3, 2), {"groups": 2, "padding": 1})]
+    cases = [((1, 4, 5, 6), (outputs, 2, 3, 2), {"groups": 2, "padding": 1}) for outputs in (6, 4)]
     if not b.small:
         cases += [((1, 5, 7, 5), (5, 1, 3, 3), {"groups": 5, "stride": 2, "padding": 1}),
                   ((2, 3, 9, 8), (5, 3, 3, 3), {}), ((1, 4, 7, 11), (6, 2, 3, 2), {"groups": 2, "padding": 1}),
