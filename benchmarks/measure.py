@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 REST = 0.01        # seconds before each turn: the OpenMP threads of PyTorch spin for about 4 ms after their work
+WARM = 0.01        # seconds of untimed work at the least, then: a processor that rested takes as long to full clock
 
 
 class Quartiles(NamedTuple):
@@ -75,7 +76,8 @@ class Rounds:
         Args:
             peers: name -> function that does the work once and returns the seconds it took.
             rounds: in each, every peer has one turn, in a random order.
-            burst: timed runs in a turn, of which the median counts; an untimed run comes before them.
+            burst: timed runs in a turn, of which the median counts; untimed ones come before them, one at the least and
+                for WARM seconds.
             rest: seconds of rest before a turn.
         """
         order = list(peers)
@@ -91,7 +93,10 @@ class Rounds:
                 for place, name in enumerate(order):
                     time.sleep(rest)
                     run = peers[name]
+                    warm = time.perf_counter() + WARM
                     run()
+                    while time.perf_counter() < warm:
+                        run()
                     self.seconds[name].append(statistics.median(run() for _ in range(burst)))
                     self.position[name].append(place)
                     self.before[name].append(last)

@@ -22,7 +22,7 @@ import genesis
 NAME, TORCH, TINYGRAD = "genesis", "PyTorch", "tinygrad OpenCL"
 COLOURS = {NAME: "#d1495b", TORCH: "#1d5c88", TINYGRAD: "#7a9e3f"}
 PASSES = ("forward", "backward")
-TURN = 0.01              # seconds of a turn at the least: threads that have rested take some runs to be at full speed
+TURN = 0.01              # seconds of a turn at the least
 AGREED = 2e-3            # largest difference of results and gradients, relative to the largest value
 
 class Peer:
