@@ -110,14 +110,14 @@ class ChannelSums:
         self.per = -(-self.count // min(parts, self.count))      # images of a part; or bands of one image's rows
         band = height if self.per > 1 else -(-height // -(-parts // self.count))
         self.bands = -(-height // band)
-        self.turned = blocks * groups * height * width * vectors * lanes          # elements, of an image
+        self.turned = blocks * groups * height * width * vectors * lanes           # elements, of an image
         staged = 0 if self.stage is None else self.stage.size
         self.step = self.per * max(1, conv_stage.SCRATCH // ((self.turned + staged) * real.itemsize * self.per))
         self.table = make_table(device, rows, columns, shape[3], pitch, rows.pixels)
         self.grid = (tiles, blocks * groups)
         self.sizes = height, width, inputs, outputs, blocks, taps, self.per, self.bands, band
         self.pitch = pitch
-        even = g.strides[2] == width * g.strides[3]             # then all pixels are one row
+        even = g.strides[2] == width * g.strides[3]              # then all pixels are one row
         turned = (1, height * width) if even else (height, width)
         chunks = -(-turned[1] // _CHUNK)
         self.turn_grid = (turned[0] * chunks, blocks * groups)
@@ -138,8 +138,8 @@ class ChannelSums:
                 source, at, strides = x, x.offset + first * x.strides[0], x.strides[:2]
             else:
                 source, at, strides = self.stage(x, first, count), 0, self.stage.strides(count)
-            self.turn((*self.turn_grid, count), (1, 1, 1), g.buffer.handle,
-                      g.offset + first * g.strides[0], turned.buffer.handle, self.turn_sizes)
+            self.turn((*self.turn_grid, count), (1, 1, 1), g.buffer.handle, g.offset + first * g.strides[0],
+                      turned.buffer.handle, self.turn_sizes)
             inputs = self.sizes[2]
             sizes = struct.pack("14q", strides[0], inputs * strides[1], strides[1], self.pitch, *self.sizes, count)
             self.kernel((*self.grid, -(-count // self.per) * self.bands), (1, 1, 1), source.buffer.handle, at,
