@@ -74,12 +74,13 @@ typedef struct {
     long inputs, outputs, blocks, taps;      // channels of a group; blocks of CHANNELS output channels of a group
     long per, bands, band;                   // images of a part; parts of an image (then per is 1), and their rows
     long images;
+    long more;                               // out holds the sums of other images: add to them
 } weight_t;
 
 // Global size (pairs / ROWS rounded up, blocks of all groups, parts), local size 1. out: (parts, weight's shape).
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void weight_channels(
     global const SCALAR *x, long x_at, global const SCALAR *turned, global const int *table, global SCALAR *out,
-    long out_at, weight_t s)
+    weight_t s)
 {
     const long pairs = s.inputs * s.taps, pair = get_global_id(0) * ROWS;
     const long block = get_global_id(1), part = get_global_id(2);
@@ -116,10 +117,10 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void weight_channels(
     UNROLL for (int r = 0; r < ROWS; r++)
         UNROLL for (int v = 0; v < VECTORS; v++)
             VSTORE(acc[r][v], r * VECTORS + v, done);
-    out += out_at + ((part * (get_global_size(1) / s.blocks) + group) * s.outputs + first) * pairs;
+    out += ((part * (get_global_size(1) / s.blocks) + group) * s.outputs + first) * pairs;
     for (int r = 0; r < ROWS && pair + r < pairs; r++) {
         const long p = pair + r, to = p / s.taps * s.taps + position[p % s.taps];
         for (int c = 0; c < CHANNELS && first + c < s.outputs; c++)
-            out[c * pairs + to] = done[r * CHANNELS + c];
+            out[c * pairs + to] = done[r * CHANNELS + c] + (s.more ? out[c * pairs + to] : 0);
     }
 }

@@ -103,19 +103,19 @@ class ChannelSums:
         blocks = -(-outputs // (vectors * lanes))
         tiles = -(-inputs * taps // high)
         height, width = g.shape[2:]
-        self.count = x.shape[0]
-        self.size = shape[0] * inputs * taps
-        parts = _parts(self.count, height * width, tiles * blocks * groups, self.size * real.itemsize, _PIXELS // 2,
-                       device)
-        self.per = -(-self.count // min(parts, self.count))      # images of a part; or bands of one image's rows
-        band = height if self.per > 1 else -(-height // -(-parts // self.count))
-        self.bands = -(-height // band)
         self.turned = blocks * groups * height * width * vectors * lanes           # elements, of an image
         staged = 0 if self.stage is None else self.stage.size
-        self.step = self.per * max(1, conv_stage.SCRATCH // ((self.turned + staged) * real.itemsize * self.per))
+        self.count = x.shape[0]
+        self.step = step = min(self.count, max(1, conv_stage.SCRATCH // ((self.turned + staged) * real.itemsize)))
+        size = shape[0] * inputs * taps
+        parts = _parts(step, height * width, tiles * blocks * groups, size * real.itemsize, _PIXELS // 2, device)
+        per = -(-step // min(parts, step))                       # images of a part; or it is a band of one's rows
+        band = height if per > 1 else -(-height // -(-parts // step))
+        bands = -(-height // band)
+        self.parts = (-(-step // per) * bands, size)
         self.table = make_table(device, rows, columns, shape[3], pitch, rows.pixels)
         self.grid = (tiles, blocks * groups)
-        self.sizes = height, width, inputs, outputs, blocks, taps, self.per, self.bands, band
+        self.sizes = height, width, inputs, outputs, blocks, taps, per, bands, band
         self.pitch = pitch
         even = g.strides[2] == width * g.strides[3]              # then all pixels are one row
         turned = (1, height * width) if even else (height, width)
@@ -125,13 +125,13 @@ class ChannelSums:
         options = defines(real, ("IN", g.dtype.name), ("WIDTH", lanes), ("VECTORS", vectors), ("ROWS", high))
         file = "ops/conv_weight_channels.cl"
         self.turn = device.programs.kernel(file, "turn", "PlP(80)", options)
-        self.kernel = device.programs.kernel(file, "weight_channels", "PlPPPl(112)", options)
+        self.kernel = device.programs.kernel(file, "weight_channels", "PlPPP(120)", options)
 
     def __call__(self, x: Array, g: Array, out: Array) -> None:
         """Compute."""
         device = x.device
-        parts = empty(device, (-(-self.count // self.per) * self.bands, self.size), self.real)
-        turned = empty(device, (min(self.step, self.count) * self.turned,), self.real)
+        parts = empty(device, self.parts, self.real)
+        turned = empty(device, (self.step * self.turned,), self.real)
         for first in range(0, self.count, self.step):
             count = min(self.step, self.count - first)
             if self.stage is None:
@@ -141,10 +141,10 @@ class ChannelSums:
             self.turn((*self.turn_grid, count), (1, 1, 1), g.buffer.handle, g.offset + first * g.strides[0],
                       turned.buffer.handle, self.turn_sizes)
             inputs = self.sizes[2]
-            sizes = struct.pack("14q", strides[0], inputs * strides[1], strides[1], self.pitch, *self.sizes, count)
-            self.kernel((*self.grid, -(-count // self.per) * self.bands), (1, 1, 1), source.buffer.handle, at,
-                        turned.buffer.handle, self.table.handle, parts.buffer.handle,
-                        first // self.per * self.bands * self.size, sizes)
+            sizes = struct.pack("15q", strides[0], inputs * strides[1], strides[1], self.pitch, *self.sizes, count,
+                                first > 0)
+            self.kernel((*self.grid, self.parts[0]), (1, 1, 1), source.buffer.handle, at, turned.buffer.handle,
+                        self.table.handle, parts.buffer.handle, sizes)
         sum_parts(parts, out)
 
 
