@@ -10,6 +10,7 @@ import numpy as np
 from measure import tinygrad_device
 
 import genesis
+from genesis.opencl.program import read
 
 Shapes = list[tuple[int, ...]]
 FLOAT = 4                        # bytes
@@ -182,7 +183,7 @@ def tinygrad_peers(device: Any, shapes: Shapes, recipe: Recipe) -> dict[str, Pee
 
 
 def stream(device: Any, shapes: Shapes, recipe: Recipe, buffers: list[Any] | None = None) -> Callable[[], None]:
-    """A kernel with the reads and writes of the update, a load and a store each.
+    """A kernel with the reads and writes of the update, as far ahead of them, and next to no arithmetic.
 
     Args:
         device: where it runs.
@@ -192,14 +193,14 @@ def stream(device: Any, shapes: Shapes, recipe: Recipe, buffers: list[Any] | Non
     """
     chunk, width = genesis.opencl.CHUNK, device.quirks.rule_width
     length = -(-Size("", shapes).elements // chunk) * chunk
-    vector = str(width) if width > 1 else ""
-    load, store = (f"vload{vector}(i, {{}})", f"vstore{vector}({{1}}, i, {{0}})") if vector else ("{}[i]", "{}[i] = {}")
     names = ["param", *(f"state{i}" for i in range(recipe.states))]
-    body = "".join(f"    {store.format(name, f'0.5f * {load.format(name)} + g * g')};\n" for name in names)
-    text = (f"kernel void stream(global const float *grad, {', '.join(f'global float *{name}' for name in names)})\n"
-            "{\n    const size_t i = get_global_id(0);\n"
-            f"    const float{vector} g = {load.format('grad')};\n{body}}}\n")
-    kernel = device.programs.kernel("benchmarks/stream", "stream", "P" * (1 + len(names)), text=text)
+    lines = ["VECTOR_KERNEL stream(" + ", ".join(f"global float *restrict {name}" for name in ["grad", *names]) + ")",
+             "{", "const size_t i = get_global_id(0), ahead = i * WIDTH + 512;",
+             *(f"PREFETCH({name} + ahead);" for name in ["grad", *names]),
+             "const real g = LOAD(float32, grad, i);",
+             *(f"STORE(float32, {name}, i, 0.5f * LOAD(float32, {name}, i) + g * g);" for name in names), "}"]
+    kernel = device.programs.kernel("benchmarks/stream", "stream", "P" * (1 + len(names)), (("WIDTH", width),),
+                                    text="\n".join([read("include/types.h"), *lines]))
     if buffers is None:
         buffers = [device.empty(length * FLOAT) for _ in range(1 + len(names))]
         for buffer in buffers:

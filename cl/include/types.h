@@ -10,6 +10,7 @@
 //   STORE1(type, p, i, x)  the converse; uint8 wraps, bool is x != 0
 //   MULTIPLY_ADD(a, b, c)  a * b + c, as one operation where the device has one
 //   UNROLL for (...)       a loop over an array that is to stay in registers
+//   PREFETCH(p)            the cache line at p, which may lie beyond the buffer, will be read soon (genesis/opencl/quirks.py)
 //
 // `type` is one of the names below, usually a macro that the host defines: LOAD(GRAD, grad, i), GRAD being bfloat16.
 // Here and elsewhere functions are static: compilers leave out those that a kernel does not call.
@@ -64,6 +65,9 @@ typedef double float64_t;
 #define MULTIPLY_ADD mad
 #endif
 #define UNROLL _Pragma("unroll")      // else PoCL keeps the array in memory
+#ifndef PREFETCH
+#define PREFETCH(p)
+#endif
 // A kernel whose work-items work on vectors already. Intel's compiler, not told so, makes vectors of work-items, and
 // attention takes six times as long.
 #if WIDTH > 1

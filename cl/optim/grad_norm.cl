@@ -5,9 +5,9 @@
 // finish_norm     joins what is left and decides, on the device
 // scale           multiplies gradients by a number
 //
-// On CPUs a work-item handles a whole chunk with WIDTH running sums; on GPUs (GROUP > 1) a work-group does.
-// Defined by the host (genesis/ops/grad_norm.py): GRAD (storage type), WIDTH, CHUNK, GROUP, and KIND: 1, 2, 0 for the
-// maximum norm, or any other number for a general power.
+// On CPUs a work-item handles STREAMS whole chunks with WIDTH running sums each; on GPUs (GROUP > 1) a work-group handles
+// one. Defined by the host (genesis/ops/grad_norm.py): GRAD (storage type), WIDTH, CHUNK, GROUP, STREAMS, and KIND: 1, 2,
+// 0 for the maximum norm, or any other number for a general power.
 #include "types.h"
 #include "reduce.h"
 
@@ -19,6 +19,9 @@
 #endif
 #ifndef GROUP
 #define GROUP 1
+#endif
+#ifndef STREAMS
+#define STREAMS 4
 #endif
 #ifndef KIND
 #define KIND 2
@@ -46,55 +49,77 @@
 
 REDUCE_GROUP(reduce_group, SCALAR, JOIN)
 
-// Global size: chunks * GROUP, local size GROUP. `length` is the number of elements from `at` on; a chunk whose row
-// is -1 counts as zeros. Without rows (a tensor on its own) row_of_chunk is any buffer and use_rows 0.
+// Sums of `count` whole chunks that lie one after another, written to out[0] and on. They are read side by side: a
+// processor that is asked for several memory pages at once has more on the way, and no addition waits for another.
+static void whole_chunks(global const STORAGE(GRAD) *g, int count, SCALAR p, global SCALAR *out)
+{
+    const real wide_p = p;
+    real sum[STREAMS];
+    UNROLL for (int s = 0; s < count; s++)
+        sum[s] = 0;
+    for (int i = 0; i < CHUNK / WIDTH; i++)
+        UNROLL for (int s = 0; s < count; s++) {
+            const real x = LOAD(GRAD, g + s * CHUNK, i);
+            sum[s] = JOIN_WIDE(sum[s], POWER(x, wide_p));
+        }
+    UNROLL for (int s = 0; s < count; s++) {
+#if WIDTH == 1
+        out[s] = sum[s];
+#else
+        SCALAR lane[WIDTH], joined = 0;
+        VSTORE(sum[s], 0, lane);
+        for (int j = 0; j < WIDTH; j++)
+            joined = JOIN(joined, lane[j]);
+        out[s] = joined;
+#endif
+    }
+}
+
+// `length` is the number of elements from `at` on; a chunk whose row is -1 counts as zeros. Without rows (a tensor on
+// its own) row_of_chunk is any buffer and use_rows 0. With GROUP work-items a chunk: global size chunks * GROUP, local
+// size GROUP. With STREAMS chunks a work-item: global size chunks / STREAMS, rounded up.
 VECTOR_KERNEL partial_norm(global const STORAGE(GRAD) *grads, long at, long length,
                            global const int *row_of_chunk, int use_rows,
                            global SCALAR *partial, long partial_at, SCALAR p)
 {
-    const long chunk = get_global_id(0) / GROUP, item = get_global_id(0) % GROUP;
-    const long first = chunk * CHUNK, count = min(length - first, (long)CHUNK);
-    global const STORAGE(GRAD) *g = grads + at + first;
-    SCALAR sum = 0;
-    if (!use_rows || row_of_chunk[chunk] >= 0) {
-        long i = 0;
-#if GROUP == 1
-        if (count == CHUNK) {
-            const real wide_p = p;
-            real a = 0, b = 0, c = 0, d = 0;          // four sums, so that an addition need not wait for the one before
-            for (; i < CHUNK / WIDTH; i += 4) {
-                const real x0 = LOAD(GRAD, g, i), x1 = LOAD(GRAD, g, i + 1);
-                const real x2 = LOAD(GRAD, g, i + 2), x3 = LOAD(GRAD, g, i + 3);
-                a = JOIN_WIDE(a, POWER(x0, wide_p));
-                b = JOIN_WIDE(b, POWER(x1, wide_p));
-                c = JOIN_WIDE(c, POWER(x2, wide_p));
-                d = JOIN_WIDE(d, POWER(x3, wide_p));
-            }
-            a = JOIN_WIDE(a, b);
-            c = JOIN_WIDE(c, d);
-            const real lanes = JOIN_WIDE(a, c);
-            i = CHUNK;
-#if WIDTH == 1
-            sum = lanes;
-#else
-            SCALAR lane[WIDTH];
-            VSTORE(lanes, 0, lane);
-            for (int j = 0; j < WIDTH; j++)
-                sum = JOIN(sum, lane[j]);
-#endif
-        }
-#endif
-        for (i += item; i < count; i += GROUP) {
-            const SCALAR x = LOAD1(GRAD, g, i);
-            sum = JOIN(sum, POWER(x, p));
-        }
-    }
+    grads += at;
+    partial += partial_at;
 #if GROUP > 1
     local SCALAR scratch[GROUP];
+    const long chunk = get_group_id(0);
+    SCALAR sum = 0;
+    if (!use_rows || row_of_chunk[chunk] >= 0)
+        for (long i = chunk * CHUNK + get_local_id(0); i < min((chunk + 1) * CHUNK, length); i += GROUP) {
+            const SCALAR x = LOAD1(GRAD, grads, i);
+            sum = JOIN(sum, POWER(x, p));
+        }
     sum = reduce_group(sum, scratch);
+    if (get_local_id(0) == 0)
+        partial[chunk] = sum;
+#else
+    const long first = get_global_id(0) * STREAMS, end = min(first + STREAMS, (length + CHUNK - 1) / CHUNK);
+    int whole = (first + STREAMS) * CHUNK <= length;
+    for (long chunk = first; use_rows && chunk < end; chunk++)
+        whole &= row_of_chunk[chunk] >= 0;
+    if (whole) {
+        whole_chunks(grads + first * CHUNK, STREAMS, p, partial + first);
+        return;
+    }
+    for (long chunk = first; chunk < end; chunk++) {
+        if (use_rows && row_of_chunk[chunk] < 0)
+            partial[chunk] = 0;
+        else if ((chunk + 1) * CHUNK <= length)
+            whole_chunks(grads + chunk * CHUNK, 1, p, partial + chunk);
+        else {
+            SCALAR sum = 0;
+            for (long i = chunk * CHUNK; i < length; i++) {
+                const SCALAR x = LOAD1(GRAD, grads, i);
+                sum = JOIN(sum, POWER(x, p));
+            }
+            partial[chunk] = sum;
+        }
+    }
 #endif
-    if (item == 0)
-        partial[partial_at + chunk] = sum;
 }
 
 // Every GROUP-th value from `i` on, joined in runs of 32, so that few additions meet a sum much larger than themselves.

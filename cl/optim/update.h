@@ -28,6 +28,10 @@
 #define ROW_VALUES 128          // values in all rows of a launch; 512 bytes leave room in the guaranteed 1024
 #endif
 
+#ifndef AHEAD
+#define AHEAD 512               // elements between those that are updated and those that PREFETCH asks for
+#endif
+
 #ifdef ROWS_IN_BUFFER             // for runtimes that fail on a struct argument with a computed index
 #define ROWS global const SCALAR *row_values
 #define ROW_POINTER global const SCALAR *
@@ -71,6 +75,23 @@ kernel void update(
 #endif
     ROW_POINTER row = row_values + first * ROW;
     const size_t i = get_global_id(0);
+
+    // Reading this many buffers at once a processor's own prefetching falls behind: a sixth of the time.
+    const size_t ahead = i * WIDTH + AHEAD;
+    PREFETCH(params + ahead);
+    PREFETCH(grads + ahead);
+#if STATES > 0
+    PREFETCH(states0 + ahead);
+#endif
+#if STATES > 1
+    PREFETCH(states1 + ahead);
+#endif
+#if STATES > 2
+    PREFETCH(states2 + ahead);
+#endif
+#if STATES > 3
+    PREFETCH(states3 + ahead);
+#endif
 
     real param = LOAD(PARAM, params, i);
     real grad = row[1] * LOAD(GRAD, grads, i);

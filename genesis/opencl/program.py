@@ -192,9 +192,11 @@ class Programs:
         return kernel
 
     def _program(self, file: str, function: str, defines: Mapping[str, Any], text: str | None) -> cl.Program:
-        head = "".join(f"#define {name} {value}\n" for name, value in defines.items())
-        source = head + (only(function, read(file)) if text is None else text)
         device = self._device
+        head = "".join(f"#define {name} {value}\n" for name, value in defines.items())
+        if device.quirks.prefetch:
+            head += f"#define PREFETCH(p) {device.quirks.prefetch}\n"
+        source = head + (only(function, read(file)) if text is None else text)
         about = (source, _OPTIONS, device.platform, device.platform_version, device.name, device.driver)
         key = hashlib.sha256("\0".join(about).encode()).hexdigest()
         if key not in self._built:

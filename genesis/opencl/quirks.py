@@ -17,6 +17,8 @@ class Quirks:
         max_loop: most iterations all loops of one work-item may take together; 0: no limit.
         host_memory: whether a buffer over host memory is that memory itself, not a copy of it.
         indexed_structs: whether a kernel may index an array inside a struct argument by a computed position.
+        prefetch: the call that brings the cache line at an address ``p`` nearer, on processors; empty where there is
+            none or it gains nothing.
     """
 
     rank: int = 0
@@ -26,6 +28,7 @@ class Quirks:
     max_loop: int = 0
     host_memory: bool = False
     indexed_structs: bool = True
+    prefetch: str = ""
 
 
 CPU = Quirks(rank=10, rule_width=16, parallel=4)
@@ -53,9 +56,12 @@ def lookup(platform: str, version: str, kind: str) -> Quirks:
         old = any(f"PoCL {v}" in version for v in ("0.", "1.", "2.", "3.0"))
         if old:
             return replace(quirks, rank=-2, warning=_POCL_OLD)
-        return replace(quirks, rank=quirks.rank + 5, host_memory=kind == "cpu")
+        # PoCL's prefetch() does nothing.
+        return replace(quirks, rank=quirks.rank + 5, host_memory=kind == "cpu",
+                       prefetch="__builtin_prefetch(p)" if kind == "cpu" else "")
     if "intel" in name and kind == "cpu":
-        return replace(quirks, rank=quirks.rank + 9, host_memory=True)
+        return replace(quirks, rank=quirks.rank + 9, host_memory=True,
+                       prefetch="prefetch((global const uchar *)(p), 1)")
     if name == "rusticl" and kind == "cpu":
         # llvmpipe counts the iterations of all loops of a work-item and silently stops at 65,535; rusticl of Mesa 22
         # crashes the process on an indexed struct argument.

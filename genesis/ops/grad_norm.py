@@ -14,6 +14,8 @@ from ..opencl import CHUNK, Alias, Buffer, Device, Kernel
 from .array import Array, empty
 from .loss_scale import LossScale
 
+_STREAMS = 4            # chunks that a work-item reads side by side on CPUs
+
 
 class Gradients(NamedTuple):
     """Gradients in one piece of memory: a flat buffer of an arena with its rows, or one contiguous array.
@@ -43,7 +45,8 @@ def _defines(device: Device, dtype: DType, p: float, real: DType) -> tuple[tuple
     # PoCL 3.1 gives wrong powers of double8, for p that has no case of its own.
     width = 1 if group > 1 or (wide and _kind(p) == 3) else 8 if wide else 16
     defines: tuple[tuple[str, Any], ...] = (
-        ("GRAD", dtype.name), ("KIND", _kind(p)), ("GROUP", group), ("WIDTH", width), ("CHUNK", CHUNK))
+        ("GRAD", dtype.name), ("KIND", _kind(p)), ("GROUP", group), ("WIDTH", width), ("CHUNK", CHUNK),
+        ("STREAMS", _STREAMS))
     return (*defines, ("REAL64", 1)) if wide else defines
 
 
@@ -90,7 +93,8 @@ class PartialNorms:
             kernel = device.programs.kernel("optim/grad_norm.cl", "partial_norm", f"PllPiPl{_letter(real)}", defines)
             rows = g.buffer if part.rows is None else part.rows
             self._launches.append((
-                kernel, (part.chunks * group,), (group,) if group > 1 else None, g.buffer.handle, g.offset, g.size,
+                kernel, (part.chunks * group if group > 1 else -(-part.chunks // _STREAMS),),
+                (group,) if group > 1 else None, g.buffer.handle, g.offset, g.size,
                 rows.handle, int(part.rows is not None), self.result.buffer.handle, at, 0.0 if p == math.inf else p))
             at += part.chunks
 

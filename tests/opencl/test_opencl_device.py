@@ -200,6 +200,13 @@ def test_order_of_the_cpu_runtimes():
     assert quirks.lookup("rusticl", "OpenCL 3.0", "gpu").max_loop == 0
 
 
+def test_only_processors_are_asked_to_prefetch():
+    for platform, version in (("Intel(R) OpenCL", "OpenCL 3.0 LINUX"), ("Portable Computing Language", POCL)):
+        assert quirks.lookup(platform, version, "cpu").prefetch
+        assert not quirks.lookup(platform, version, "gpu").prefetch
+    assert not quirks.lookup("NVIDIA CUDA", "OpenCL 3.0 CUDA 12.2", "gpu").prefetch
+
+
 def test_a_users_queue_is_adopted(default):
     handle = genesis.device().handle
     context = cl.Context([handle])

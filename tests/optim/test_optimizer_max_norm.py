@@ -117,6 +117,23 @@ def test_the_norm_is_a_0d_tensor_of_its_own_each_step():
     assert values(p.grad).tolist() == [6.0, 8.0]      # the gradients themselves stay as they are
 
 
+@pytest.mark.parametrize("without", [(), (0,), (1, 6), (2, 3, 4, 5), range(8)], ids=str)
+def test_the_norm_counts_the_gradients_that_are_there_and_no_others(without):
+    shapes = [(1024,), (3000,), (1,), (4096,), (1025,), (5,), (2048,), (9000,), (700,)]      # in chunks of 1024
+    params, rng = made(shapes)
+    optimizer = genesis.optim.SGD(params, lr=0.1, max_grad_norm=1.0)
+    for p in params:
+        p.backward(genesis.full(p.shape, 1e3))
+    optimizer.step()
+    optimizer.zero_grad()                             # what the others leave in memory must not count
+    gradients = [None if i in without else gradient(rng, shape) for i, shape in enumerate(shapes)]
+    for p, g in zip(params, gradients):
+        if g is not None:
+            p.backward(genesis.tensor(g))
+    optimizer.step()
+    np.testing.assert_allclose(optimizer.grad_norm.item(), norm_of(gradients), rtol=2 * EPS)
+
+
 @pytest.mark.parametrize("dtype", [genesis.float16, genesis.bfloat16], ids=lambda d: d.name)
 def test_16_bit_gradients_are_clipped_by_their_norm_in_float32(dtype):
     p = leaf(np.zeros(5000), dtype)
