@@ -18,6 +18,7 @@ from .amp import autocast, get_autocast_dtype, is_autocast_enabled
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .creation import (
     arange,
+    as_tensor,
     empty,
     empty_like,
     eye,
@@ -26,6 +27,8 @@ from .creation import (
     full,
     full_like,
     linspace,
+    logspace,
+    normal,
     ones,
     ones_like,
     rand,
@@ -35,11 +38,27 @@ from .creation import (
     randn,
     randn_like,
     randperm,
+    scalar_tensor,
     zeros,
     zeros_like,
 )
 from .dlpack import from_dlpack
-from .dtypes import bfloat16, bool_, float16, float32, float64, int32, int64, uint8
+from .dtypes import (
+    bfloat16,
+    bool_,
+    can_cast,
+    finfo,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    iinfo,
+    int32,
+    int64,
+    promote_types,
+    result_type,
+    uint8,
+)
 from .dtypes import bool_ as bool
 from .errors import (
     DeviceIndexError,
@@ -51,6 +70,26 @@ from .errors import (
 )
 from .fingerprint import fingerprint
 from .functions import *
+from .nn.functional import (
+    adaptive_avg_pool1d,
+    avg_pool1d,
+    bilinear,
+    celu,
+    conv1d,
+    conv2d,
+    conv_transpose1d,
+    conv_transpose2d,
+    dropout,
+    group_norm,
+    layer_norm,
+    max_pool1d,
+    max_pool2d,
+    pixel_shuffle,
+    pixel_unshuffle,
+    rms_norm,
+    selu,
+    threshold,
+)
 from .opencl import Device, device, devices, set_default_device, synchronize
 from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .serialization import CheckpointError, load, save
@@ -65,13 +104,17 @@ enable_autocast = False     # True: operations choose their precision outside `a
 
 __all__ = [
     "CheckpointError", "Device", "DeviceIndexError", "Generator", "GenesisError", "KernelError", "NoDeviceError",
-    "OutOfMemoryError", "SecondDerivativeError", "Size", "Tensor", "amp", "arange", "autocast", "autograd", "bfloat16",
-    "bool", "bool_", "data", "device", "devices", "dtypes", "empty", "empty_like", "enable_autocast", "enable_grad",
-    "errors", "eye", "fingerprint", "float16", "float32", "float64", "from_dlpack", "from_numpy", "from_pyopencl",
-    "full", "full_like", "get_autocast_dtype", "get_rng_state", "inference_mode", "initial_seed", "int32", "int64",
-    "is_autocast_enabled", "is_grad_enabled", "linspace", "load", "manual_seed", "nn", "no_grad", "ones", "ones_like",
-    "opencl", "optim", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "random", "randperm",
-    "save", "seed", "set_default_device", "set_grad_enabled", "set_rng_state", "synchronize", "tensor", "uint8",
-    "utils", "zeros", "zeros_like",
+    "OutOfMemoryError", "SecondDerivativeError", "Size", "Tensor", "adaptive_avg_pool1d", "amp", "arange",
+    "as_tensor", "autocast", "autograd", "avg_pool1d", "bfloat16", "bilinear", "bool", "bool_", "can_cast", "celu",
+    "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "data", "device", "devices", "dropout", "dtypes",
+    "empty", "empty_like", "enable_autocast", "enable_grad", "errors", "eye", "finfo", "fingerprint", "float16",
+    "float32", "float64", "from_dlpack", "from_numpy", "from_pyopencl", "full", "full_like", "get_autocast_dtype",
+    "get_default_dtype", "get_rng_state", "group_norm", "iinfo", "inference_mode", "initial_seed", "int32", "int64",
+    "is_autocast_enabled", "is_grad_enabled", "layer_norm", "linspace", "load", "logspace", "manual_seed",
+    "max_pool1d", "max_pool2d", "nn", "no_grad", "normal", "ones", "ones_like", "opencl", "optim", "pixel_shuffle",
+    "pixel_unshuffle", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
+    "random", "randperm", "result_type", "rms_norm", "save", "scalar_tensor", "seed", "selu", "set_default_device",
+    "set_grad_enabled", "set_rng_state", "synchronize", "tensor", "threshold", "uint8", "utils", "zeros",
+    "zeros_like",
     *functions.__all__,
 ]

@@ -12,7 +12,7 @@ from .opencl import Device
 from .opencl import device as find_device
 from .opencl.foreign import adopt
 from .ops import elementwise, random
-from .ops.array import Array, Shape
+from .ops.array import Array, Shape, broadcast_shapes
 from .ops.array import empty as empty_array
 from .random import Generator, default_generator
 from .tensor import Tensor, tensor
@@ -94,6 +94,29 @@ def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device:
     return tensor(values, device=device, requires_grad=requires_grad)
 
 
+def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype: Any = None, device: Where = None,
+             requires_grad: bool = False) -> Tensor:
+    """``steps`` numbers from ``base`` to the power ``start`` to that to the power ``end``, at equal ratios."""
+    values = np.logspace(start, end, steps, base=base).astype(as_dtype(dtype or float32).numpy)
+    return tensor(values, device=device, requires_grad=requires_grad)
+
+
+def scalar_tensor(s: Scalar, *, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
+    """A 0-d tensor of a number, float32 by default."""
+    return full((), s, dtype=dtype or float32, device=device, requires_grad=requires_grad)
+
+
+def as_tensor(data: Any, *, dtype: Any = None, device: Where = None) -> Tensor:
+    """A tensor of ``data``: a tensor itself, with its history, unless type or device change; else a copy.
+
+    What `genesis.tensor` takes is taken. Memory is not shared with NumPy, since devices have their own.
+    """
+    if isinstance(data, Tensor):
+        return data.to(device=None if device is None else find_device(device),
+                       dtype=None if dtype is None else as_dtype(dtype))
+    return tensor(data, dtype=dtype, device=device)
+
+
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Where = None,
         requires_grad: bool = False) -> Tensor:
     """A matrix with ones on the diagonal."""
@@ -139,6 +162,32 @@ def randn(*size: Any, generator: Generator | None = None, dtype: Any = None, dev
     key = (generator or default_generator).stream()
     return Tensor._wrap(random.normal(_drawn(_shape(size), dtype, device), key, 0.0, 1.0)).requires_grad_(
         requires_grad)
+
+
+def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None,
+           dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
+    """Numbers drawn from normal distributions.
+
+    Args:
+        mean, std: numbers, or tensors of each result's mean and standard deviation, whose shapes broadcast.
+        size: the shape, where both are numbers.
+
+    Raises:
+        RuntimeError: a standard deviation is a negative number.
+        TypeError: ``size`` is given beside a tensor, or missing beside two numbers.
+    """
+    tensors = [x for x in (mean, std) if isinstance(x, Tensor)]
+    if bool(tensors) == (size is not None):
+        raise TypeError("normal() takes a size with two numbers, and none with a tensor, whose shape it takes")
+    if not isinstance(std, Tensor) and not std >= 0:
+        raise RuntimeError(f"normal() needs a standard deviation that is not negative, got {std}")
+    if not tensors:
+        drawn = randn(size, generator=generator, dtype=dtype, device=device)
+        return drawn.mul_(std).add_(mean).requires_grad_(requires_grad)
+    shape = broadcast_shapes(*(x._array.shape for x in tensors))
+    drawn = randn(shape, generator=generator, dtype=dtype or tensors[0].dtype, device=device or tensors[0].device)
+    mean, std = (x.detach() if isinstance(x, Tensor) else x for x in (mean, std))
+    return (drawn * std + mean).requires_grad_(requires_grad)
 
 
 def rand_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:

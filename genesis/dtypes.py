@@ -108,3 +108,88 @@ def promote_scalar(a: DType, value: Scalar) -> DType:
     kinds = {"b": 0, "u": 1, "i": 1, "f": 2}
     b = of_scalar(value)
     return b if kinds[b.kind] > kinds[a.kind] else a
+
+
+def _kind_of(x: Any) -> tuple[int, DType]:
+    """How strongly a tensor or number decides about the type of a result (dimensions before numbers), and its type."""
+    if hasattr(x, "_array"):
+        return (2 if x.ndim else 1), x.dtype
+    return 0, of_scalar(x)
+
+
+def result_type(tensor1: Any, tensor2: Any) -> DType:
+    """The element type of an arithmetic operation on two tensors or numbers."""
+    (a, one), (b, two) = _kind_of(tensor1), _kind_of(tensor2)
+    if a == b:
+        return promote(one, two)
+    strong, weak = (one, two) if a > b else (two, one)
+    kinds = {"b": 0, "u": 1, "i": 1, "f": 2}
+    return weak if kinds[weak.kind] > kinds[strong.kind] else strong
+
+
+def promote_types(type1: DType, type2: DType) -> DType:
+    """The smallest element type that holds the values of both, by PyTorch's table."""
+    return promote(as_dtype(type1), as_dtype(type2))
+
+
+def can_cast(from_: DType, to: DType) -> bool:
+    """Whether a conversion keeps the kind of number: floating-point to integer does not, nor integer to boolean."""
+    kinds = {"b": 0, "u": 1, "i": 2, "f": 3}
+    one, two = as_dtype(from_), as_dtype(to)
+    return kinds[one.kind] <= kinds[two.kind] or (one.kind, two.kind) == ("i", "u")
+
+
+def get_default_dtype() -> DType:
+    """The element type of what is made from Python's floats: float32."""
+    return float32
+
+
+class finfo:
+    """The limits of a floating-point type.
+
+    Attributes:
+        bits: bits an element.
+        eps: distance of 1 and the next larger number.
+        max, min: the largest number, and its negative.
+        tiny, smallest_normal: the smallest positive number that has all digits.
+        resolution: 10 to minus the number of decimal digits that are always kept.
+        dtype: the type's name.
+
+    Example:
+        >>> genesis.finfo(genesis.bfloat16).eps
+        0.0078125
+    """
+
+    def __init__(self, dtype: Any = None):
+        kind = float32 if dtype is None else as_dtype(dtype)
+        if not kind.is_floating_point:
+            raise TypeError(f"finfo() takes a floating-point type, not {kind}; use iinfo()")
+        limits = ml_dtypes.finfo(kind.numpy)
+        self.bits, self.dtype = 8 * kind.itemsize, kind.name
+        self.eps, self.max, self.min = float(limits.eps), float(limits.max), float(limits.min)
+        self.tiny = self.smallest_normal = float(limits.smallest_normal)
+        self.resolution = float(f"1e-{limits.precision}")
+
+    def __repr__(self) -> str:
+        return (f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, eps={self.eps:g}, "
+                f"smallest_normal={self.smallest_normal:g}, tiny={self.tiny:g}, dtype={self.dtype})")
+
+
+class iinfo:
+    """The limits of an integer type.
+
+    Attributes:
+        bits: bits an element.
+        max, min: the largest and the smallest number.
+        dtype: the type's name.
+    """
+
+    def __init__(self, dtype: Any):
+        kind = as_dtype(dtype)
+        if kind.kind not in "ui":
+            raise TypeError(f"iinfo() takes an integer type, not {kind}; use finfo()")
+        limits = np.iinfo(kind.numpy)
+        self.bits, self.dtype, self.max, self.min = limits.bits, kind.name, int(limits.max), int(limits.min)
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"

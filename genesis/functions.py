@@ -6,6 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 from .autograd import apply, same_device
+from .combining import (
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    block_diag,
+    cartesian_prod,
+    cdist,
+    combinations,
+    cumulative_trapezoid,
+    isin,
+    trapezoid,
+    trapz,
+    vander,
+)
 from .contraction import einsum, tensordot
 from .dtypes import int32, int64
 from .joining import (
@@ -15,12 +29,9 @@ from .joining import (
     column_stack,
     concat,
     concatenate,
-    dot,
     dstack,
-    ger,
     hstack,
     meshgrid,
-    outer,
     row_stack,
     split,
     stack,
@@ -119,17 +130,13 @@ def searchsorted(sorted_sequence: Tensor, input: Any, *, out_int32: bool = False
     return found.int() if out_int32 else found
 
 
-def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether two tensors have the same shape and the same elements."""
-    return input.shape == other.shape and bool(input.eq(other).all())
-
-
 def is_tensor(obj: Any) -> bool:
     """Whether an object is a Tensor."""
     return isinstance(obj, Tensor)
 
 
-__all__ = [*OF_METHODS, "broadcast_shapes", "broadcast_tensors", "cat", "column_stack", "concat",
-           "concatenate", "dot", "dstack", "einsum", "embedding", "equal", "ger", "hstack", "is_tensor", "meshgrid",
-           "outer", "row_stack", "searchsorted", "split", "stack", "tensordot", "tril_indices",
-           "triu_indices", "vstack", "where"]
+__all__ = [*OF_METHODS, "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_shapes",
+           "broadcast_tensors", "cartesian_prod", "cat", "cdist", "column_stack", "combinations", "concat",
+           "concatenate", "cumulative_trapezoid", "dstack", "einsum", "embedding", "hstack", "is_tensor", "isin",
+           "meshgrid", "row_stack", "searchsorted", "split", "stack", "tensordot", "trapezoid", "trapz",
+           "tril_indices", "triu_indices", "vander", "vstack", "where"]

@@ -139,26 +139,6 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     return tuple(grids)
 
 
-def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """The products of all elements of two vectors: (m,), (n,) -> (m, n)."""
-    if input.ndim != 1 or vec2.ndim != 1:
-        raise RuntimeError(f"outer() needs two vectors, not {input.ndim} and {vec2.ndim} dimensions")
-    return input.unsqueeze(1) * vec2
-
-
-ger = outer
-
-
-def dot(input: Tensor, tensor: Tensor) -> Tensor:
-    """The sum of products of the elements of two vectors."""
-    if input.ndim != 1 or tensor.ndim != 1 or input.shape != tensor.shape:
-        raise RuntimeError(f"dot() needs two vectors of one size, not {tuple(input.shape)} and {tuple(tensor.shape)}")
-    if input.dtype is not tensor.dtype:
-        raise RuntimeError(f"dot() needs vectors of one type, not {input.dtype} and {tensor.dtype}")
-    result: Tensor = input @ tensor if input.is_floating_point() else (input * tensor).sum(dtype=input.dtype)
-    return result
-
-
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
     """Rows and columns, (2, n), of the elements on and below a diagonal of a matrix."""
     import numpy as np
@@ -177,6 +157,6 @@ def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, devi
     return tensor(np.stack(np.triu_indices(row, offset, col)).astype(np.int64), dtype=dtype, device=device)
 
 
-__all__ = ["broadcast_shapes", "broadcast_tensors", "cat", "column_stack", "concat", "concatenate", "dot", "dstack",
-           "ger", "hstack", "meshgrid", "outer", "row_stack", "split", "stack", "tril_indices", "triu_indices",
+__all__ = ["broadcast_shapes", "broadcast_tensors", "cat", "column_stack", "concat", "concatenate", "dstack",
+           "hstack", "meshgrid", "row_stack", "split", "stack", "tril_indices", "triu_indices",
            "vstack"]

@@ -160,10 +160,6 @@ class Tensor(Conversion, TensorMethods):
         """Number of dimensions."""
         return self.ndim
 
-    def numel(self) -> int:
-        """Number of elements."""
-        return self._array.size
-
     def stride(self, dim: int | None = None) -> Any:
         """Strides in elements, or that of one dimension."""
         return self._array.strides if dim is None else self._array.strides[dim]
@@ -175,10 +171,6 @@ class Tensor(Conversion, TensorMethods):
     def is_contiguous(self) -> bool:
         """Whether the elements lie row by row without gaps."""
         return self._array.is_contiguous()
-
-    def is_floating_point(self) -> bool:
-        """Whether the element type is a floating-point type."""
-        return self.dtype.is_floating_point
 
     def __len__(self) -> int:
         if not self._array.shape:

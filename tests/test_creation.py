@@ -115,3 +115,53 @@ def test_values_come_back_as_they_were():
             assert x.shape == shape
             assert x.numel() == values.size
             assert x.nbytes == values.nbytes
+
+
+def test_new_tensors_are_of_the_others_type():
+    x = genesis.zeros(2, dtype=genesis.float16)
+    for y, values in ((x.new_zeros(2, 3), [[0] * 3] * 2), (x.new_ones((2,)), [1, 1]), (x.new_full((2,), 5), [5, 5]),
+                      (x.new_tensor([1.5, 2]), [1.5, 2])):
+        assert y.dtype is genesis.float16
+        assert y.device is x.device
+        assert y.tolist() == values
+    assert x.new_empty(3, 0).shape == (3, 0)
+    assert x.new_zeros(2, dtype=genesis.int64).dtype is genesis.int64
+    assert x.new_ones(2, requires_grad=True).requires_grad
+    assert genesis.ones(2).type_as(x).dtype is genesis.float16
+
+
+def test_as_tensor_copies_only_what_has_to_change():
+    x = genesis.ones(2, requires_grad=True)
+    assert genesis.as_tensor(x) is x
+    y = genesis.as_tensor(x, dtype=genesis.float16)
+    assert y.dtype is genesis.float16
+    assert y.requires_grad
+    assert genesis.as_tensor([1, 2]).dtype is genesis.int64
+    assert genesis.as_tensor(np.float64(1.5), dtype=genesis.float32).item() == 1.5
+
+
+def test_logspace_and_scalar_tensor():
+    close(genesis.logspace(0, 3, 4), [1, 10, 100, 1000], rtol=1e-6)
+    close(genesis.logspace(-1, 1, 3, base=2), [0.5, 1, 2])
+    x = genesis.scalar_tensor(3)
+    assert x.shape == ()
+    assert x.dtype is genesis.float32
+
+
+def test_questions_about_a_tensor():
+    x = genesis.zeros(2, 3, dtype=genesis.bfloat16)
+    assert (x.numel(), x.nelement(), x.ndimension(), x.element_size()) == (6, 6, 2, 2)
+    assert genesis.numel(x) == 6
+    assert genesis.is_floating_point(x)
+    assert not genesis.is_floating_point(x.long())
+    assert x.is_signed()
+    assert not x.to(genesis.uint8).is_signed()
+    assert x.is_same_size(x + 1)
+    assert not x.is_same_size(x[0])
+    assert x.equal(x.clone())
+    assert not x.equal(x + 1)
+    assert not x.equal(x[0])
+    assert genesis.is_nonzero(genesis.tensor([2.0]))
+    assert not genesis.tensor(0).is_nonzero()
+    with pytest.raises(RuntimeError, match="ambiguous"):
+        x.is_nonzero()

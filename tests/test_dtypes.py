@@ -182,3 +182,46 @@ def test_gradients_have_the_type_of_their_tensor(dtype):
     close(y.grad, [1, 2])
     genesis.cat([x, y]).sum().backward()
     assert x.grad.dtype is dtype
+
+
+FLOATING = ("float16", "bfloat16", "float32", "float64")
+INTEGERS = ("uint8", "int32", "int64")
+
+
+@pytest.mark.parametrize("name", [*FLOATING, *INTEGERS])
+def test_limits_of_types_are_those_of_torch(name):
+    torch = pytest.importorskip("torch")
+    mine, its = (getattr(lib, "finfo" if name in FLOATING else "iinfo")(getattr(lib, name)) for lib in (genesis, torch))
+    for attribute in ("bits", "max", "min", "dtype", *(("eps", "tiny", "smallest_normal", "resolution")
+                                                      if name in FLOATING else ())):
+        assert getattr(mine, attribute) == getattr(its, attribute), attribute
+    assert name in repr(mine)
+
+
+def test_limits_are_asked_of_the_right_kind():
+    assert genesis.finfo().dtype == "float32"
+    assert genesis.finfo(float).max == genesis.finfo(genesis.float32).max
+    with pytest.raises(TypeError, match="iinfo"):
+        genesis.finfo(genesis.int64)
+    with pytest.raises(TypeError, match="finfo"):
+        genesis.iinfo(genesis.float32)
+
+
+def test_result_types_and_casts_are_those_of_torch():
+    torch = pytest.importorskip("torch")
+    names = [d.name for d in genesis.dtypes.ALL]
+    theirs = {getattr(torch, n): n for n in names}
+    for a in names:
+        for b in names:
+            assert genesis.promote_types(getattr(genesis, a), getattr(genesis, b)).name == theirs[
+                torch.promote_types(getattr(torch, a), getattr(torch, b))]
+            assert genesis.can_cast(getattr(genesis, a), getattr(genesis, b)) == torch.can_cast(
+                getattr(torch, a), getattr(torch, b)), (a, b)
+    for one in ("float16", "int32", "bool", "uint8", "float32", "bfloat16"):
+        for other in (2, 2.5, True, "float32", "int64", "float16"):
+            for shapes in (((2,), (2,)), ((2,), ()), ((), (2,)), ((), ())):
+                mine, its = ([lib.zeros(shapes[0], dtype=getattr(lib, one)),
+                              lib.zeros(shapes[1], dtype=getattr(lib, other)) if isinstance(other, str) else other]
+                             for lib in (genesis, torch))
+                assert genesis.result_type(*mine).name == theirs[torch.result_type(*its)], (one, other, shapes)
+    assert genesis.get_default_dtype() is genesis.float32

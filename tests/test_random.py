@@ -269,3 +269,128 @@ def test_dropout_at_the_ends():
     for p in (-0.1, 1.1):
         with pytest.raises(ValueError, match="probability"):
             F.dropout(x, p)
+
+
+# Tensors filled and drawn by their own methods ------------------------------------------------------------------------
+
+N = 40_000
+
+
+def moments(x):
+    values = x.numpy().astype(np.float64)
+    return values.mean(), values.std()
+
+
+# What fills a tensor, and the mean and standard deviation that follow from the definition of its distribution.
+FILLS = {
+    "uniform_": (lambda x, g: x.uniform_(-1, 3, generator=g), 1.0, 4 / math.sqrt(12)),
+    "normal_": (lambda x, g: x.normal_(2, 3, generator=g), 2.0, 3.0),
+    "log_normal_": (lambda x, g: x.log_normal_(0, 0.5, generator=g), math.exp(0.125),
+                    math.sqrt((math.exp(0.25) - 1) * math.exp(0.25))),
+    "bernoulli_": (lambda x, g: x.bernoulli_(0.3, generator=g), 0.3, math.sqrt(0.21)),
+    "exponential_": (lambda x, g: x.exponential_(2, generator=g), 0.5, 0.5),
+    "geometric_": (lambda x, g: x.geometric_(0.25, generator=g), 4.0, math.sqrt(12)),
+    "random_": (lambda x, g: x.random_(10, 20, generator=g), 14.5, math.sqrt(99 / 12)),
+}
+
+
+@pytest.mark.parametrize("name", FILLS)
+def test_fills_have_their_moments_and_their_stream(name):
+    fill, mean, deviation = FILLS[name]
+    x = genesis.zeros(N)
+    assert fill(x, genesis.Generator().manual_seed(7)) is x
+    found = moments(x)
+    assert abs(found[0] - mean) < 5 * deviation / math.sqrt(N)
+    assert abs(found[1] / deviation - 1) < 0.05
+    again = genesis.zeros(2, N // 2).T                       # not contiguous; the stream follows the indices
+    fill(again, genesis.Generator().manual_seed(7))
+    np.testing.assert_array_equal(again.numpy().reshape(-1), x.numpy())
+    genesis.manual_seed(7)
+    np.testing.assert_array_equal(fill(genesis.zeros(N), None).numpy(), x.numpy())
+    half = fill(genesis.zeros(99, dtype=genesis.bfloat16), genesis.Generator().manual_seed(7))
+    assert np.isfinite(half.float().numpy()).all()
+
+
+def test_cauchy_has_its_quartiles():
+    x = genesis.zeros(N).cauchy_(1, 2, generator=genesis.Generator().manual_seed(1))
+    np.testing.assert_allclose(np.quantile(x.numpy(), [0.25, 0.5, 0.75]), [-1, 1, 3], atol=0.1)
+
+
+def test_fills_change_memory_that_views_share_and_nothing_else():
+    x = genesis.zeros(6, 6)
+    x[1:4, ::2].uniform_(1, 2)
+    changed = x.numpy() != 0
+    assert changed[1:4, ::2].all()
+    assert changed.sum() == 9
+
+
+def test_a_gradient_ends_where_a_tensor_was_filled():
+    w = leaf([1.0, 2.0, 3.0])
+    y = w * 2
+    y[1:].normal_()
+    y.sum().backward()
+    assert w.grad.tolist() == [2, 0, 0]
+    with pytest.raises(RuntimeError, match="leaf"):
+        w.uniform_()
+    with genesis.no_grad():
+        w.uniform_()
+    saved = leaf([1.0, 2.0]).exp()
+    z = saved.exp()
+    saved.detach().normal_()
+    with pytest.raises(RuntimeError, match="changed"):
+        z.sum().backward()
+
+
+def test_random_integers_without_bounds_are_those_that_the_type_holds():
+    genesis.manual_seed(0)
+    assert set(genesis.zeros(99, dtype=genesis.bool).random_().tolist()) == {True, False}
+    assert genesis.zeros(5000, dtype=genesis.uint8).random_().numpy().max() == 255
+    assert 2 ** 30 < genesis.zeros(999, dtype=genesis.int32).random_().numpy().max() < 2 ** 31
+    wide = genesis.zeros(999, dtype=genesis.int64).random_().numpy()
+    assert wide.min() >= 0
+    assert wide.max() > 2 ** 62
+    assert genesis.zeros(999, dtype=genesis.float16).random_().numpy().max() <= 2048
+    assert set(genesis.zeros(99).random_(3).tolist()) == {0, 1, 2}
+    assert set(genesis.zeros(99, dtype=genesis.int64).random_(-2, 0).tolist()) == {-2, -1}
+
+
+def test_bernoulli_follows_each_probability():
+    p = f32([[0.0, 1.0], [0.25, 0.75]])
+    drawn = p.expand(N // 4, 2, 2).bernoulli(generator=genesis.Generator().manual_seed(1))
+    assert drawn.dtype is genesis.float32
+    assert set(np.unique(drawn.numpy())) == {0, 1}
+    np.testing.assert_allclose(drawn.numpy().mean(0), p.numpy(), atol=5 * 0.5 / math.sqrt(N / 4))
+    assert not genesis.bernoulli(leaf([0.5])).requires_grad
+    assert genesis.zeros(9, dtype=genesis.int64).bernoulli_(f32(1.0)).tolist() == [1] * 9
+    assert genesis.zeros(3).bernoulli(1.0).tolist() == [1, 1, 1]
+
+
+def test_normal_takes_numbers_or_tensors():
+    mean, std = f32([[0.0], [100.0]]), f32([1.0, 2.0, 0.0])
+    x = genesis.normal(mean.expand(2, 1), std, generator=genesis.Generator().manual_seed(2))
+    assert x.shape == (2, 3)
+    assert x[:, 2].tolist() == [0, 100]
+    drawn = genesis.normal(mean.expand(2, N), 2.0, generator=genesis.Generator().manual_seed(2)).numpy()
+    np.testing.assert_allclose(drawn.mean(1), [0, 100], atol=10 / math.sqrt(N))
+    np.testing.assert_allclose(drawn.std(1), 2, rtol=0.03)
+    assert genesis.normal(1.0, 0.0, (2, 2)).tolist() == [[1, 1], [1, 1]]
+    for bad in ((mean, 1.0, (3,)), (0.0, 1.0)):
+        with pytest.raises(TypeError, match="size"):
+            genesis.normal(*bad)
+
+
+@pytest.mark.parametrize(("call", "match"), [
+    (lambda x: x.uniform_(2, 1), "from <= to"), (lambda x: x.normal_(0, -1), "deviation"),
+    (lambda x: x.log_normal_(0, 0), "deviation"), (lambda x: x.random_(3, 3), "from < to"),
+    (lambda x: x.random_(0), "from < to"), (lambda x: x.bernoulli_(1.5), "probability"),
+    (lambda x: x.bernoulli(-0.1), "probability"), (lambda x: x.exponential_(0), "rate"),
+    (lambda x: x.geometric_(1.0), "probability"), (lambda x: x.cauchy_(0, 0), "width"),
+    (lambda x: x.long().normal_(), "floating"), (lambda x: x.long().uniform_(), "floating"),
+    (lambda x: x.long().exponential_(), "floating"), (lambda x: x.long().bernoulli(), "floating"),
+    (lambda x: genesis.normal(0.0, -1.0, (2,)), "deviation"), (lambda x: x.expand(2, 3).normal_(), "expanded"),
+])
+def test_what_cannot_be_drawn_is_refused(call, match):
+    x = genesis.zeros(3)
+    with pytest.raises(RuntimeError, match=match):
+        call(x)
+    assert x.tolist() == [0, 0, 0]

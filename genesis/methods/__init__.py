@@ -1,18 +1,22 @@
 """The mathematical methods of tensors, a family a module."""
 
+from .analysis import Analysis
 from .arithmetic import Arithmetic
 from .choice import Choice
 from .conversion import Conversion
+from .making import Making
 from .ordering import Ordering
 from .parts import Parts
 from .pointwise import Pointwise
 from .products import Products
 from .reductions import Reductions
+from .sampling import Sampling
 from .selection import Selection
 from .shapes import Shapes
 from .twins import in_place
 
-FAMILIES = (Arithmetic, Pointwise, Reductions, Products, Choice, Selection, Ordering, Shapes, Parts)
+FAMILIES = (Arithmetic, Pointwise, Reductions, Products, Choice, Selection, Ordering, Shapes, Parts, Analysis, Sampling,
+            Making)
 ELEMENTWISE = (Arithmetic, Pointwise, Choice)      # whose methods all have in-place twins
 
 

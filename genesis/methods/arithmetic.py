@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any
 
 from .. import dtypes
 from ..autograd import apply, same_device
@@ -10,6 +11,9 @@ from ..dtypes import Scalar
 from ..ops import binary, ternary
 from ..ops import elementwise as ew
 from .support import Methods, operand, plain, raw
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 
 def _binary(operation: Any, swapped: bool = False) -> Any:
@@ -78,9 +82,9 @@ class Arithmetic(Methods):
     __slots__ = ()
     FUNCTIONS = ("add addcdiv addcmul arctan2 atan2 bitwise_and bitwise_left_shift bitwise_not bitwise_or "
                  "bitwise_right_shift bitwise_xor copysign div divide eq floor_divide fmax fmin fmod ge greater "
-                 "greater_equal gt heaviside hypot le lerp less less_equal logaddexp logical_and logical_or "
-                 "logical_xor lt maximum minimum mul multiply ne not_equal pow remainder sub subtract true_divide "
-                 "xlogy")
+                 "greater_equal gt heaviside hypot ldexp le lerp less less_equal logaddexp logaddexp2 logical_and "
+                 "logical_or logical_xor lt maximum minimum mul multiply ne not_equal pow remainder sub subtract "
+                 "true_divide xlogy")
 
     __add__ = __radd__ = _binary(binary.Add)
     __sub__, __rsub__ = _binary(binary.Sub), _binary(binary.Sub, swapped=True)
@@ -176,3 +180,11 @@ class Arithmetic(Methods):
         if self.dtype is not end.dtype or getattr(weight, "dtype", self.dtype) is not self.dtype:
             raise RuntimeError(f"lerp() needs tensors of one type, not {self.dtype} and {end.dtype}")
         return apply(ternary.Lerp, self, end, weight)
+
+    def ldexp(self, other: Any) -> Any:
+        """Each element times 2 to the power ``other``."""
+        return self * (2.0 ** other)
+
+    def logaddexp2(self, other: Tensor) -> Any:
+        """log2(2^self + 2^other), without overflow."""
+        return (self * math.log(2)).logaddexp(other * math.log(2)) * (1 / math.log(2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..autograd import apply
@@ -29,8 +29,9 @@ class Parts(Methods):
     """Parts of tensors and tensors made of repetitions."""
 
     __slots__ = ()
-    FUNCTIONS = ("chunk diag diag_embed diagonal dsplit flip fliplr flipud hsplit narrow repeat_interleave roll rot90 "
-                 "select tensor_split tile tril triu unbind unflatten vsplit")
+    FUNCTIONS = ("chunk diag diag_embed diagflat diagonal diagonal_scatter dsplit flip fliplr flipud hsplit narrow "
+                 "repeat_interleave roll rot90 select select_scatter slice_scatter split_with_sizes tensor_split tile "
+                 "tril triu unbind unflatten vsplit")
     IN_PLACE = "tril triu"
 
     def narrow(self, dim: int, start: int, length: int) -> Any:
@@ -311,3 +312,57 @@ class Parts(Methods):
     def reshape_as(self, other: Tensor) -> Any:
         """Reshaped to the shape of another tensor."""
         return self.reshape(tuple(other.shape))
+
+    def split_with_sizes(self, split_sizes: Sequence[int], dim: int = 0) -> Any:
+        """Parts of a dimension, of the sizes in a list; views."""
+        return self.split(list(split_sizes), dim)
+
+    def diagflat(self, offset: int = 0) -> Any:
+        """A square matrix with all elements, row by row, on a diagonal; zeros elsewhere."""
+        return self.reshape(-1).diag_embed(offset)
+
+    def diagonal_scatter(self, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
+        """A copy whose `diagonal` is ``src``."""
+        return self._with(lambda x: x.diagonal(offset, dim1, dim2), src, "diagonal_scatter")
+
+    def select_scatter(self, src: Tensor, dim: int, index: int) -> Any:
+        """A copy in which ``src`` stands at one index of a dimension."""
+        return self._with(lambda x: x.select(dim, index), src, "select_scatter")
+
+    def slice_scatter(self, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None,
+                      step: int = 1) -> Any:
+        """A copy in which ``src`` stands at ``start:end:step`` of a dimension."""
+        axis = self._axis(dim)
+        return self._with(lambda x: x[(slice(None),) * axis + (slice(start, end, step),)], src, "slice_scatter")
+
+    def _with(self, part: Callable[[Any], Any], src: Tensor, name: str) -> Any:
+        """A copy of which a part has other values, of that part's shape."""
+        result = self.clone()
+        place = part(result)
+        if place._array.shape != src._array.shape:
+            raise RuntimeError(f"{name}() needs values of shape {tuple(place.shape)}, not {tuple(src.shape)}")
+        place.copy_(src)
+        return result
+
+    def fill_diagonal_(self, fill_value: float, wrap: bool = False) -> Any:
+        """Write a number onto the main diagonal: elements whose indices are all equal.
+
+        Args:
+            fill_value: the number.
+            wrap: in a matrix with more rows than columns, begin anew a row below each end of the diagonal.
+
+        Raises:
+            RuntimeError: the tensor has fewer than two dimensions, or more than two of different sizes.
+        """
+        shape = self._array.shape
+        if len(shape) < 2 or (len(shape) > 2 and len(set(shape)) > 1):
+            raise RuntimeError("fill_diagonal_() needs a matrix, or more dimensions of one size, not a tensor of shape "
+                               f"{tuple(shape)}")
+        diagonal: Any = self
+        for _ in range(len(shape) - 1):
+            diagonal = diagonal.diagonal(0, 0, diagonal.ndim - 1)
+        diagonal.fill_(fill_value)
+        if wrap and len(shape) == 2:
+            for first in range(shape[1] + 1, shape[0], shape[1] + 1):
+                self.narrow(0, first, shape[0] - first).diagonal().fill_(fill_value)
+        return self

@@ -43,7 +43,7 @@ class Pointwise(Methods):
     FUNCTIONS = ("abs absolute acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh ceil "
                  "cos cosh deg2rad erf erfc exp exp2 expm1 fix floor frac hardshrink isfinite isinf isnan isneginf "
                  "isposinf log log10 log1p log2 logical_not logit neg negative positive prelu rad2deg reciprocal "
-                 "relu round rsqrt sigmoid sign signbit sin sinh sqrt square tan tanh trunc")
+                 "relu round rsqrt sgn sigmoid sign signbit sin sinc sinh sqrt square tan tanh trunc")
 
     exp = _unary(pointwise.Exp, "e to the power of each element.")
     exp2 = _unary(pointwise.Exp2, "2 to the power of each element.")
@@ -111,6 +111,17 @@ class Pointwise(Methods):
         if self.dtype is dtypes.bool_:
             raise RuntimeError("booleans have no sign")
         return self
+
+    def sgn(self) -> Any:
+        """`sign`, by the name that PyTorch uses for complex numbers too."""
+        return self.sign()
+
+    def sinc(self) -> Any:
+        """sin(πx) / (πx), and 1 at 0."""
+        x = (self if self.dtype.is_floating_point else self.float()) * math.pi
+        there = x.detach() != 0
+        safe = x.where(there, 1.0)
+        return (safe.sin() / safe).where(there, 1.0)
 
     def deg2rad(self) -> Any:
         """Degrees as radians."""

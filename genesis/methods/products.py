@@ -1,23 +1,55 @@
-"""Matrix products."""
+"""Products of matrices and vectors."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from ..autograd import apply
 from ..dtypes import bool_
 from ..ops import matmul
+from ..ops.array import broadcast_shapes, normalize_axis
 from .support import Methods
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
 
+def _need(name: str, *expected: tuple[Any, int]) -> None:
+    """``RuntimeError`` unless tensors have the numbers of dimensions that a function takes."""
+    if any(x.ndim != n for x, n in expected):
+        wanted, given = (", ".join(str(n) for n in counts) for counts in (
+            [n for _, n in expected], [x.ndim for x, _ in expected]))
+        raise RuntimeError(f"{name}() needs tensors of {wanted} dimensions, not of {given}")
+
+
+def _nothing(x: Any) -> Any:
+    """Zeros in the shape of a tensor that they depend on, with a gradient of 0."""
+    return x.where(x.new_zeros((), dtype=bool_), 0.0)
+
+
+def _added(name: str, x: Any, product: Any, beta: float, alpha: float) -> Any:
+    """``beta * x + alpha * product``; x, which broadcasts to the product, is not looked at where beta is 0."""
+    shape = product._array.shape
+    if product.dtype is bool_:
+        raise RuntimeError(f"{name}() is not defined for {bool_}; convert to int64 or float32")
+    if broadcast_shapes(x._array.shape, shape) != shape:
+        raise RuntimeError(f"{name}(): a tensor of shape {tuple(x.shape)} does not broadcast to the product's shape "
+                           f"{tuple(shape)}")
+    if alpha != 1:
+        product = product * alpha
+    if beta == 0:         # NaN does not count either, and the gradient is 0
+        return product + _nothing(x) if x.requires_grad else product
+    return (x if beta == 1 else x * beta) + product
+
+
 class Products(Methods):
-    """Matrix products."""
+    """Products of matrices and vectors."""
 
     __slots__ = ()
-    FUNCTIONS = "bmm matmul mm"
+    FUNCTIONS = ("addbmm addmm addmv addr baddbmm bmm cross dot ger inner kron matmul matrix_power mm mv outer trace "
+                 "vdot")
+    IN_PLACE = "addbmm addmm addmv addr baddbmm"
 
     def __matmul__(self, other: Any) -> Any:
         return self.matmul(other) if hasattr(other, "_array") else NotImplemented
@@ -38,3 +70,136 @@ class Products(Methods):
         return result.squeeze(-2 if other.ndim > 1 else -1) if self.ndim == 1 else result
 
     mm = bmm = matmul
+
+    def mv(self, vec: Tensor) -> Any:
+        """A matrix (n, m) times a vector (m,): (n,)."""
+        _need("mv", (self, 2), (vec, 1))
+        return self.matmul(vec)
+
+    def dot(self, tensor: Tensor) -> Any:
+        """The sum of products of the elements of two vectors."""
+        if self.ndim != 1 or tensor.ndim != 1 or self._array.shape != tensor._array.shape:
+            raise RuntimeError(f"dot() needs two vectors of one size, not {tuple(self.shape)} and "
+                               f"{tuple(tensor.shape)}")
+        if self.dtype is not tensor.dtype:
+            raise RuntimeError(f"dot() needs vectors of one type, not {self.dtype} and {tensor.dtype}")
+        return self.matmul(tensor) if self.is_floating_point() else (self * tensor).sum(dtype=self.dtype)
+
+    vdot = dot
+
+    def inner(self, other: Tensor) -> Any:
+        """Sums of products along the last dimensions: (..., k), (*, k) -> (..., *); 0-d tensors multiply.
+
+        Raises:
+            RuntimeError: the last dimensions differ.
+        """
+        if not self.ndim or not other.ndim:
+            return self * other
+        if self._array.shape[-1] != other._array.shape[-1]:
+            raise RuntimeError(f"inner() needs last dimensions of one size, not {self._array.shape[-1]} and "
+                               f"{other._array.shape[-1]}")
+        outer = other._array.shape[:-1]
+        rows = other.reshape(math.prod(outer), other._array.shape[-1])
+        return self.matmul(rows.t()).reshape((*self._array.shape[:-1], *outer))
+
+    def outer(self, vec2: Tensor) -> Any:
+        """The products of all elements of two vectors: (m,), (n,) -> (m, n)."""
+        _need("outer", (self, 1), (vec2, 1))
+        return self.unsqueeze(1) * vec2
+
+    ger = outer
+
+    def kron(self, other: Tensor) -> Any:
+        """The Kronecker product: every element times the whole of ``other``; sizes multiply, from the last on."""
+        a, b = self, other
+        for _ in range(other.ndim - self.ndim):
+            a = a.unsqueeze(0)
+        for _ in range(self.ndim - other.ndim):
+            b = b.unsqueeze(0)
+        for i in range(a.ndim):
+            a, b = a.unsqueeze(2 * i + 1), b.unsqueeze(2 * i)
+        product = a * b
+        shape = product._array.shape
+        return product.reshape([n * m for n, m in zip(shape[::2], shape[1::2])])
+
+    def trace(self) -> Any:
+        """The sum of a matrix's diagonal."""
+        _need("trace", (self, 2))
+        return self.diagonal().sum()
+
+    def matrix_power(self, n: int) -> Any:
+        """The n-th power of square matrices (..., m, m), n not negative; of n = 0 the identity.
+
+        Raises:
+            RuntimeError: the matrices are not square, or n is negative, which needs an inverse.
+        """
+        if self.ndim < 2 or self._array.shape[-1] != self._array.shape[-2]:
+            raise RuntimeError(f"matrix_power() needs square matrices, not a tensor of shape {tuple(self.shape)}")
+        if n < 0:
+            raise RuntimeError(f"matrix_power() takes powers from 0 on, got {n}: genesis has no inverse of a matrix")
+        if n == 0:
+            from ..creation import eye
+
+            one = eye(self._array.shape[-1], dtype=self.dtype, device=self.device).expand(self._array.shape)
+            return one + _nothing(self) if self.requires_grad else one.clone()
+        result: Any = None
+        square: Any = self
+        while True:
+            if n & 1:
+                result = square if result is None else result.matmul(square)
+            n >>= 1
+            if not n:
+                return result.clone() if result is self else result
+            square = square.matmul(square)
+
+    def cross(self, other: Tensor, dim: int | None = None) -> Any:
+        """The cross product of vectors of three elements along a dimension; the others broadcast.
+
+        Args:
+            dim: the dimension; by default the first one of size 3.
+
+        Raises:
+            RuntimeError: the dimension's size is not 3.
+        """
+        if self.ndim != other.ndim:
+            raise RuntimeError(f"cross() needs tensors of as many dimensions, not {self.ndim} and {other.ndim}")
+        shape = broadcast_shapes(self._array.shape, other._array.shape)
+        if dim is None:
+            if 3 not in shape:
+                raise RuntimeError(f"cross() needs a dimension of size 3, and shape {tuple(shape)} has none")
+            dim = shape.index(3)
+        axis = normalize_axis(dim, self.ndim)
+        if self._array.shape[axis] != 3 or other._array.shape[axis] != 3:
+            raise RuntimeError(f"cross() needs size 3 along dimension {dim}, not {self._array.shape[axis]} and "
+                               f"{other._array.shape[axis]}")
+        return self.roll(-1, axis) * other.roll(-2, axis) - self.roll(-2, axis) * other.roll(-1, axis)
+
+    def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
+        """``beta * self + alpha * (mat1 @ mat2)``; self broadcasts to the product, and does not count if beta is 0."""
+        _need("addmm", (mat1, 2), (mat2, 2))
+        return _added("addmm", self, mat1.matmul(mat2), beta, alpha)
+
+    def addmv(self, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
+        """``beta * self + alpha * (mat @ vec)``, as `addmm`."""
+        _need("addmv", (mat, 2), (vec, 1))
+        return _added("addmv", self, mat.matmul(vec), beta, alpha)
+
+    def addr(self, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
+        """``beta * self + alpha * outer(vec1, vec2)``, as `addmm`."""
+        return _added("addr", self, vec1.outer(vec2), beta, alpha)
+
+    def baddbmm(self, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
+        """``beta * self + alpha * (batch1 @ batch2)`` of batches of matrices, as `addmm`."""
+        _need("baddbmm", (batch1, 3), (batch2, 3))
+        return _added("baddbmm", self, batch1.matmul(batch2), beta, alpha)
+
+    def addbmm(self, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
+        """``beta * self + alpha * (batch1 @ batch2).sum(0)``: the products of a batch are added up, as `addmm`."""
+        _need("addbmm", (batch1, 3), (batch2, 3))
+        (b, n, m), p = batch1._array.shape, batch2._array.shape[2]
+        if batch2._array.shape[:2] != (b, m):
+            raise RuntimeError(f"addbmm() cannot multiply batches of shapes {tuple(batch1.shape)} and "
+                               f"{tuple(batch2.shape)}")
+        # One product over batch and inner dimension together.
+        product = batch1.transpose(0, 1).reshape(n, b * m).matmul(batch2.reshape(b * m, p))
+        return _added("addbmm", self, product, beta, alpha)

@@ -18,8 +18,8 @@ from ..ops import elementwise as ew
 from .support import Methods, operand
 
 # No twins: their results are of another type or shape than what they are made from, or PyTorch has none.
-WITHOUT = frozenset("""fmax fmin hardshrink isclose isfinite isinf isnan isneginf isposinf isreal logaddexp maximum
-    minimum positive prelu signbit where""".split())
+WITHOUT = frozenset("""fmax fmin hardshrink isclose isfinite isinf isnan isneginf isposinf isreal logaddexp logaddexp2
+    maximum minimum positive prelu signbit where""".split())
 OPERATORS = {"__iadd__": "__add__", "__isub__": "__sub__", "__imul__": "__mul__", "__itruediv__": "__truediv__",
              "__ipow__": "__pow__", "__ifloordiv__": "__floordiv__", "__imod__": "__mod__", "__iand__": "__and__",
              "__ior__": "__or__", "__ixor__": "__xor__", "__ilshift__": "__lshift__", "__irshift__": "__rshift__"}

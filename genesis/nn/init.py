@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import math
 
+from ..methods.sampling import fill
 from ..ops import random
-from ..ops.array import Array
-from ..ops.elementwise import assign
-from ..random import Generator, default_generator
+from ..random import Generator
 from ..tensor import Tensor
-
-
-def _fill(tensor: Tensor, draw: object, generator: Generator | None, a: float, b: float) -> Tensor:
-    key = (generator or default_generator).stream()
-    array = tensor._array
-    if array.is_contiguous():
-        draw(array, key, a, b)  # type: ignore[operator]
-    else:
-        fresh: Array = draw(random.empty(array.device, array.shape, array.dtype), key, a, b)  # type: ignore[operator]
-        assign(array, fresh)
-    array.version.count += 1
-    return tensor
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform numbers from [a, b)."""
-    return _fill(tensor, random.uniform, generator, a, b)
+    return fill(tensor, random.uniform, generator, a, b)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal numbers."""
-    return _fill(tensor, random.normal, generator, mean, std)
+    return fill(tensor, random.normal, generator, mean, std)
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:

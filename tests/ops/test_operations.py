@@ -26,13 +26,14 @@ FLOATS = tuple(t for t in EPS if t != "float64" or genesis.device().fp64)
 # Public, and without a row in the table, because: ...
 WITHOUT = {
     "it has no gradient, and its own tests": """allclose argwhere bincount bitwise_not broadcast_shapes bucketize equal
-        histc is_tensor isclose multinomial nonzero searchsorted tril_indices triu_indices unique unique_consecutive
-        F.one_hot""",
-    "it draws random numbers, which differ from PyTorch's": "F.dropout",
+        histc is_floating_point is_nonzero is_same_size is_signed is_tensor isclose isin multinomial nonzero numel
+        searchsorted tril_indices triu_indices unique unique_consecutive F.one_hot""",
+    "it draws random numbers, which differ from PyTorch's": "bernoulli F.dropout",
     "it helps others": "F.check_reduction",
 }
 # Layers work on floating-point numbers and may refuse others; so may products booleans, which PyTorch takes when empty.
-PRODUCTS = ("matmul", "mm", "bmm", "dot", "einsum", "tensordot")
+PRODUCTS = ("matmul", "mm", "bmm", "dot", "einsum", "tensordot", "addmm", "addmv", "addr", "baddbmm", "addbmm", "mv",
+            "vdot", "inner", "kron", "trace", "matrix_power", "cross")
 # PyTorch records them and fails in backward; genesis does not record them.
 NO_DERIVATIVE = {"floor_divide", "heaviside"}
 
@@ -105,7 +106,7 @@ def listed(results):
 
 def near(found, exact, eps, steps, what):
     """Assert that values are those of float64, but for roundings of the type, taken by the size of the largest."""
-    found, exact = found.detach().numpy(), exact.detach().numpy()
+    found, exact = found.detach().numpy(), exact.detach().numpy(force=True)     # PyTorch may hold zeros back
     finite = np.abs(exact[np.isfinite(exact)])
     room = (64 if eps < 1e-5 else 4 * steps) * eps
     np.testing.assert_allclose(found.astype(exact.dtype), exact, rtol=room,
