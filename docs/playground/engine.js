@@ -27,6 +27,11 @@ export class Optimizer {
         this.rows = this.rowOfChunk + 8;
         this.floats = new Float32Array(this.device.memory.buffer);
         this.floats.set(start, this.buffers[0] / 4);
+        const first = this.rule.first(this.group);
+        this.kernel.states.forEach((name, i) => {
+            const value = first[name] ?? 0;
+            this.floats.set([value, value], this.buffers[i + 2] / 4);
+        });
     }
 
     get params() {

@@ -24,8 +24,8 @@ class Optimizer:
     """Base class of all optimizers.
 
     An optimizer with a rule names its file in ``source`` and defines ``rule(group)`` and ``scalars(group, step)``; the
-    base class does the rest, in one launch a step. An optimizer without a rule defines ``step`` itself and keeps what
-    it likes in ``self.state``.
+    base class does the rest, in one launch a step. States begin at 0, unless ``first_values(group)`` says otherwise. An
+    optimizer without a rule defines ``step`` itself and keeps what it likes in ``self.state``.
 
     Args:
         params: tensors, ``(name, tensor)`` pairs, or dicts that define groups: ``{"params": ..., "lr": ...}``.
@@ -97,6 +97,13 @@ class Optimizer:
     def scalars(self, group: dict[str, Any], step: int) -> Mapping[str, float]:
         """The values of the rule's scalars in a parameter's update number ``step`` (the first is 1), by name."""
         raise NotImplementedError(f"{type(self).__name__} has no rule; define scalars(group, step), or step()")
+
+    def first_values(self, group: dict[str, Any]) -> Mapping[str, float]:
+        """The values that the rule's states have before a parameter's first update, by name; 0 for those not named.
+
+        Where it names any, parameters have their state from the start, not from their first update on.
+        """
+        return {}
 
     def _rule(self, group: dict[str, Any]) -> rules.Rule:
         name = self.rule(group)

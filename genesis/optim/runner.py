@@ -101,6 +101,8 @@ class Runner:
         self._cohort_of: dict[int, Cohort] = {}
         self._key: Any = None
         self._turns: list[_Turn] = []
+        for slot in range(len(self.tensors)):
+            self.begin(slot)
 
     @property
     def optimizer(self) -> Optimizer:
@@ -125,6 +127,11 @@ class Runner:
         """A state of a parameter, in the arena's memory."""
         return self.arena.flat(name, slot, rules.state_dtype(self.arena.dtype))
 
+    def begin(self, slot: int) -> None:
+        """Give those states of a parameter that do not begin at 0 the values from before its first update."""
+        for name, value in self.optimizer.first_values(self.groups[slot]).items():
+            elementwise.assign(self.state(slot, name), value)
+
     def reset(self) -> None:
         """Take all parameters back to the state before their first update."""
         self._dissolve()
@@ -132,6 +139,9 @@ class Runner:
         for name, buffer in self.arena.arena.buffers.items():
             if name not in ("param", "grad"):
                 self.arena.device.fill(buffer, 0, buffer.nbytes, np.zeros(1, np.uint8))
+        for slot, tensor in enumerate(self.tensors):
+            if tensor is not None:
+                self.begin(slot)
 
     def release(self, slot: int) -> None:
         """Forget a parameter."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from ..ops import elementwise
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 
 class ParameterState(MutableMapping[str, Any]):
-    """The state of one parameter: ``step`` and the rule's states by name; empty before the first update.
+    """The state of one parameter: ``step`` and the rule's states by name.
 
+    It is empty before the first update, unless the optimizer gives first values: then it is there from the start.
     Reading a state gives a tensor on the optimizer's own memory; assigning copies into it.
     """
 
@@ -28,6 +29,10 @@ class ParameterState(MutableMapping[str, Any]):
     @property
     def _names(self) -> tuple[str, ...]:
         return self._optimizer._rule(self._runner.groups[self._slot]).states
+
+    @property
+    def _first(self) -> Mapping[str, float]:
+        return self._optimizer.first_values(self._runner.groups[self._slot])
 
     @property
     def step_count(self) -> int:
@@ -53,24 +58,25 @@ class ParameterState(MutableMapping[str, Any]):
         source = value if isinstance(value, Tensor) else make_tensor(value, device=target.device)
         if target.size:
             elementwise.assign(target, source.detach().to(target.device)._array.expand(target.shape))
-        if not self.step_count:
+        if name not in self:
             self._runner.set_step(self._slot, 1)
 
     def __delitem__(self, name: str) -> None:
         if name == "step":
             self._runner.set_step(self._slot, 0)
         else:
-            elementwise.assign(self[name]._array, 0)
+            elementwise.assign(self[name]._array, self._first.get(name, 0))
 
     def clear(self) -> None:
         """Back to the state before the first update."""
         for name in self._names:
             elementwise.assign(self._runner.state(self._slot, name), 0)
+        self._runner.begin(self._slot)
         self._optimizer._settle()
         self._runner.set_step(self._slot, 0)
 
     def __iter__(self) -> Iterator[str]:
-        if not self.step_count:
+        if not self.step_count and not self._first:
             return iter(())
         return iter(("step", *self._names) if self._optimizer.counts_steps else self._names)
 

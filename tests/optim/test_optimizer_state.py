@@ -492,6 +492,123 @@ def test_states_of_many_parameters_are_saved_and_loaded_quickly():
     assert time.perf_counter() - start < 10      # a second; quadratic work would take minutes
 
 
+# States that do not begin at 0 -------------------------------------------------------------------------------------
+
+
+class Summing(genesis.optim.Optimizer):
+    """Adds gradients to a state that begins with its group's value, and makes the state the parameter."""
+
+    def __init__(self, params, start=0.5):
+        super().__init__(params, {"start": start})
+
+    def rule(self, group):
+        return "summing"
+
+    def scalars(self, group, step):
+        return {"scale": 2.0 if step == 1 else 1.0}
+
+    def first_values(self, group):
+        return {"total": group["start"]}
+
+
+@pytest.fixture
+def summing(tmp_path, monkeypatch):
+    """The class, with its rule's file."""
+    file = tmp_path / "summing.cl"
+    file.write_text("void summing(real *param, real grad, real *count, real *total, float scale)"
+                    "{ *count += 1; *total += scale * grad; *param = *total; }")
+    monkeypatch.setattr(Summing, "source", str(file))
+    return Summing
+
+
+def totals(optimizer):
+    return [values(optimizer.state[p]["total"]).tolist() for group in optimizer.param_groups for p in group["params"]]
+
+
+@pytest.mark.parametrize("dtype", [genesis.float32, genesis.float16, genesis.bfloat16], ids=lambda d: d.name)
+def test_a_state_begins_with_its_first_value(summing, dtype):
+    p, q, r = (leaf(np.zeros(n), dtype) for n in (3, 1100, 2))
+    optimizer = summing([{"params": [p]}, {"params": [q], "start": 0.25}])
+    assert totals(optimizer) == [[0.5] * 3, [0.25] * 1100]
+    optimizer.param_groups[0]["params"].append(r)                    # parameters that come later
+    optimizer.add_param_group({"params": [s := leaf(0.0, dtype)], "start": 4.0})
+    assert totals(optimizer) == [[0.5] * 3, [0.5] * 2, [0.25] * 1100, 4.0]
+    assert all(dict(optimizer.state[x])["step"] == 0 for x in (p, q, r, s))
+    for x in (p, q, s):
+        give(x, np.ones(x.shape))
+    optimizer.step()
+    assert values(p).tolist() == [2.5] * 3
+    assert values(q).tolist() == [2.25] * 1100
+    assert s.item() == 6.0
+    assert values(r).tolist() == [0.0] * 2
+    assert totals(optimizer)[1] == [0.5] * 2
+    assert values(optimizer.state[q]["count"]).tolist() == [1.0] * 1100
+
+
+@pytest.mark.parametrize("how", ["clear all", "clear one", "delete one", "delete a name", "assign"])
+def test_a_cleared_state_begins_with_its_first_value_again(summing, how):
+    p, q = leaf([0.0, 0.0]), leaf([0.0])
+    optimizer = summing([p, q])
+    for x in (p, q):
+        give(x, np.ones(x.shape))
+    optimizer.step()
+    if how == "clear all":
+        optimizer.state.clear()
+    elif how == "clear one":
+        optimizer.state[p].clear()
+    elif how == "delete one":
+        del optimizer.state[p]
+    elif how == "delete a name":
+        del optimizer.state[p]["total"]
+    else:
+        optimizer.state = {q: {"step": 1, "total": 9.0}}
+    assert totals(optimizer) == [[0.5, 0.5], {"clear all": [0.5], "assign": [9.0]}.get(how, [2.5])]
+    assert optimizer.state[p]["step"] == int(how == "delete a name")
+    assert (values(optimizer.state[p]["count"]) == int(how == "delete a name")).all()
+    optimizer.step()
+    assert values(p).tolist() == [1.5 if how == "delete a name" else 2.5] * 2
+
+
+def test_a_first_value_is_saved_loaded_and_copied(summing):
+    p, q = leaf([0.0, 0.0]), leaf([0.0])
+    optimizer = summing([p, q])
+    give(q, [1.0])
+    optimizer.step()
+    saved = optimizer.state_dict()
+    assert saved["state"][0]["step"] == 0
+    assert values(saved["state"][0]["total"]).tolist() == [0.5, 0.5]
+    saved["state"][0]["total"] = np.full(2, 8.0, np.float32)
+    others = [leaf([0.0, 0.0]), leaf([0.0])]
+    new = summing(others, start=3.0)
+    new.load_state_dict(saved)
+    assert totals(new) == [[8.0, 8.0], [2.5]]
+    assert new.state[others[0]]["step"] == 0
+    twin = copy.deepcopy(new)
+    assert totals(twin) == totals(new)
+    give(others[0], [1.0, 1.0])
+    new.step()                                                       # its first: the step 0 that was saved
+    assert values(others[0]).tolist() == [10.0, 10.0]
+    assert totals(twin) == [[8.0, 8.0], [2.5]]
+    del saved["state"][0]
+    new.load_state_dict(saved)                                       # one that has no state begins anew
+    assert totals(new) == [[0.5, 0.5], [2.5]]
+
+
+def test_a_first_value_moves_with_its_parameter(summing):
+    p, q = leaf([0.0, 0.0]), leaf([0.0])
+    optimizer = summing([p, q])
+    optimizer.param_groups[0]["start"] = 3.0                         # too late for these two
+    optimizer.state[q]["total"] = 7.0
+    assert optimizer.state[q]["step"] == 0
+    held = [p.data, q.data]
+    p.data, q.data = genesis.tensor([1.0, 1.0]), genesis.tensor([1.0])      # cannot stay where they were
+    for x in (p, q):
+        give(x, np.ones(x.shape))
+    optimizer.step()
+    assert (values(p).tolist(), values(q).tolist()) == ([2.5, 2.5], [9.0])
+    assert [values(x).tolist() for x in held] == [[0.0, 0.0], [0.0]]
+
+
 # Optimizers without a rule ------------------------------------------------------------------------------------------
 
 

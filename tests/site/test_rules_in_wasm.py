@@ -49,6 +49,9 @@ class Module:
         self.row_of_chunk = base + self.size * len(self.buffers)
         self.rows = self.row_of_chunk + 8
         self.write(self.buffers[0], start)
+        first = cls.first_values(object.__new__(cls), group)
+        for name, buffer in zip(self.rule.states, self.buffers[2:]):
+            self.write(buffer, np.full(len(start), first.get(name, 0)))
 
     def write(self, address, values):
         self.exports["memory"].write(self.store, np.asarray(values, np.float32).tobytes(), address)
@@ -131,7 +134,7 @@ def test_translated_scalars_are_those_of_python(tmp_path):
 import { RULES } from "./rules.mjs";
 const groups = JSON.parse(process.argv[2]), found = [];
 for (const [name, list] of Object.entries(groups)) for (const group of list) for (const step of [1, 2, 3, 100, 12345])
-    found.push([name, step, RULES[name].rule(group), RULES[name].scalars(group, step)]);
+    found.push([name, step, RULES[name].rule(group), RULES[name].scalars(group, step), RULES[name].first(group)]);
 console.log(JSON.stringify(found));
 """, encoding="utf-8")
     done = subprocess.run(["node", str(tmp_path / "run.mjs"), json.dumps(groups)], capture_output=True, text=True)
@@ -142,8 +145,8 @@ console.log(JSON.stringify(found));
         plain = object.__new__(cls)
         for group in several:
             for step in (1, 2, 3, 100, 12345):
-                name, at, rule, scalars = next(found)
-                assert (name, at, rule) == (stem, step, cls.rule(plain, group))
+                name, at, rule, scalars, first = next(found)
+                assert (name, at, rule, first) == (stem, step, cls.rule(plain, group), cls.first_values(plain, group))
                 expected = cls.scalars(plain, group, step)
                 assert scalars.keys() == expected.keys()
                 for key in expected:

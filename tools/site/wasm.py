@@ -2,7 +2,8 @@
 
 Each rule in ``cl/optim`` is compiled with the shipped ``update.h`` around it, by clang's OpenCL front end, from the
 very text that a device gets; ``runtime.c`` stands for the built-in functions. What the host works out in each step is
-translated from the methods ``rule`` and ``scalars`` of the optimizer's class, so that nothing is written twice.
+translated from the methods ``rule``, ``scalars`` and ``first_values`` of the optimizer's class, so that nothing is
+written twice.
 """
 
 from __future__ import annotations
@@ -191,9 +192,9 @@ def racers() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """What the playground can run, and why it cannot run the others.
 
     Returns:
-        By name, ``{title, source, defaults, rule, scalars, decay, kernels: {rule: {states, scalars, wasm}}}``; and by
-        name of an optimizer that is left out, the reason: it is not one launch of one rule, or its host's part cannot
-        be translated. A rule that does not compile is an error, not a reason.
+        By name, ``{title, source, defaults, rule, scalars, first, decay, kernels: {rule: {states, scalars, wasm}}}``;
+        and by name of an optimizer that is left out, the reason: it is not one launch of one rule, or its host's part
+        cannot be translated. A rule that does not compile is an error, not a reason.
     """
     found: dict[str, dict[str, Any]] = {}
     left_out: dict[str, str] = {}
@@ -204,12 +205,13 @@ def racers() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
             continue
         try:
             rule, scalars = translated(cls.rule, "group"), translated(cls.scalars, "group, step")
+            first = translated(cls.first_values, "group")
         except TranslationError as error:
             left_out[stem] = f"its scalars cannot be translated: {error}"
             continue
         found[stem] = {
             "title": cls.__name__, "source": cls.source, "defaults": defaults(cls), "rule": rule, "scalars": scalars,
-            "decay": own[0].weight_decay,
+            "first": first, "decay": own[0].weight_decay,
             "kernels": {r.name: {"states": list(r.states), "scalars": list(r.scalars), "wasm": compiled(r)}
                         for r in own}}
     return found, left_out
@@ -222,6 +224,6 @@ def script() -> str:
         own = {name: {**k, "wasm": base64.b64encode(k["wasm"]).decode()} for name, k in racer["kernels"].items()}
         plain = {key: racer[key] for key in ("title", "source", "defaults", "decay")}
         entries.append(f"{json.dumps(stem)}: {{...{json.dumps(plain)}, rule: {racer['rule']}, "
-                       f"scalars: {racer['scalars']}, kernels: {json.dumps(own)}}}")
+                       f"scalars: {racer['scalars']}, first: {racer['first']}, kernels: {json.dumps(own)}}}")
     return "// Made from cl/optim and genesis/optim by tools/site/wasm.py.\nexport const RULES = {\n" + \
         ",\n".join(entries) + "\n};\n"
