@@ -7,11 +7,15 @@ import numbers
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 
 class _Required:
     def __repr__(self) -> str:
         return "<required>"
 
+
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 required: Any = _Required()      # the default of a hyperparameter that has none
 
@@ -53,6 +57,8 @@ def _flag(name: str, value: Any) -> bool:
 # What each hyperparameter that optimizers share may be.
 TABLE: dict[str, Callable[[str, Any], Any]] = {
     "lr": _at_least_zero,
+    "lr_decay": _at_least_zero,
+    "initial_accumulator_value": lambda name, value: number(name, value, 0.0, FLOAT32_MAX),      # states are float32
     "betas": _betas,
     "eps": _at_least_zero,
     "weight_decay": _at_least_zero,

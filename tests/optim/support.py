@@ -19,6 +19,8 @@ SMALL_SHAPES = [(), (0,), (3,), (65,), (7, 11), (1100,)]
 VALUES = {
     "betas": [(0.9, 0.999), (0.5, 0.8)],
     "eps": [1e-8],
+    "lr_decay": [0, 0.01],
+    "initial_accumulator_value": [0, 0.1],
     "alpha": [0.99, 0.9],
     "momentum": [0, 0.9],
     "dampening": [0, 0.3],

@@ -17,6 +17,8 @@ NOT_NUMBERS = ["0.1", None, [0.1], (0.1, 0.2), object(), True, 1j, np.ones(2)]
 NOT_FINITE = [math.nan, math.inf, -math.inf]
 BAD = {
     "lr": [-1e-9, -1, *NOT_FINITE, *NOT_NUMBERS],
+    "lr_decay": [-1e-9, *NOT_FINITE, *NOT_NUMBERS],
+    "initial_accumulator_value": [-1e-9, 3.5e38, *NOT_FINITE, *NOT_NUMBERS],
     "eps": [-1e-9, *NOT_FINITE, *NOT_NUMBERS],
     "weight_decay": [-1e-9, *NOT_FINITE, *NOT_NUMBERS],
     "momentum": [-0.1, *NOT_FINITE, *NOT_NUMBERS],

@@ -388,6 +388,22 @@ def test_a_bfloat16_state_of_torch_loads():
     np.testing.assert_array_equal(values(optimizer.state[p]["exp_avg"]), its.state[q]["exp_avg"].float().numpy())
 
 
+def test_a_state_that_torch_has_from_the_start_loads_before_the_first_step():
+    torch = pytest.importorskip("torch")
+    p, q = leaf([1.0, 2.0]), torch.tensor([1.0, 2.0], requires_grad=True)
+    arguments = {"lr": 0.1, "lr_decay": 1.0, "initial_accumulator_value": 3.0}
+    optimizer, its = genesis.optim.Adagrad([p], lr=0.5), torch.optim.Adagrad([q], **arguments)
+    optimizer.load_state_dict(its.state_dict())
+    assert set(optimizer.state[p]) == set(its.state[q])
+    assert optimizer.state[p]["step"] == its.state[q]["step"].item() == 0
+    for _ in range(2):
+        give(p, [1.0, -2.0])
+        q.grad = torch.tensor([1.0, -2.0])
+        optimizer.step()
+        its.step()
+        np.testing.assert_allclose(values(p), q.detach().numpy(), rtol=1e-6)
+
+
 # All or nothing -----------------------------------------------------------------------------------------------------
 
 

@@ -186,6 +186,8 @@ def changes(name, step):
     new = {"lr": 0.02 / (1 + step % 7)}
     if "weight_decay" in own:
         new["weight_decay"] = 0.05 * (step % 3)
+    if "lr_decay" in own:
+        new["lr_decay"] = 0.02 * (step % 4)
     if "betas" in own:
         new["betas"] = (0.8 + 0.02 * (step % 5), 0.99)
     if "alpha" in own:
