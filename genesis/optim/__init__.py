@@ -1,6 +1,7 @@
 """Optimizers. Each is a rule in ``cl/optim`` and a class of the same name here."""
 
 from . import lr_scheduler, swa_utils
+from .adadelta import Adadelta
 from .adagrad import Adagrad
 from .adam import Adam
 from .adamw import AdamW

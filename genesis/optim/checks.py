@@ -65,6 +65,7 @@ TABLE: dict[str, Callable[[str, Any], Any]] = {
     "momentum": _at_least_zero,
     "dampening": number,
     "alpha": lambda name, value: number(name, value, 0.0, 1.0),
+    "rho": lambda name, value: number(name, value, 0.0, 1.0),
     "nesterov": _flag,
     "amsgrad": _flag,
     "centered": _flag,

@@ -22,6 +22,7 @@ VALUES = {
     "lr_decay": [0, 0.01],
     "initial_accumulator_value": [0, 0.1],
     "alpha": [0.99, 0.9],
+    "rho": [0.9, 0.99],
     "momentum": [0, 0.9],
     "dampening": [0, 0.3],
     "nesterov": [False, True],

@@ -24,6 +24,7 @@ BAD = {
     "momentum": [-0.1, *NOT_FINITE, *NOT_NUMBERS],
     "dampening": [*NOT_FINITE, *NOT_NUMBERS],
     "alpha": [-0.1, 1.1, *NOT_FINITE, *NOT_NUMBERS],
+    "rho": [-0.1, 1.1, *NOT_FINITE, *NOT_NUMBERS],
     "betas": [(1.0, 0.9), (0.9, 1.0), (-0.1, 0.9), (0.9, -0.1), (0.9,), (0.9, 0.9, 0.9), 0.9, None, "ab", ("a", 0.9),
               (math.nan, 0.9), (0.9, math.inf), (None, 0.9), (True, 0.9), ()],
     "nesterov": ["yes", None, 2, [True]],

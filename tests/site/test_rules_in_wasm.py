@@ -19,7 +19,8 @@ pytestmark = pytest.mark.skipif(not (shutil.which("clang") and shutil.which("was
 # Settings by which every optimizer's variants are reached, where it has them.
 VARIANTS = [{}, {"weight_decay": 0.1}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True},
             {"momentum": 0.9, "dampening": 0.5}, {"amsgrad": True}, {"centered": True},
-            {"centered": True, "momentum": 0.5}, {"lr_decay": 0.1, "initial_accumulator_value": 0.5}]
+            {"centered": True, "momentum": 0.5}, {"lr_decay": 0.1, "initial_accumulator_value": 0.5},
+            {"rho": 0.5, "eps": 1e-2}]
 
 
 def cases():
