@@ -35,6 +35,8 @@ GLANCE = 128                  # blocks of the validation text that these use
 # What an optimizer gets unasked; the learning rate is the highest, after the warm-up.
 USUAL: dict[str, dict[str, Any]] = {
     "sgd": {"lr": 0.2, "momentum": 0.9, "max_grad_norm": 1.0},
+    "adadelta": {"max_grad_norm": 1.0},
+    "adagrad": {"lr": 0.05, "max_grad_norm": 1.0},
     "adam": {"lr": 0.004, "betas": (0.9, 0.95), "max_grad_norm": 1.0},
     "adamw": {"lr": 0.004, "betas": (0.9, 0.95), "weight_decay": 0.1, "max_grad_norm": 1.0},
     "lion": {"lr": 0.0008, "weight_decay": 0.1, "max_grad_norm": 1.0},
