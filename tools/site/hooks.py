@@ -71,7 +71,7 @@ def _buttons(path: Path, download: str) -> str:
         buttons += [f"[The kernel](../{kernel}){{ .md-button }}",
                     f"[Reference](../api/genesis.optim.md#genesis.optim.{cls.__name__}){{ .md-button }}"]
         if path.stem in wasm.racers()[0]:
-            lr = {"sgd": 0.001, "lion": 0.01}.get(path.stem, 0.05)
+            lr = {"sgd": 0.001, "lion": 0.01, "adagrad": 1, "adadelta": 5}.get(path.stem, 0.05)
             race = f"?on=rosenbrock&r={path.stem}~lr:{lr}"
             buttons.append(f"[Watch it move](../playground.md{race}){{ .md-button .race-link }}")
     return " ".join(buttons) + "\n{ .buttons }"
