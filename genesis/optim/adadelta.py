@@ -19,9 +19,9 @@ class Adadelta(Optimizer):
         q ← β q + (1 - β) Δ²
         θ ← θ - α Δ
 
-    It begins with steps of about √ε, so it is ε that has to fit the parameters. The steps get longer: slowly if gradients
-    keep their size, at the gradients' own pace if these grow. Where gradients are smaller than √ε, it is SGD with the
-    learning rate α.
+    It begins with steps of about √ε, so it is ε that has to fit the parameters. The steps get longer: slowly if
+    gradients keep their size, at the gradients' own pace if these grow. Where gradients are smaller than √ε, it is SGD
+    with the learning rate α.
 
     Args:
         params: tensors, ``(name, tensor)`` pairs or dicts that define groups.
