@@ -130,7 +130,8 @@ class Runner:
     def begin(self, slot: int) -> None:
         """Give those states of a parameter that do not begin at 0 the values from before its first update."""
         for name, value in self.optimizer.first_values(self.groups[slot]).items():
-            elementwise.assign(self.state(slot, name), value)
+            if value:
+                elementwise.assign(self.state(slot, name), value)
 
     def reset(self) -> None:
         """Take all parameters back to the state before their first update."""
