@@ -13,7 +13,7 @@ Example:
 from importlib.metadata import PackageNotFoundError as _PackageNotFoundError
 from importlib.metadata import version as _version
 
-from . import amp, autograd, data, dtypes, errors, functions, nn, opencl, optim, random, utils
+from . import amp, autograd, data, distributions, dtypes, errors, functions, nn, opencl, optim, random, utils
 from .amp import autocast, get_autocast_dtype, is_autocast_enabled
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .creation import (
@@ -70,26 +70,6 @@ from .errors import (
 )
 from .fingerprint import fingerprint
 from .functions import *
-from .nn.functional import (
-    adaptive_avg_pool1d,
-    avg_pool1d,
-    bilinear,
-    celu,
-    conv1d,
-    conv2d,
-    conv_transpose1d,
-    conv_transpose2d,
-    dropout,
-    group_norm,
-    layer_norm,
-    max_pool1d,
-    max_pool2d,
-    pixel_shuffle,
-    pixel_unshuffle,
-    rms_norm,
-    selu,
-    threshold,
-)
 from .opencl import Device, device, devices, set_default_device, synchronize
 from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .serialization import CheckpointError, load, save
@@ -104,17 +84,14 @@ enable_autocast = False     # True: operations choose their precision outside `a
 
 __all__ = [
     "CheckpointError", "Device", "DeviceIndexError", "Generator", "GenesisError", "KernelError", "NoDeviceError",
-    "OutOfMemoryError", "SecondDerivativeError", "Size", "Tensor", "adaptive_avg_pool1d", "amp", "arange",
-    "as_tensor", "autocast", "autograd", "avg_pool1d", "bfloat16", "bilinear", "bool", "bool_", "can_cast", "celu",
-    "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "data", "device", "devices", "dropout", "dtypes",
+    "OutOfMemoryError", "SecondDerivativeError", "Size", "Tensor", "amp", "arange", "as_tensor", "autocast",
+    "autograd", "bfloat16", "bool", "bool_", "can_cast", "data", "device", "devices", "distributions", "dtypes",
     "empty", "empty_like", "enable_autocast", "enable_grad", "errors", "eye", "finfo", "fingerprint", "float16",
     "float32", "float64", "from_dlpack", "from_numpy", "from_pyopencl", "full", "full_like", "get_autocast_dtype",
-    "get_default_dtype", "get_rng_state", "group_norm", "iinfo", "inference_mode", "initial_seed", "int32", "int64",
-    "is_autocast_enabled", "is_grad_enabled", "layer_norm", "linspace", "load", "logspace", "manual_seed",
-    "max_pool1d", "max_pool2d", "nn", "no_grad", "normal", "ones", "ones_like", "opencl", "optim", "pixel_shuffle",
-    "pixel_unshuffle", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
-    "random", "randperm", "result_type", "rms_norm", "save", "scalar_tensor", "seed", "selu", "set_default_device",
-    "set_grad_enabled", "set_rng_state", "synchronize", "tensor", "threshold", "uint8", "utils", "zeros",
-    "zeros_like",
+    "get_default_dtype", "get_rng_state", "iinfo", "inference_mode", "initial_seed", "int32", "int64",
+    "is_autocast_enabled", "is_grad_enabled", "linspace", "load", "logspace", "manual_seed", "nn", "no_grad",
+    "normal", "ones", "ones_like", "opencl", "optim", "promote_types", "rand", "rand_like", "randint", "randint_like",
+    "randn", "randn_like", "random", "randperm", "result_type", "save", "scalar_tensor", "seed", "set_default_device",
+    "set_grad_enabled", "set_rng_state", "synchronize", "tensor", "uint8", "utils", "zeros", "zeros_like",
     *functions.__all__,
 ]

@@ -22,6 +22,7 @@ ALLOWED = {
     "ops": {"opencl", *BASE},
     **dict.fromkeys(TENSOR, BELOW_NN),
     **dict.fromkeys(("nn", "optim", "amp", "data", "serialization", "utils"), BELOW_NN),
+    "distributions": {*BELOW_NN, "nn"},
     # An averaged model is a module, and optim.swa_utils, where PyTorch has it, hands it on: the one way from optim
     # to nn.
     "averaging": {*BELOW_NN, "nn"},
