@@ -59,6 +59,21 @@ def _channel_norm(d, name):
     return Call(function, [Input(shape), *affine], steps=3)
 
 
+@case("F.normalize", "F.local_response_norm")
+def _vector_norm(d, name):
+    shape = (d.of(2, 3), d.of(3, 5), *d.of((4,), (2, 3)))
+    if name == "F.normalize":
+        return Call(called(name, p=d.of(1, 2, 3), dim=d.of(0, 1, -1)), [Input(shape, 0.25, 3)], steps=3)
+    return Call(called(name, d.of(1, 2, 3), alpha=0.1), [Input(shape)], steps=4)
+
+
+@case("F.cosine_similarity", "F.pairwise_distance")
+def _distance(d, name):
+    shape = (d.of(2, 3), 5, d.of(4, 33))
+    options = {"dim": d.of(0, 1, -1)} if name == "F.cosine_similarity" else {"p": d.of(1, 2, 3), "keepdim": d.flag()}
+    return Call(called(name, **options), [Input(shape, 0.25, 3), Input(d.of(shape, shape[1:]), -3, 0)], steps=3)
+
+
 # Windows -------------------------------------------------------------------------------------------------------------
 
 
@@ -92,7 +107,7 @@ def _pool(d, name):
                 [Input(shape, distinct=np.prod(shape) < 200)], steps=2)
 
 
-@case("F.interpolate", "F.pixel_shuffle", "F.pixel_unshuffle", "F.pad", "F.glu")
+@case("F.interpolate", "F.pixel_shuffle", "F.pixel_unshuffle", "F.channel_shuffle", "F.pad", "F.glu")
 def _resized(d, name):
     h, w = d.of(2, 4), d.of(2, 6)
     shape = (d.of(1, 2), 4, h, w)

@@ -28,7 +28,10 @@ WITHOUT = {
     "it has no gradient, and its own tests": """allclose argwhere bincount bitwise_not broadcast_shapes bucketize equal
         histc is_tensor isclose multinomial nonzero searchsorted tril_indices triu_indices unique unique_consecutive
         F.one_hot""",
-    "it draws random numbers, which differ from PyTorch's": "F.dropout",
+    "it draws random numbers, which differ from PyTorch's": """F.dropout F.dropout1d F.dropout2d F.dropout3d
+        F.alpha_dropout F.feature_alpha_dropout F.gumbel_softmax""",
+    "it writes into its input, as a test of its own checks": """F.relu_ F.leaky_relu_ F.rrelu_ F.elu_ F.celu_ F.selu_
+        F.hardtanh_ F.threshold_""",
     "it helps others": "F.check_reduction",
 }
 # Layers work on floating-point numbers and may refuse others; so may products booleans, which PyTorch takes when empty.

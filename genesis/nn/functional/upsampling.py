@@ -131,6 +131,32 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     return split.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3).reshape(*lead, c * r * r, height // r, width // r)
 
 
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
+    """Channels in another order, those of each group spread over all groups (Zhang et al. 2017, arXiv:1707.01083).
+
+    Args:
+        input: (N, C, ...), at least three dimensions.
+        groups: g, which divides C.
+
+    Returns:
+        The same shape, whose channel ``j * g + i`` was ``i * C / g + j``.
+
+    Raises:
+        RuntimeError: an input of fewer dimensions, or groups that do not divide its channels.
+
+    Example:
+        >>> genesis.nn.functional.channel_shuffle(genesis.arange(6.0).view(1, 6, 1), 2).flatten().tolist()
+        [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]
+    """
+    if input.ndim < 3:
+        raise RuntimeError(f"channel_shuffle needs an input (N, C, ...) of at least 3 dimensions, not of shape "
+                           f"{tuple(input.shape)}")
+    channels = input.shape[1]
+    if groups < 1 or channels % groups:
+        raise RuntimeError(f"channel_shuffle: groups must divide the number of channels, {channels}; it is {groups}")
+    return input.unflatten(1, (groups, channels // groups)).transpose(1, 2).flatten(1, 2)
+
+
 def _factor(name: str, input: Tensor, factor: int) -> int:
     if input.ndim < 3:
         raise RuntimeError(f"{name} needs an input of at least 3 dimensions, not {input.ndim}")
