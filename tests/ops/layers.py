@@ -28,6 +28,41 @@ def _class_loss(d, name):
     return Call(called(name, **options), [Input((n, classes, *rest)), target], steps=2)
 
 
+def _typed(function):
+    """The function, with a last argument of floating-point values brought to the type of the first."""
+    def convert(lib, *tensors):
+        last = tensors[-1]
+        return function(lib, *tensors[:-1], last.to(tensors[0].dtype) if last.is_floating_point() else last)
+
+    return convert
+
+
+@case("F.margin_ranking_loss", "F.hinge_embedding_loss", "F.soft_margin_loss", "F.multilabel_soft_margin_loss",
+      "F.poisson_nll_loss", "F.gaussian_nll_loss")
+def _elementwise_loss(d, name):
+    shape = d.shape(1, 3, smallest=1)
+    signs = Input(shape, values=2.0 * np.random.default_rng(d.number(0, 99)).integers(0, 2, shape) - 1)
+    inputs = {"F.margin_ranking_loss": [Input(shape), Input(shape), signs],
+              "F.hinge_embedding_loss": [Input(shape), signs],
+              "F.soft_margin_loss": [Input(shape), signs], "F.poisson_nll_loss": [Input(shape), Input(shape, 2, 5)],
+              "F.multilabel_soft_margin_loss": [Input(shape), Input(shape, 0.1, 0.9)],
+              "F.gaussian_nll_loss": [Input(shape), Input(shape), Input(shape, 0.3, 2)]}[name]
+    options = {"full": d.flag()} if "nll" in name else {}
+    return Call(_typed(called(name, reduction=d.of("none", "sum", "mean"), **options)), inputs, steps=4)
+
+
+@case("F.cosine_embedding_loss", "F.triplet_margin_loss", "F.triplet_margin_with_distance_loss",
+      "F.multi_margin_loss", "F.multilabel_margin_loss")
+def _row_loss(d, name):
+    n, width = d.of(1, 2, 31), d.of(2, 5, 33)
+    rows = [Input((n, width)) for _ in range(3)]
+    if name == "F.cosine_embedding_loss":
+        rows[2] = Input((n,), values=2.0 * np.random.default_rng(d.number(0, 99)).integers(0, 2, n) - 1)
+    elif "triplet" not in name:
+        rows = [rows[0], d.indices((n,) if name == "F.multi_margin_loss" else (n, width), 0, width)]
+    return Call(_typed(called(name, reduction=d.of("none", "sum", "mean"))), rows, steps=4)
+
+
 # Normalization -------------------------------------------------------------------------------------------------------
 
 
