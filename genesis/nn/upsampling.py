@@ -28,7 +28,9 @@ class Upsample(Module):
                  mode: str = "nearest", align_corners: bool | None = None,
                  recompute_scale_factor: bool | None = None):
         super().__init__()
-        self.size, self.scale_factor, self.mode = size, scale_factor, mode
+        self.size, self.mode = size, mode
+        self.scale_factor = tuple(map(float, scale_factor)) if isinstance(scale_factor, Sequence) else (
+            None if scale_factor is None else float(scale_factor))
         self.align_corners, self.recompute_scale_factor = align_corners, recompute_scale_factor
 
     def forward(self, input: Tensor) -> Tensor:
@@ -40,6 +42,30 @@ class Upsample(Module):
         """The size and the mode."""
         size = f"size={self.size}" if self.scale_factor is None else f"scale_factor={self.scale_factor}"
         return f"{size}, mode={self.mode!r}"
+
+
+class UpsamplingNearest2d(Upsample):
+    """`Upsample` of (N, C, H, W) to the nearest element.
+
+    Args:
+        size: (H', W'), or one number for both. Either this or
+        scale_factor: what their sizes are multiplied by.
+    """
+
+    def __init__(self, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None):
+        super().__init__(size, scale_factor, "nearest")
+
+
+class UpsamplingBilinear2d(Upsample):
+    """`Upsample` of (N, C, H, W) by linear interpolation, with ``align_corners=True``.
+
+    Args:
+        size: (H', W'), or one number for both. Either this or
+        scale_factor: what their sizes are multiplied by.
+    """
+
+    def __init__(self, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None):
+        super().__init__(size, scale_factor, "bilinear", True)
 
 
 class PixelShuffle(Module):

@@ -111,3 +111,17 @@ def test_what_does_not_fit_is_told():
             (RuntimeError, "at least 1", lambda: F.pixel_shuffle(x, 0))):
         with pytest.raises(error, match=message):
             call()
+
+
+def test_older_names():
+    x = normal(2, 3, 4, 5)
+    for name in ("UpsamplingNearest2d", "UpsamplingBilinear2d"):
+        for options in ({"scale_factor": 2}, {"size": (6, 7)}, {"scale_factor": (2, 1.5)}):
+            mine, its = getattr(nn, name)(**options), getattr(torch.nn, name)(**options)
+            assert repr(mine) == repr(its)
+            close(mine(f32(x)), its(torch.tensor(x)).numpy())
+    close(F.upsample(f32(x), scale_factor=2, mode="bilinear"),
+          torch.nn.functional.interpolate(torch.tensor(x), scale_factor=2, mode="bilinear").numpy())
+    close(F.upsample_nearest(f32(x), 6), torch.nn.functional.interpolate(torch.tensor(x), 6).numpy())
+    close(F.upsample_bilinear(f32(x), (6, 7)),
+          torch.nn.functional.interpolate(torch.tensor(x), (6, 7), mode="bilinear", align_corners=True).numpy())

@@ -155,6 +155,24 @@ def _resized(d, name):
     return Call(called(name, *() if name == "F.glu" else (2,)), [Input(shape)], steps=2)
 
 
+@case("F.unfold", "F.fold")
+def _columns(d, name):
+    kernel = (d.of(1, 2), d.of(2, 3))
+    options = {"kernel_size": kernel, "stride": d.of(1, 2), "padding": d.of(0, 1), "dilation": d.of(1, 2)}
+    h, w = d.of(5, 6), d.of(5, 7)
+    if name == "F.unfold":
+        return Call(called(name, **options), [Input((d.of(1, 2), 3, h, w))], steps=2)
+    count = np.prod([(n + 2 * options["padding"] - options["dilation"] * (k - 1) - 1) // options["stride"] + 1
+                     for n, k in zip((h, w), kernel)])
+    return Call(called(name, (h, w), **options), [Input((d.of(1, 2), 2 * kernel[0] * kernel[1], int(count)))], steps=4)
+
+
+@case("F.embedding_bag")
+def _bags(d):
+    index = d.indices((3, d.of(1, 4)), 0, 5)
+    return Call(called("F.embedding_bag", mode=d.of("sum", "mean")), [index, Input((5, d.of(1, 33)))], steps=3)
+
+
 @case("F.scaled_dot_product_attention")
 def _attention(d):
     batch, heads, width = d.of(1, 2), d.of(1, 3), d.of(1, 8, 33)

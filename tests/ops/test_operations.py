@@ -28,6 +28,7 @@ WITHOUT = {
     "it has no gradient, and its own tests": """allclose argwhere bincount bitwise_not broadcast_shapes bucketize equal
         histc is_tensor isclose multinomial nonzero searchsorted tril_indices triu_indices unique unique_consecutive
         F.one_hot""",
+    "it is another name of one that has a row": "F.upsample F.upsample_nearest F.upsample_bilinear",
     "it draws random numbers, which differ from PyTorch's": """F.dropout F.dropout1d F.dropout2d F.dropout3d
         F.alpha_dropout F.feature_alpha_dropout F.gumbel_softmax""",
     "it writes into its input, as a test of its own checks": """F.relu_ F.leaky_relu_ F.rrelu_ F.elu_ F.celu_ F.selu_

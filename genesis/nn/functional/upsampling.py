@@ -66,6 +66,25 @@ def interpolate(input: Tensor, size: int | Sequence[int] | None = None,
     return apply(Resize, input, axes=tuple(axes))
 
 
+def upsample(input: Tensor, size: int | Sequence[int] | None = None,
+             scale_factor: float | Sequence[float] | None = None, mode: str = "nearest",
+             align_corners: bool | None = None) -> Tensor:
+    """The older name of `interpolate`."""
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input: Tensor, size: int | Sequence[int] | None = None,
+                     scale_factor: float | Sequence[float] | None = None) -> Tensor:
+    """`interpolate` with mode ``"nearest"``."""
+    return interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(input: Tensor, size: int | Sequence[int] | None = None,
+                      scale_factor: float | Sequence[float] | None = None) -> Tensor:
+    """`interpolate` with mode ``"bilinear"`` and ``align_corners=True``."""
+    return interpolate(input, size, scale_factor, "bilinear", True)
+
+
 def _sizes(before: tuple[int, ...], size: int | Sequence[int] | None, scale_factor: float | Sequence[float] | None,
            recompute: bool) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """The result's sizes, and the factors that positions are computed with: 0 for the ratio of the sizes."""
