@@ -95,25 +95,29 @@ def fold(input: Tensor, output_size: Ints, kernel_size: Ints, dilation: Ints = 1
         raise RuntimeError(f"fold needs an input (N, C * {math.prod(kernel)}, {math.prod(counts)}), or without N, for "
                            f"blocks of {kernel} and images of {size}, not of shape {tuple(input.shape)}")
     lead = (*input.shape[:-2], input.shape[-2] // math.prod(kernel))
-    n = len(lead)
-    x: Any = input.reshape(*lead, *kernel, *counts).permute(*range(n), n, n + 2, n + 3, n + 1)
-    x = _added(x, size[1], spacing[1], before[1], steps[1])                                    # (..., kh, oh, W)
-    x = _added(x.permute(*range(n), n + 2, n + 1, n), size[0], spacing[0], before[0], steps[0])   # (..., W, H)
-    image: Tensor = x.transpose(-1, -2)
+    x: Any = input.reshape(math.prod(lead), *kernel, *counts).transpose(2, 3).unsqueeze(-1)    # (NC, kh, oh, kw, ow, 1)
+    x = _added(x, size[1], spacing[1], before[1], steps[1]).squeeze(-1)                        # (NC, kh, oh, W)
+    image: Tensor = _added(x, size[0], spacing[0], before[0], steps[0]).reshape(*lead, *size)
     return image
 
 
 def _added(x: Any, size: int, dilation: int, padding: int, stride: int) -> Any:
-    """Windows (..., count, k) along a line, added at their places: (..., size)."""
-    *lead, count, k = x.shape
+    """Elements k of windows along a line, (..., k, count, rest), added at their places: (..., size, rest)."""
+    k, count = x.shape[-3:-1]
     if dilation > 1:
-        x = pad(x.unsqueeze(-1), (0, dilation - 1)).flatten(-2)
+        x = pad(x.unsqueeze(-3), (0, 0, 0, 0, 0, dilation - 1)).flatten(-4, -3)
     steps = -(-(dilation * (k - 1) + 1) // stride)               # how many strides a window reaches over
-    x = pad(x, (0, steps * stride - x.shape[-1])).reshape(*lead, count, steps, stride).transpose(-3, -2)
-    # Rows of count + steps strides, read as rows of one less: each is a stride to the right of the one before it.
-    x = pad(x, (0, 0, 0, steps)).flatten(-3, -2).narrow(-2, 0, steps * (count + steps - 1))
-    x = x.unflatten(-2, (steps, count + steps - 1)).sum(-3).flatten(-2)
-    return pad(x, (-padding, size + padding - x.shape[-1]))
+    if steps * stride != x.shape[-3]:
+        x = pad(x, (0, 0, 0, 0, 0, steps * stride - x.shape[-3]))
+    x = x.unflatten(-3, (steps, stride)).transpose(-3, -2)                     # (..., steps, count, stride, rest)
+    if steps > 1:
+        # Rows of count + steps strides, read as rows of one less: each is a stride to the right of the one before it.
+        x = pad(x, (0, 0, 0, 0, 0, steps)).flatten(-4, -3).narrow(-3, 0, steps * (count + steps - 1))
+        x = x.unflatten(-3, (steps, count + steps - 1)).sum(-4)
+    else:
+        x = x.squeeze(-4)
+    x = x.flatten(-3, -2)
+    return pad(x, (0, 0, -padding, size + padding - x.shape[-2]))
 
 
 __all__ = ["fold", "unfold"]
