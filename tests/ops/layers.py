@@ -167,6 +167,21 @@ def _columns(d, name):
     return Call(called(name, (h, w), **options), [Input((d.of(1, 2), 2 * kernel[0] * kernel[1], int(count)))], steps=4)
 
 
+@case("F.grid_sample", "F.affine_grid")
+def _grid(d, name):
+    n, align = d.of(1, 2), d.flag()
+    if name == "F.affine_grid":
+        return Call(called(name, (n, 1, d.of(2, 5), d.of(3, 33)), align), [Input((n, 2, 3))], steps=4)
+    mode, padding = d.of("bilinear", "nearest"), d.of("zeros", "border", "reflection")
+    grid = np.random.default_rng(d.number(0, 99)).uniform(-1.4, 1.4, (n, 2, 5, 2))
+
+    def function(lib, x, g):
+        return lib.nn.functional.grid_sample(x, g.to(x.dtype), mode, padding, align)
+
+    return Call(function, [Input((n, 2, d.of(3, 6), d.of(4, 33))), Input(grid.shape, values=np.round(grid * 8) / 8)],
+                steps=4)
+
+
 @case("F.embedding_bag")
 def _bags(d):
     index = d.indices((3, d.of(1, 4)), 0, 5)
