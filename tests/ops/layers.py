@@ -112,7 +112,7 @@ def _distance(d, name):
 # Windows -------------------------------------------------------------------------------------------------------------
 
 
-@case("F.conv1d", "F.conv2d", "F.conv_transpose1d", "F.conv_transpose2d")
+@case("F.conv1d", "F.conv2d", "F.conv3d", "F.conv_transpose1d", "F.conv_transpose2d")
 def _convolution(d, name):
     n = int(name[-2])
     groups = d.of(1, 1, 2)
@@ -129,8 +129,8 @@ def _convolution(d, name):
                 [Input((d.of(1, 3), into, *sizes), -1, 1), Input(weight, -1, 1), Input((out,), -1, 1)], steps=2)
 
 
-@case("F.max_pool1d", "F.max_pool2d", "F.avg_pool1d", "F.avg_pool2d", "F.adaptive_avg_pool1d", "F.adaptive_avg_pool2d",
-      "F.adaptive_max_pool1d", "F.adaptive_max_pool2d")
+@case("F.max_pool1d", "F.max_pool2d", "F.max_pool3d", "F.avg_pool1d", "F.avg_pool2d", "F.avg_pool3d",
+      *(f"F.adaptive_{kind}_pool{n}d" for kind in ("avg", "max") for n in (1, 2, 3)))
 def _pool(d, name):
     n = int(name[-2])
     shape = (*d.of((2,), (1, 3), (2, 2)), *(d.of(5, 6, 9) for _ in range(n)))
