@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from helpers import check_gradients, close, f32, leaf, needs_float64, normal
+from helpers import check_gradients, check_like_torch, close, f32, leaf, needs_float64, normal
 
 import genesis
 from genesis import nn
@@ -140,6 +140,35 @@ def test_multihead_attention_starts_as_pytorchs():
     bound = (6 / (64 + 3 * 64)) ** 0.5
     assert 0.9 * bound < mine.in_proj_weight.abs().amax().item() <= bound
     assert mine.bias_k.abs().amax().item() > 0
+
+
+@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize("batched", [False, True])
+def test_the_function_of_the_layer(separate, batched):
+    names = ("in_proj_weight", "in_proj_bias", "bias_k", "bias_v", "out_proj_weight", "out_proj_bias")
+    shapes = ((36, 12), (36,), (1, 1, 12), (1, 1, 12), (10, 12), (10,))
+    weights = {n: 0.3 * normal(*s, seed=i).astype(np.float32) for i, (n, s) in enumerate(zip(names, shapes))}
+    if separate:
+        weights["in_proj_weight"] = None
+        weights |= {f"{n}_proj_weight": 0.3 * normal(12, 12, seed=i).astype(np.float32) for i, n in enumerate("qkv")}
+    x = normal(5, *(2,) * batched, 12).astype(np.float32)
+
+    def function(lib, query):
+        given = {n: None if w is None else lib.tensor(w) for n, w in weights.items()}
+        return lib.nn.functional.multi_head_attention_forward(
+            query[:1], query, query, 12, 3, add_zero_attn=True, dropout_p=0.5, training=False,
+            use_separate_proj_weight=separate, **given, average_attn_weights=separate)
+
+    check_like_torch(function, x)
+    none = dict.fromkeys(("bias_k", "bias_v"))
+    given = {n: f32(0 * normal(*s)) for n, s in zip(names, shapes) if n not in none}
+    given |= {"add_zero_attn": False, "dropout_p": 0.0}
+    for call, error in ((lambda f, q: f(q, q, q, 11, 3, **given, **none), RuntimeError),
+                        (lambda f, q: f(q, q, q[0, 0], 12, 3, **given, **none), RuntimeError),
+                        (lambda f, q: f(q, q, q, 12, 3, **{**given, "in_proj_weight": None}, **none), RuntimeError),
+                        (lambda f, q: f(q, q, q, 12, 3, **given, **none, static_k=q), NotImplementedError)):
+        with pytest.raises(error):
+            call(nn.functional.multi_head_attention_forward, f32(normal(5, 2, 12)))
 
 
 def test_what_does_not_fit():
