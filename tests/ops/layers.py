@@ -28,39 +28,39 @@ def _class_loss(d, name):
     return Call(called(name, **options), [Input((n, classes, *rest)), target], steps=2)
 
 
-def _typed(function):
-    """The function, with a last argument of floating-point values brought to the type of the first."""
-    def convert(lib, *tensors):
-        last = tensors[-1]
-        return function(lib, *tensors[:-1], last.to(tensors[0].dtype) if last.is_floating_point() else last)
-
-    return convert
+def _signed(d, name, shape, **options):
+    """A function whose last argument is 1 or -1, in the type of the first; and that argument."""
+    function = called(name, **options)
+    signs = Input(shape, values=2 * np.random.default_rng(d.number(0, 99)).integers(0, 2, shape) - 1)
+    return lambda lib, *x: function(lib, *x[:-1], x[-1].to(x[0].dtype)), signs
 
 
-@case("F.margin_ranking_loss", "F.hinge_embedding_loss", "F.soft_margin_loss", "F.multilabel_soft_margin_loss",
-      "F.poisson_nll_loss", "F.gaussian_nll_loss")
-def _elementwise_loss(d, name):
+@case("F.margin_ranking_loss", "F.hinge_embedding_loss", "F.soft_margin_loss", "F.cosine_embedding_loss")
+def _sign_loss(d, name):
+    shape = (d.of(1, 2, 31), d.of(2, 5, 33)) if name == "F.cosine_embedding_loss" else d.shape(1, 3, smallest=1)
+    many = 2 if name in ("F.margin_ranking_loss", "F.cosine_embedding_loss") else 1
+    function, signs = _signed(d, name, shape[:1] if name == "F.cosine_embedding_loss" else shape,
+                              reduction=d.of("none", "sum", "mean"))
+    return Call(function, [Input(shape)] * many + [signs], steps=4)
+
+
+@case("F.multilabel_soft_margin_loss", "F.poisson_nll_loss", "F.gaussian_nll_loss")
+def _likelihood(d, name):
     shape = d.shape(1, 3, smallest=1)
-    signs = Input(shape, values=2.0 * np.random.default_rng(d.number(0, 99)).integers(0, 2, shape) - 1)
-    inputs = {"F.margin_ranking_loss": [Input(shape), Input(shape), signs],
-              "F.hinge_embedding_loss": [Input(shape), signs],
-              "F.soft_margin_loss": [Input(shape), signs], "F.poisson_nll_loss": [Input(shape), Input(shape, 2, 5)],
-              "F.multilabel_soft_margin_loss": [Input(shape), Input(shape, 0.1, 0.9)],
+    inputs = {"F.multilabel_soft_margin_loss": [Input(shape), Input(shape, 0.1, 0.9)],
+              "F.poisson_nll_loss": [Input(shape), Input(shape, 2, 5)],
               "F.gaussian_nll_loss": [Input(shape), Input(shape), Input(shape, 0.3, 2)]}[name]
     options = {"full": d.flag()} if "nll" in name else {}
-    return Call(_typed(called(name, reduction=d.of("none", "sum", "mean"), **options)), inputs, steps=4)
+    return Call(called(name, reduction=d.of("none", "sum", "mean"), **options), inputs, steps=4)
 
 
-@case("F.cosine_embedding_loss", "F.triplet_margin_loss", "F.triplet_margin_with_distance_loss",
-      "F.multi_margin_loss", "F.multilabel_margin_loss")
+@case("F.triplet_margin_loss", "F.triplet_margin_with_distance_loss", "F.multi_margin_loss", "F.multilabel_margin_loss")
 def _row_loss(d, name):
     n, width = d.of(1, 2, 31), d.of(2, 5, 33)
     rows = [Input((n, width)) for _ in range(3)]
-    if name == "F.cosine_embedding_loss":
-        rows[2] = Input((n,), values=2.0 * np.random.default_rng(d.number(0, 99)).integers(0, 2, n) - 1)
-    elif "triplet" not in name:
+    if "triplet" not in name:
         rows = [rows[0], d.indices((n,) if name == "F.multi_margin_loss" else (n, width), 0, width)]
-    return Call(_typed(called(name, reduction=d.of("none", "sum", "mean"))), rows, steps=4)
+    return Call(called(name, reduction=d.of("none", "sum", "mean")), rows, steps=4)
 
 
 # Normalization -------------------------------------------------------------------------------------------------------
@@ -173,13 +173,12 @@ def _grid(d, name):
     if name == "F.affine_grid":
         return Call(called(name, (n, 1, d.of(2, 5), d.of(3, 33)), align), [Input((n, 2, 3))], steps=4)
     mode, padding = d.of("bilinear", "nearest"), d.of("zeros", "border", "reflection")
-    grid = np.random.default_rng(d.number(0, 99)).uniform(-1.4, 1.4, (n, 2, 5, 2))
+    eighths = np.random.default_rng(d.number(0, 99)).integers(-11, 12, (n, 2, 5, 2))
 
     def function(lib, x, g):
-        return lib.nn.functional.grid_sample(x, g.to(x.dtype), mode, padding, align)
+        return lib.nn.functional.grid_sample(x, g.to(x.dtype) / 8, mode, padding, align)
 
-    return Call(function, [Input((n, 2, d.of(3, 6), d.of(4, 33))), Input(grid.shape, values=np.round(grid * 8) / 8)],
-                steps=4)
+    return Call(function, [Input((n, 2, d.of(3, 6), d.of(4, 33))), Input(eighths.shape, values=eighths)], steps=4)
 
 
 @case("F.embedding_bag")

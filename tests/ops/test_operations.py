@@ -34,7 +34,7 @@ WITHOUT = {
     "it writes into its input, as a test of its own checks": """F.relu_ F.leaky_relu_ F.rrelu_ F.elu_ F.celu_ F.selu_
         F.hardtanh_ F.threshold_""",
     "it helps others": "F.check_reduction",
-    "its layer's tests compare it": "F.multi_head_attention_forward",
+    "its layer's tests compare it": "F.multi_head_attention_forward F.ctc_loss",
 }
 # Layers work on floating-point numbers and may refuse others; so may products booleans, which PyTorch takes when empty.
 PRODUCTS = ("matmul", "mm", "bmm", "dot", "einsum", "tensordot")
