@@ -26,7 +26,7 @@ class _Pad(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, ...), or without N, where the last one, two or three dimensions become larger."""
-        return F.pad(input, self.padding, self.mode)  # type: ignore[attr-defined,unused-ignore]
+        return F.pad(input, self.padding, self.mode)
 
     def extra_repr(self) -> str:
         """The padding."""
@@ -47,7 +47,7 @@ class _ConstantPad(_Pad):
 
     def forward(self, input: Tensor) -> Tensor:
         """Any shape, where the last one, two or three dimensions become larger."""
-        return F.pad(input, self.padding, "constant", self.value)  # type: ignore[attr-defined,unused-ignore]
+        return F.pad(input, self.padding, "constant", self.value)
 
     def extra_repr(self) -> str:
         """The padding and the value."""

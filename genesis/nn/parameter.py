@@ -50,5 +50,6 @@ class Buffer(Tensor):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         result = super().__deepcopy__(memo)
-        result.persistent = self.persistent  # type: ignore[attr-defined]
+        assert isinstance(result, Buffer)
+        result.persistent = self.persistent
         return result

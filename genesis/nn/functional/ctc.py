@@ -89,13 +89,13 @@ def ctc_loss(log_probs: Tensor, targets: Tensor, input_lengths: Lengths, target_
 
 def _forward(x: Any, states: Any, blank: int, inputs: Any) -> Any:
     """Log-probabilities (N, 2 S + 1) of being in each state at the end of each input."""
-    steps, samples, width = x.shape[0], *states.shape
-    emitted = x.gather(2, states.unsqueeze(0).expand(steps, samples, width)).clamp_min(_NEVER)
+    samples, width = states.shape
+    emitted = x.gather(2, states.unsqueeze(0).expand(x.shape[0], samples, width)).clamp_min(_NEVER)
     # From a label to the next without a blank between them, if they differ.
     skips = states.ne(blank).logical_and(states.ne(pad(states, (2, -2), value=blank)))
     into = pad(where(skips, 0.0, _NEVER).to(x.dtype).unsqueeze(2), (0, 2))                # (N, 2 S + 1, 3)
-    first = where(arange(width, device=x.device) < 2, 0.0, _NEVER).to(x.dtype)
-    alphas = []
+    first = where(arange(width, device=x.device).lt(2), 0.0, _NEVER).to(x.dtype)
+    alphas: list[Any] = []
     for t, here in enumerate(emitted.unbind(0)):
         if t:
             before = (pad(alphas[-1], (2, 0), value=_NEVER).unfold(1, 3, 1) + into).logsumexp(2)

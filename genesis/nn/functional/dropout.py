@@ -45,7 +45,7 @@ def _kept(input: Tensor, p: float, lead: int) -> Tensor:
     """True, with probability ``1 - p``, for each index of the first dimensions; of size 1 in the others."""
     if lead > input.ndim:
         raise RuntimeError(f"dropout of channels needs an input (N, C, ...), not of shape {tuple(input.shape)}")
-    kept: Tensor = rand((*input.shape[:lead], *[1] * (input.ndim - lead)), device=input.device) >= p
+    kept: Tensor = rand((*input.shape[:lead], *[1] * (input.ndim - lead)), device=input.device).ge(p)
     return kept
 
 

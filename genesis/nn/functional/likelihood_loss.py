@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from ...creation import full_like
 from ...tensor import Tensor
@@ -23,7 +24,8 @@ def poisson_nll_loss(input: Tensor, target: Tensor, log_input: bool = True, full
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
     """
     check_reduction(reduction)
-    losses = input.exp() - target * input if log_input else input - target * (input + eps).log()
+    rates: Any = None if log_input else input + eps
+    losses = input.exp() - target * input if log_input else input - target * rates.log()
     if full:
         few = target <= 1
         counts = target.masked_fill(few, 1)
@@ -35,8 +37,7 @@ def poisson_nll_loss(input: Tensor, target: Tensor, log_input: bool = True, full
 
 def gaussian_nll_loss(input: Tensor, target: Tensor, var: Tensor | float, full: bool = False, eps: float = 1e-6,
                       reduction: str = "mean") -> Tensor:
-    """``(log(var) + (input - target) ** 2 / var) / 2``: of a normal distribution, mean and variance of which are
-    predicted.
+    """``(log(var) + (input - target) ** 2 / var) / 2``: of a normal distribution, its mean and variance predicted.
 
     Nix & Weigend 1994, "Estimating the mean and variance of the target probability distribution".
 
@@ -58,17 +59,19 @@ def gaussian_nll_loss(input: Tensor, target: Tensor, var: Tensor | float, full: 
         tensor(2.)
     """
     check_reduction(reduction)
-    if not isinstance(var, Tensor):
-        if var < 0:
-            raise ValueError(f"var must not be negative, got {var}")
-        var = full_like(input, var)
-    if var.shape != input.shape:
-        if var.shape == input.shape[:-1]:
-            var = var.unsqueeze(-1)
-        elif var.ndim != input.ndim or sum(v for n, v in zip(input.shape, var.shape) if n != v) != 1:
-            raise ValueError(f"var of shape {tuple(var.shape)} does not fit an input of shape {tuple(input.shape)}")
-    var = at_least(var.masked_fill(var < 0, math.nan), eps)
-    losses = 0.5 * (var.log() + (input - target) ** 2 / var)
+    if isinstance(var, Tensor):
+        spread: Any = var
+    elif var < 0:
+        raise ValueError(f"var must not be negative, got {var}")
+    else:
+        spread = full_like(input, var)
+    if spread.shape != input.shape:
+        if spread.shape == input.shape[:-1]:
+            spread = spread.unsqueeze(-1)
+        elif spread.ndim != input.ndim or sum(v for n, v in zip(input.shape, spread.shape) if n != v) != 1:
+            raise ValueError(f"var of shape {tuple(spread.shape)} does not fit an input of shape {tuple(input.shape)}")
+    spread = at_least(spread.masked_fill(spread < 0, math.nan), eps)
+    losses = 0.5 * (spread.log() + (input - target) ** 2 / spread)
     if full:
         losses = losses + 0.5 * math.log(2 * math.pi)
     loss: Tensor = reduced(losses, reduction)

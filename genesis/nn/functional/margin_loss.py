@@ -48,7 +48,8 @@ def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, *, 
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
     """
     check_reduction(reduction)
-    apart = where(target.ne(1), (margin - input).clamp_min(0), 0.0)
+    missing: Any = margin - input
+    apart = where(target.ne(1), missing.clamp_min(0), 0.0)
     loss: Tensor = reduced(apart + where(target.ne(-1), input, 0.0), reduction)
     return loss
 
