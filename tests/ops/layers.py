@@ -29,10 +29,15 @@ def _class_loss(d, name):
 
 
 def _signed(d, name, shape, **options):
-    """A function whose last argument is 1 or -1, in the type of the first; and that argument."""
+    """A function whose last argument is 1 or -1, in the type of the first (floating point); and that argument."""
     function = called(name, **options)
+
+    def convert(lib, *tensors):
+        *scores, given = (x if x.is_floating_point() else x.float() for x in tensors)
+        return function(lib, *scores, given.to(scores[0].dtype))
+
     signs = Input(shape, values=2 * np.random.default_rng(d.number(0, 99)).integers(0, 2, shape) - 1)
-    return lambda lib, *x: function(lib, *x[:-1], x[-1].to(x[0].dtype)), signs
+    return convert, signs
 
 
 @case("F.margin_ranking_loss", "F.hinge_embedding_loss", "F.soft_margin_loss", "F.cosine_embedding_loss")

@@ -9,9 +9,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from ... import dtypes
+from ... import creation, dtypes
 from ...autograd import apply
-from ...creation import rand, zeros_like
 from ...ops import pointwise
 from ...tensor import Tensor
 
@@ -68,7 +67,7 @@ def rrelu(input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: b
         raise RuntimeError(f"rrelu: lower must not be above upper; they are {lower} and {upper}")
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
-    slopes = rand(tuple(input.shape), device=input.device) * (upper - lower) + lower
+    slopes = creation.rand(tuple(input.shape), device=input.device) * (upper - lower) + lower
     result: Tensor = input * slopes.to(input.dtype).masked_fill(input.detach() > 0, 1.0)
     return input.copy_(result) if inplace else result
 
@@ -225,12 +224,12 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
         [1.0, 1.0, 1.0]
     """
     wide = dtypes.float64 if logits.dtype is dtypes.float64 else dtypes.float32
-    uniform = rand(tuple(logits.shape), device=logits.device, dtype=wide).clamp_min(2.0 ** -25)
+    uniform = creation.rand(tuple(logits.shape), device=logits.device, dtype=wide).clamp_min(2.0 ** -25)
     noise = -(-uniform.log()).log()
     soft = ((logits + noise.to(logits.dtype)) / tau).softmax(dim)
     if not hard:
         return soft
-    chosen = zeros_like(soft).scatter(dim, soft.detach().argmax(dim, True), 1.0)
+    chosen = creation.zeros_like(soft).scatter(dim, soft.detach().argmax(dim, True), 1.0)
     straight: Tensor = chosen - soft.detach() + soft
     return straight
 
