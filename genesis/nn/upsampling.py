@@ -10,12 +10,13 @@ from .module import Module
 
 
 class Upsample(Module):
-    """An input at another size: (N, C, L) -> (N, C, L') or (N, C, H, W) -> (N, C, H', W').
+    """An input at another size: (N, C, L) -> (N, C, L'), and so with (N, C, H, W) and (N, C, D, H, W).
 
     Args:
         size: that of the spatial dimensions of the result. Either this or
         scale_factor: what their sizes are multiplied by.
-        mode: ``"nearest"``, ``"linear"``, ``"bilinear"`` or ``"bicubic"``; see `functional.interpolate`.
+        mode: ``"nearest"``, ``"linear"``, ``"bilinear"``, ``"bicubic"``, ``"trilinear"`` and others; see
+            `functional.interpolate`.
         align_corners: whether the centres of the outermost elements stay where they are.
         recompute_scale_factor: whether to take the ratio of the sizes for the distance of elements.
 
@@ -34,7 +35,7 @@ class Upsample(Module):
         self.align_corners, self.recompute_scale_factor = align_corners, recompute_scale_factor
 
     def forward(self, input: Tensor) -> Tensor:
-        """(N, C, L) -> (N, C, L') or (N, C, H, W) -> (N, C, H', W')."""
+        """(N, C, L) -> (N, C, L'), (N, C, H, W) -> (N, C, H', W') or (N, C, D, H, W) -> (N, C, D', H', W')."""
         return F.interpolate(input, self.size, self.scale_factor, self.mode, self.align_corners,
                              self.recompute_scale_factor)
 
