@@ -170,6 +170,33 @@ def test_a_small_network_trains_as_in_torch():
         close(p, q.detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
+def test_a_network_of_volumes_trains_as_in_torch():
+    def network(lib):
+        return lib.Sequential(
+            lib.Conv3d(1, 4, 3, padding=1, padding_mode="replicate"), lib.BatchNorm3d(4), lib.RReLU(0.2, 0.2),
+            lib.MaxPool3d(2), lib.Dropout3d(0.0), lib.Conv3d(4, 4, 2), lib.Upsample(scale_factor=2, mode="trilinear"),
+            lib.AvgPool3d(2), lib.ReflectionPad3d(1), lib.InstanceNorm3d(4, affine=True),
+            lib.AdaptiveMaxPool3d((1, 2, 1)), lib.Flatten(), lib.Linear(8, 5))
+
+    mine, its = network(nn), network(torch.nn).double()
+    assert repr(mine) == repr(its)
+    its.load_state_dict({k: torch.tensor(v.numpy()) for k, v in mine.state_dict().items()})
+    x, target = normal(4, 1, 6, 8, 6), np.array([0, 4, 2, 2])
+    a, b = genesis.optim.SGD(mine.parameters(), lr=0.1), torch.optim.SGD(its.parameters(), lr=0.1)
+    for _ in range(4):
+        a.zero_grad()
+        b.zero_grad()
+        loss = nn.MultiMarginLoss(p=2)(mine(f32(x)), genesis.tensor(target))
+        other = torch.nn.MultiMarginLoss(p=2)(its(torch.tensor(x)), torch.tensor(target))
+        loss.backward()
+        other.backward()
+        a.step()
+        b.step()
+        assert abs(loss.item() - other.item()) < 1e-4
+    for p, q in zip(mine.parameters(), its.parameters()):
+        close(p, q.detach().numpy(), rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("dtype", [genesis.bfloat16, genesis.float16])
 def test_autocast_convolves_in_16_bits_and_gives_float32_gradients(dtype):
     layer = nn.Conv2d(3, 4, 3)
