@@ -137,6 +137,17 @@ class LeakyReLU(_Activation):
         super().__init__(negative_slope=negative_slope, inplace=inplace)
 
 
+class RReLU(_Activation):
+    """`LeakyReLU` whose slope is drawn from [lower, upper] for every element in training; else their mean."""
+
+    def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, inplace: bool = False):
+        super().__init__(lower=lower, upper=upper, inplace=inplace)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply."""
+        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
+
+
 class ELU(_Activation):
     """``x`` where positive, ``alpha * (exp(x) - 1)`` elsewhere."""
 
@@ -220,6 +231,16 @@ class Softmax(_Activation):
         super().__init__(dim=dim)
 
 
+class Softmax2d(_Plain):
+    """Softmax over the channels, at every position of (N, C, H, W) or (C, H, W)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H, W) or (C, H, W), unchanged in shape."""
+        if input.ndim not in (3, 4):
+            raise ValueError(f"Softmax2d takes an input (N, C, H, W) or (C, H, W), not of shape {tuple(input.shape)}")
+        return F.softmax(input, -3)
+
+
 class Softmin(_Activation):
     """`Softmax` of the negative."""
 
@@ -264,5 +285,6 @@ class PReLU(Module):
 
 
 __all__ = ["CELU", "ELU", "GELU", "GLU", "SELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU",
-           "LogSigmoid", "LogSoftmax", "Mish", "PReLU", "ReLU", "ReLU6", "SiLU", "Sigmoid", "Softmax", "Softmin",
+           "LogSigmoid", "LogSoftmax", "Mish", "PReLU", "RReLU", "ReLU", "ReLU6", "SiLU", "Sigmoid", "Softmax",
+           "Softmax2d", "Softmin",
            "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink", "Threshold"]

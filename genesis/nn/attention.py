@@ -9,13 +9,11 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd import apply
-from ..creation import empty, zeros
-from ..functions import cat
+from ..creation import empty
 from ..ops.rotary import Rotary
 from ..tensor import Tensor, tensor
-from . import functional as F
 from . import init
-from .functional.attention import additive_mask, attention_weights, packed_self_attention
+from .functional.multihead import Projections, attend
 from .linear import Linear
 from .module import Module
 from .parameter import Parameter
@@ -127,21 +125,10 @@ class MultiheadAttention(Module):
         query, key, value = (self._batch_first(x, batched) for x in (query, key, value))
         if alone:
             key = value = query
-        mask = self._mask(query, key.shape[1], key_padding_mask, None if is_causal else attn_mask)
-        p = self.dropout if self.training else 0.0
-        simple = self.bias_k is None and not self.add_zero_attn
-        weights = None
-        if alone and simple and not need_weights and self.in_proj_weight is not None:
-            packed = F.linear(query, self.in_proj_weight, self.in_proj_bias)
-            y = packed_self_attention(packed, self.num_heads, mask, p, is_causal)              # (N, L, E)
-        else:
-            q, k, v, mask = self._heads(query, key, value, mask)                               # (N, H, L, E / H)
-            if need_weights:
-                weights = F.dropout(attention_weights(q, k, mask, is_causal, 1 / math.sqrt(self.head_dim)), p)
-                y = weights @ v
-            else:
-                y = F.scaled_dot_product_attention(q, k, v, mask, p, is_causal)
-            y = y.transpose(1, 2).flatten(2)
+        projections = Projections(self.in_proj_weight, self.q_proj_weight, self.k_proj_weight, self.v_proj_weight,
+                                  self.in_proj_bias, self.bias_k, self.bias_v, self.add_zero_attn)
+        y, weights = attend(query, key, value, self.num_heads, projections, self.dropout if self.training else 0.0,
+                            key_padding_mask, need_weights, None if is_causal else attn_mask, is_causal)
         y = self.out_proj(y)
         if weights is not None:
             weights = weights.mean(1) if average_attn_weights else weights
@@ -153,55 +140,9 @@ class MultiheadAttention(Module):
     def _batch_first(self, x: Tensor, batched: bool) -> Tensor:
         return x.unsqueeze(0) if not batched else x if self.batch_first else x.transpose(0, 1)
 
-    def _heads(self, query: Tensor, key: Tensor, value: Tensor,
-               mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Projections, with what is appended to keys and values, split into heads; and the mask for them."""
-        e, bias = self.embed_dim, self.in_proj_bias
-        if self.in_proj_weight is None:
-            parts = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
-        else:
-            parts = [self.in_proj_weight[i * e:(i + 1) * e] for i in range(3)]
-        q, k, v = (F.linear(x, w, None if bias is None else bias[i * e:(i + 1) * e])
-                   for i, (x, w) in enumerate(zip((query, key, value), parts)))
-        batch = q.shape[0]
-        if self.bias_k is not None:
-            k = cat([k, self.bias_k.expand(batch, 1, e)], 1)
-            v = cat([v, self.bias_v.expand(batch, 1, e)], 1)
-        if self.add_zero_attn:
-            k, v = (cat([x, zeros(batch, 1, e, device=x.device, dtype=x.dtype)], 1) for x in (k, v))
-        added = k.shape[1] - key.shape[1]
-        if mask is not None and added:
-            mask = cat([mask, zeros(*mask.shape[:-1], added, device=mask.device, dtype=mask.dtype)], -1)
-        q, k, v = (x.reshape(batch, x.shape[1], self.num_heads, self.head_dim).transpose(1, 2) for x in (q, k, v))
-        return q, k, v, mask
-
-    def _mask(self, query: Tensor, keys: int, padding: Tensor | None, mask: Tensor | None) -> Tensor | None:
-        """Both masks as one that is added to the scores and broadcasts to (N, H, L, S)."""
-        batch, rows, heads = query.shape[0], query.shape[1], self.num_heads
-        result = None
-        if padding is not None:
-            if tuple(padding.shape) not in ((batch, keys), (keys,)) or (padding.ndim == 1 and batch != 1):
-                raise RuntimeError(f"key_padding_mask must have shape {(batch, keys)}, not {tuple(padding.shape)}")
-            result = _forbidding(padding, query).reshape(batch, 1, 1, keys)
-        if mask is not None:
-            if tuple(mask.shape) not in ((rows, keys), (batch * heads, rows, keys), (batch, heads, rows, keys)):
-                raise RuntimeError(f"attn_mask must have shape {(rows, keys)} or {(batch * heads, rows, keys)}, not "
-                                   f"{tuple(mask.shape)}")
-            mask = _forbidding(mask, query)
-            mask = mask if mask.ndim == 2 else mask.reshape(batch, heads, rows, keys)
-            result = mask if result is None else result + mask
-        return result
-
     def extra_repr(self) -> str:
         """The sizes."""
         return f"embed_dim={self.embed_dim}, num_heads={self.num_heads}, batch_first={self.batch_first}"
-
-
-def _forbidding(mask: Tensor, like: Tensor) -> Tensor:
-    """A mask that is True where a query may not look, or is added, as one to be added."""
-    if not mask.is_floating_point() and mask.dtype is not dtypes.bool_:
-        raise RuntimeError(f"masks must be boolean or floating point, not {mask.dtype}")
-    return additive_mask(mask.logical_not() if mask.dtype is dtypes.bool_ else mask, like)
 
 
 class RotaryEmbedding(Module):

@@ -178,6 +178,43 @@ class Conv2d(_Convolution):
         return self._convolve(input, F.conv2d)
 
 
+class Conv3d(_Convolution):
+    """Convolution over three dimensions, with learned filters: (N, C, D, H, W) -> (N, O, D', H', W').
+
+    Args:
+        in_channels: C.
+        out_channels: O.
+        kernel_size: depth, height and width of the filters; one number for all.
+        stride: distance between their positions.
+        padding: elements added on each side; ``"same"`` keeps the size (stride 1), ``"valid"`` adds none.
+        dilation: distance between the filters' elements.
+        groups: the channels are split into so many groups; both numbers of channels must be divisible by it.
+        bias: whether to add a learned number to each output channel.
+        padding_mode: what is added: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
+
+    Attributes:
+        weight: (out_channels, in_channels / groups, kd, kh, kw), drawn from U(-b, b) with
+            b = 1 / sqrt(in_channels / groups * kd * kh * kw).
+        bias: (out_channels,), from the same distribution; or None.
+
+    Example:
+        >>> genesis.nn.Conv3d(1, 4, 3, padding=1)(genesis.zeros(2, 1, 5, 8, 8)).shape
+        genesis.Size([2, 4, 5, 8, 8])
+    """
+
+    dims = 3
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: Ints, stride: Ints = 1,
+                 padding: str | Ints = 0, dilation: Ints = 1, groups: int = 1, bias: bool = True,
+                 padding_mode: str = "zeros", device: Any = None, dtype: Any = None):
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, 0, dilation, groups, bias,
+                         padding_mode, device, dtype)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, D, H, W) -> (N, O, D', H', W'), or without the batch."""
+        return self._convolve(input, F.conv3d)
+
+
 class _Transposed(_Convolution):
     """What the layers of transposed convolution share."""
 

@@ -12,7 +12,7 @@ from ..hooks import Hooks, RemovableHandle, register
 from ..opencl import Device
 from ..opencl import device as find_device
 from ..tensor import Tensor, tensor
-from .parameter import Parameter
+from .parameter import Buffer, Parameter
 
 T = TypeVar("T", bound="Module")
 
@@ -27,7 +27,8 @@ class IncompatibleKeys(NamedTuple):
 class Module:
     """Base class of everything with parameters.
 
-    Parameters and modules assigned as attributes are registered under the attribute's name; ``forward`` computes.
+    Parameters, buffers and modules assigned as attributes are registered under the attribute's name; ``forward``
+    computes.
 
     Example:
         >>> class Net(genesis.nn.Module):
@@ -80,7 +81,7 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if "_modules" not in self.__dict__:
-            if isinstance(value, Parameter | Module):
+            if isinstance(value, Buffer | Parameter | Module):
                 raise AttributeError(f"call super().__init__() before assigning {name!r}")
             object.__setattr__(self, name, value)
             return
@@ -90,6 +91,9 @@ class Module:
             home = self._parameters
         elif isinstance(value, Module):
             home = self._modules
+        elif isinstance(value, Buffer):
+            home = self._buffers
+            (self._transient.discard if value.persistent else self._transient.add)(name)
         elif name in self._parameters:
             if value is not None:
                 raise TypeError(f"{name!r} is a parameter; it can be replaced by a Parameter or None, not by "

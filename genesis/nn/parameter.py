@@ -1,4 +1,4 @@
-"""Parameter: a tensor that a module owns and an optimizer updates."""
+"""Parameter: a tensor that a module owns and an optimizer updates. Buffer: one that nobody updates."""
 
 from __future__ import annotations
 
@@ -23,3 +23,33 @@ class Parameter(Tensor):
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
+
+
+class Buffer(Tensor):
+    """A tensor that is part of a module's state but is not trained; assigned to a module, it is registered as one.
+
+    Args:
+        data: a tensor (whose memory is shared) or anything that `genesis.tensor` takes; an empty tensor by default.
+        persistent: whether it is in the module's state dict.
+
+    Example:
+        >>> class Scaled(genesis.nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.scale = genesis.nn.Buffer(genesis.ones(2))
+        >>> list(Scaled().state_dict())
+        ['scale']
+    """
+
+    __slots__ = ("persistent",)
+
+    def __init__(self, data: Any = None, *, persistent: bool = True):
+        source = data if isinstance(data, Tensor) else tensor([] if data is None else data)
+        self._setup(source._array, None, source.requires_grad)
+        self.persistent = persistent
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        result = super().__deepcopy__(memo)
+        assert isinstance(result, Buffer)
+        result.persistent = self.persistent
+        return result

@@ -65,6 +65,15 @@ class MaxPool2d(_MaxPool):
                             self.return_indices)
 
 
+class MaxPool3d(_MaxPool):
+    """The largest element of each window: (N, C, D, H, W) -> (N, C, D', H', W'); arguments as of `MaxPool2d`."""
+
+    def forward(self, input: Tensor) -> Any:
+        """(N, C, D, H, W) -> (N, C, D', H', W'), or without the batch."""
+        return F.max_pool3d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
+                            self.return_indices)
+
+
 class _AvgPool(Module):
     kernel_size: Any
     stride: Any
@@ -99,7 +108,16 @@ class AvgPool1d(_AvgPool):
         return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
 
-class AvgPool2d(_AvgPool):
+class _WideAvgPool(_AvgPool):
+    def __init__(self, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, ceil_mode: bool = False,
+                 count_include_pad: bool = True, divisor_override: int | None = None):
+        super().__init__()
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.padding = padding
+        self.ceil_mode, self.count_include_pad, self.divisor_override = ceil_mode, count_include_pad, divisor_override
+
+
+class AvgPool2d(_WideAvgPool):
     """The mean of each window: (N, C, H, W) -> (N, C, H', W').
 
     Args:
@@ -111,16 +129,18 @@ class AvgPool2d(_AvgPool):
         divisor_override: what sums are divided by instead.
     """
 
-    def __init__(self, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, ceil_mode: bool = False,
-                 count_include_pad: bool = True, divisor_override: int | None = None):
-        super().__init__()
-        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
-        self.padding = padding
-        self.ceil_mode, self.count_include_pad, self.divisor_override = ceil_mode, count_include_pad, divisor_override
-
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H', W'), or without the batch."""
         return F.avg_pool2d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
+                            self.divisor_override)
+
+
+class AvgPool3d(_WideAvgPool):
+    """The mean of each window: (N, C, D, H, W) -> (N, C, D', H', W'); arguments as of `AvgPool2d`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, D, H, W) -> (N, C, D', H', W'), or without the batch."""
+        return F.avg_pool3d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
                             self.divisor_override)
 
 
@@ -158,6 +178,18 @@ class AdaptiveAvgPool2d(_Adaptive):
         return F.adaptive_avg_pool2d(input, self.output_size)
 
 
+class AdaptiveAvgPool3d(_Adaptive):
+    """The means of even parts of the input: (N, C, D, H, W) -> (N, C, D', H', W').
+
+    Args:
+        output_size: (D', H', W'), or one number for all; None for the input's own.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, D, H, W) -> (N, C, D', H', W'), or without the batch."""
+        return F.adaptive_avg_pool3d(input, self.output_size)
+
+
 class _AdaptiveMax(_Adaptive):
     def __init__(self, output_size: Any, return_indices: bool = False):
         super().__init__(output_size)
@@ -188,3 +220,16 @@ class AdaptiveMaxPool2d(_AdaptiveMax):
     def forward(self, input: Tensor) -> Any:
         """(N, C, H, W) -> (N, C, H', W'), or without the batch."""
         return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
+
+
+class AdaptiveMaxPool3d(_AdaptiveMax):
+    """The largest elements of even parts of the input: (N, C, D, H, W) -> (N, C, D', H', W').
+
+    Args:
+        output_size: (D', H', W'), or one number for all; None for the input's own.
+        return_indices: whether to return positions (in the flattened volume) too, int64.
+    """
+
+    def forward(self, input: Tensor) -> Any:
+        """(N, C, D, H, W) -> (N, C, D', H', W'), or without the batch."""
+        return F.adaptive_max_pool3d(input, self.output_size, self.return_indices)

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
+from ..creation import full
 from ..tensor import Tensor
 from . import functional as F
+from . import init
 from .attention import MultiheadAttention
 from .container import ModuleList
 from .dropout import Dropout
@@ -15,7 +17,8 @@ from .linear import Linear
 from .module import Module
 from .normalization import LayerNorm
 
-__all__ = ["TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer"]
+__all__ = ["Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder",
+           "TransformerEncoderLayer"]
 
 Activation = str | Callable[[Tensor], Tensor]
 
@@ -173,3 +176,78 @@ class TransformerDecoder(Module):
             tgt = layer(tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask,
                         bool(tgt_is_causal), memory_is_causal)
         return tgt if self.norm is None else self.norm(tgt)
+
+
+class Transformer(Module):
+    """An encoder and a decoder that looks at its result (Vaswani et al. 2017, arXiv:1706.03762).
+
+    Args:
+        d_model: E, the width.
+        nhead: number of heads.
+        num_encoder_layers: layers of the encoder.
+        num_decoder_layers: layers of the decoder.
+        dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias: as of
+            `TransformerEncoderLayer`.
+        custom_encoder: a module to take instead of the encoder.
+        custom_decoder: a module to take instead of the decoder.
+
+    Attributes:
+        encoder: a `TransformerEncoder`, with a `LayerNorm` after its last layer.
+        decoder: a `TransformerDecoder`, with another. All matrices are drawn by `init.xavier_uniform_`.
+
+    Example:
+        >>> model = genesis.nn.Transformer(8, 2, 1, 1, 16, batch_first=True)
+        >>> model(genesis.randn(3, 5, 8), genesis.randn(3, 4, 8)).shape
+        genesis.Size([3, 4, 8])
+    """
+
+    def __init__(self, d_model: int = 512, nhead: int = 8, num_encoder_layers: int = 6, num_decoder_layers: int = 6,
+                 dim_feedforward: int = 2048, dropout: float = 0.1, activation: Activation = F.relu,
+                 custom_encoder: Any = None, custom_decoder: Any = None, layer_norm_eps: float = 1e-5,
+                 batch_first: bool = False, norm_first: bool = False, bias: bool = True, device: Any = None,
+                 dtype: Any = None):
+        super().__init__()
+        made: dict[str, Any] = {"device": device, "dtype": dtype}
+        sizes = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias)
+
+        def norm() -> LayerNorm:
+            return LayerNorm(d_model, layer_norm_eps, bias=bias, **made)
+
+        self.encoder = custom_encoder if custom_encoder is not None else TransformerEncoder(
+            TransformerEncoderLayer(*sizes, **made), num_encoder_layers, norm())
+        self.decoder = custom_decoder if custom_decoder is not None else TransformerDecoder(
+            TransformerDecoderLayer(*sizes, **made), num_decoder_layers, norm())
+        for parameter in self.parameters():
+            if parameter.ndim > 1:
+                init.xavier_uniform_(parameter)
+        self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
+
+    def forward(self, src: Tensor, tgt: Tensor, src_mask: Tensor | None = None, tgt_mask: Tensor | None = None,
+                memory_mask: Tensor | None = None, src_key_padding_mask: Tensor | None = None,
+                tgt_key_padding_mask: Tensor | None = None, memory_key_padding_mask: Tensor | None = None,
+                src_is_causal: bool | None = None, tgt_is_causal: bool | None = None,
+                memory_is_causal: bool = False) -> Tensor:
+        """``src`` (S, N, E) and ``tgt`` (T, N, E) to (T, N, E); or all of them (N, ..., E), or all without N.
+
+        Masks are as for `MultiheadAttention`; those of the memory are for the decoder's attention to the encoder's
+        result. With ``batch_first`` sequences come as (N, S, E).
+
+        Raises:
+            RuntimeError: widths other than ``d_model``, or batches of different sizes.
+        """
+        batch = 0 if self.batch_first else 1
+        if src.shape[-1] != self.d_model or tgt.shape[-1] != self.d_model or src.ndim != tgt.ndim or (
+                src.ndim == 3 and src.shape[batch] != tgt.shape[batch]):
+            raise RuntimeError(f"src and tgt need one batch size and the width d_model = {self.d_model}; their shapes "
+                               f"are {tuple(src.shape)} and {tuple(tgt.shape)}")
+        memory = self.encoder(src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal)
+        result: Tensor = self.decoder(
+            tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask, tgt_key_padding_mask=tgt_key_padding_mask,
+            memory_key_padding_mask=memory_key_padding_mask, tgt_is_causal=tgt_is_causal,
+            memory_is_causal=memory_is_causal)
+        return result
+
+    @staticmethod
+    def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Tensor:
+        """(sz, sz): 0 where position i may look, at 0 to i, and minus infinity after it; to be added to scores."""
+        return full((sz, sz), float("-inf"), device=device, dtype=dtype).triu(1)

@@ -285,6 +285,20 @@ LAYERS = {
         x, ints(L, [[0, 1], [2, 1]]), reduction="none", ignore_index=1, label_smoothing=0.1), normal(2, 3, 2)),
     "cross_entropy_probabilities": (lambda L, F, x: F.cross_entropy(
         x, ints(L, unit(3, 5)), ints(L, positive(5)), label_smoothing=0.1), X),
+    # Put together from others.
+    "conv3d": (lambda L, F, x, w, b: F.conv3d(x, w, b, padding=1, stride=(1, 2, 1)), normal(1, 2, 3, 4, 3),
+               normal(3, 2, 2, 2, 3), normal(3)),
+    "max_pool3d": (lambda L, F, x: F.max_pool3d(x, 2, 1) ** 2, normal(2, 3, 3, 3)),
+    "fold": (lambda L, F, x: F.fold(x ** 2, (4, 3), 2), normal(1, 8, 6)),
+    "embedding_bag": (lambda L, F, w: F.embedding_bag(ints(L, [0, 1, 2, 1]), w ** 2, ints(L, [0, 3]), mode="mean")
+                      if L is genesis else L.stack([(w ** 2).mean(0), w[1] ** 2]), X),
+    "cosine_similarity": (lambda L, F, x, y: F.cosine_similarity(x, y), X, Y),
+    "local_response_norm": (lambda L, F, x: F.local_response_norm(x, 2, 0.5), normal(2, 4, 3)),
+    "triplet_margin_loss": (lambda L, F, x, y, z: F.triplet_margin_loss(x, y, z, swap=True), X, Y, X + 1.5 * Y),
+    "multi_margin_loss": (lambda L, F, x: F.multi_margin_loss(x, ints(L, [0, 4, 2]), p=2) if L is genesis else ((
+        1 - x.gather(1, ints(L, [[0], [4], [2]])) + x).relu() ** 2 * ints(L, 1.0 - np.eye(5)[[0, 4, 2]])).sum(1).mean()
+                          / 5, X),
+    "gaussian_nll_loss": (lambda L, F, x, y, v: F.gaussian_nll_loss(x, y, v), X, Y, positive(3, 5)),
 }
 
 CASES = {**ELEMENTWISE, **REDUCTIONS, **VIEWS, **LAYERS}

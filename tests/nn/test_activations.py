@@ -16,11 +16,13 @@ POINTS = np.array([0.0, -0.0, 1, -1, 0.25, 0.5, -0.5, 2, -2, 3, -3, -3.0001, 2.9
                    -1e-6, 100, -100, 1e10, -1e10, 0.3, 4.7, -4.7, -7.5], np.float32)
 FUNCTIONS = [(name, {}) for name in (
     "celu elu gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish relu relu6 selu sigmoid silu "
-    "softplus softshrink softsign tanh tanhshrink").split()] + [
+    "softplus softshrink softsign tanh tanhshrink rrelu").split()] + [
     ("gelu", {"approximate": "tanh"}), ("elu", {"alpha": 0.7}), ("celu", {"alpha": 0.7}),
     ("softplus", {"beta": 2.0, "threshold": 5.0}), ("leaky_relu", {"negative_slope": 0.3}),
     ("threshold", {"threshold": 0.4, "value": 9.0}), ("hardtanh", {"min_val": -2.0, "max_val": 0.5}),
     ("softshrink", {"lambd": 0.125})]
+NAMED_IN_PLACE = [("relu_", ()), ("leaky_relu_", (0.2,)), ("rrelu_", (0.1, 0.4)), ("elu_", (0.5,)), ("celu_", (0.5,)),
+                  ("selu_", ()), ("hardtanh_", (-0.5, 2.0)), ("threshold_", (0.1, 7.0))]
 IN_PLACE = "relu relu6 leaky_relu elu celu selu silu mish hardtanh hardsigmoid hardswish".split()
 LAYERS = [("ReLU", ()), ("ReLU6", ()), ("GELU", ()), ("GELU", ("tanh",)), ("SiLU", ()), ("Sigmoid", ()), ("Tanh", ()),
           ("LeakyReLU", (0.2,)), ("ELU", (0.5,)), ("CELU", (0.5,)), ("SELU", ()), ("Softplus", (2.0,)), ("Softmax",
@@ -125,6 +127,18 @@ def test_in_place_overwrites_and_is_recorded(name):
         getattr(F, name)(x, inplace=True)
 
 
+@pytest.mark.parametrize(("name", "arguments"), NAMED_IN_PLACE, ids=str)
+def test_names_with_an_underscore_overwrite(name, arguments):
+    values = normal(33)
+    x, y = leaf(values), torch.tensor(values, requires_grad=True)
+    a, b = x * 2, y * 2
+    assert getattr(F, name)(a, *arguments) is a
+    close(a, getattr(torch.nn.functional, name)(b, *arguments).detach().numpy(), atol=3e-6)
+    a.sum().backward()
+    b.sum().backward()
+    close(x.grad, y.grad.numpy(), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("shapes", [((5, 3), ()), ((5, 3), (1,)), ((5, 3), (3,)), ((2, 3, 4), (3,)), ((7,), (1,))])
 def test_prelu_learns_a_slope_a_channel(shapes):
     values, weight = (normal(*s, seed=i) for i, s in enumerate(shapes))
@@ -136,6 +150,14 @@ def test_prelu_learns_a_slope_a_channel(shapes):
     check_gradients(F.prelu, reference, values, weight)
     with pytest.raises(RuntimeError, match="weight"):
         F.prelu(f32(values), genesis.ones(9))
+
+
+def test_softmax2d_is_over_the_channels():
+    for shape in ((2, 3, 4, 5), (3, 4, 5)):
+        values = normal(*shape)
+        close(nn.Softmax2d()(f32(values)), torch.nn.Softmax2d()(torch.tensor(values)).numpy())
+    with pytest.raises(ValueError, match="Softmax2d takes an input"):
+        nn.Softmax2d()(genesis.zeros(3, 4))
 
 
 @pytest.mark.parametrize(("name", "arguments"), LAYERS, ids=str)

@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from helpers import check_gradients, close, leaf, needs_float64, normal
+from helpers import check_gradients, check_like_torch, close, f32, leaf, needs_float64, normal
 
 import genesis
 from genesis import nn
@@ -142,6 +142,35 @@ def test_multihead_attention_starts_as_pytorchs():
     assert mine.bias_k.abs().amax().item() > 0
 
 
+@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize("batched", [False, True])
+def test_the_function_of_the_layer(separate, batched):
+    names = ("in_proj_weight", "in_proj_bias", "bias_k", "bias_v", "out_proj_weight", "out_proj_bias")
+    shapes = ((36, 12), (36,), (1, 1, 12), (1, 1, 12), (10, 12), (10,))
+    weights = {n: 0.3 * normal(*s, seed=i).astype(np.float32) for i, (n, s) in enumerate(zip(names, shapes))}
+    if separate:
+        weights["in_proj_weight"] = None
+        weights |= {f"{n}_proj_weight": 0.3 * normal(12, 12, seed=i).astype(np.float32) for i, n in enumerate("qkv")}
+    x = normal(5, *(2,) * batched, 12).astype(np.float32)
+
+    def function(lib, query):
+        given = {n: None if w is None else lib.tensor(w) for n, w in weights.items()}
+        return lib.nn.functional.multi_head_attention_forward(
+            query[:1], query, query, 12, 3, add_zero_attn=True, dropout_p=0.5, training=False,
+            use_separate_proj_weight=separate, **given, average_attn_weights=separate)
+
+    check_like_torch(function, x)
+    none = dict.fromkeys(("bias_k", "bias_v"))
+    given = {n: f32(0 * normal(*s)) for n, s in zip(names, shapes) if n not in none}
+    given |= {"add_zero_attn": False, "dropout_p": 0.0}
+    for call, error in ((lambda f, q: f(q, q, q, 11, 3, **given, **none), RuntimeError),
+                        (lambda f, q: f(q, q, q[0, 0], 12, 3, **given, **none), RuntimeError),
+                        (lambda f, q: f(q, q, q, 12, 3, **{**given, "in_proj_weight": None}, **none), RuntimeError),
+                        (lambda f, q: f(q, q, q, 12, 3, **given, **none, static_k=q), NotImplementedError)):
+        with pytest.raises(error):
+            call(nn.functional.multi_head_attention_forward, f32(normal(5, 2, 12)))
+
+
 def test_what_does_not_fit():
     mine, x = nn.MultiheadAttention(12, 3), genesis.zeros(5, 2, 12)
     for call, message in ((lambda: mine(x, x[0], x), "dimensions"), (lambda: mine(x[..., :6], x, x), "query"),
@@ -202,6 +231,36 @@ def test_stacks_of_layers():
     x = genesis.randn(9, 2, 12)
     mask = genesis.arange(9) > genesis.arange(9).unsqueeze(1)
     close(encoder(x, is_causal=True), encoder(x, mask).detach().numpy(), 1e-4, 1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
+@pytest.mark.parametrize("options", [{}, {"batch_first": True, "norm_first": True, "activation": "gelu"}], ids=str)
+def test_transformer(options):
+    mine, its = pair("Transformer", 12, 3, 1, 2, 20, dropout=0.0, **options)
+    shapes = [(2, 7, 12), (2, 5, 12)] if options else [(7, 2, 12), (5, 2, 12)]
+    values = [normal(*s, seed=i) for i, s in enumerate(shapes)]
+    padding = np.zeros((2, 7), dtype=bool)
+    padding[1, 4:] = True
+    mask = nn.Transformer.generate_square_subsequent_mask(5).numpy()
+    close(nn.Transformer.generate_square_subsequent_mask(5),
+          torch.nn.Transformer.generate_square_subsequent_mask(5).numpy())
+    check(mine, its, values, {"tgt_mask": mask, "src_key_padding_mask": padding, "memory_key_padding_mask": padding})
+    close(mine(*map(f32, values), tgt_is_causal=True), mine(*map(f32, values), tgt_mask=f32(mask)).detach().numpy(),
+          1e-4, 1e-5)
+    for src, tgt in ((f32(values[0])[..., :11], f32(values[1])), (f32(values[0]), f32(values[1])[:1, :1])):
+        with pytest.raises(RuntimeError, match="d_model"):
+            mine(src, tgt)
+
+
+def test_transformer_starts_from_xavier_uniform_matrices():
+    model = nn.Transformer(32, 2, 2, 1, 64)
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    for p in weights:
+        bound = (6 / sum(p.shape)) ** 0.5
+        assert 0.9 * bound < p.detach().abs().max().item() <= bound * (1 + 1e-6)
+    assert not genesis.equal(model.encoder.layers[0].linear1.weight, model.encoder.layers[1].linear1.weight)
+    custom = nn.Transformer(12, 3, 1, 1, 20, custom_encoder=nn.Identity())
+    assert isinstance(custom.encoder, nn.Identity)
 
 
 def test_transformer_dropout():

@@ -21,12 +21,25 @@ LAYERS = [
     ("ConvTranspose1d", (4, 8, 3), {"stride": 2, "padding": 1}, (2, 4, 11)),
     ("ConvTranspose2d", (4, 8, 3, 2, 1, 1), {"groups": 4}, (2, 4, 5, 6)),
     ("ConvTranspose2d", (4, 8, 3), {"dilation": 2, "bias": False}, (4, 5, 6)),
+    ("Conv3d", (4, 6, 3), {"padding": "same", "groups": 2}, (2, 4, 4, 5, 6)),
+    ("Conv3d", (4, 6, (1, 2, 3)), {"stride": (2, 1, 2), "bias": False}, (4, 4, 5, 6)),
+    ("Conv3d", (4, 6, (2, 3, 1)), {"padding": (1, 0, 2), "dilation": (2, 1, 1), "stride": (1, 2, 1)}, (2, 4, 4, 5, 6)),
+    ("Conv3d", (4, 6, (4, 2, 2)), {"padding": "same", "padding_mode": "replicate"}, (1, 4, 4, 5, 6)),
+    ("Conv3d", (4, 6, (3, 2, 2)), {"stride": 3}, (1, 4, 8, 5, 6)),
     ("MaxPool1d", (3, 2, 1), {"ceil_mode": True}, (2, 4, 11)),
     ("MaxPool2d", (2,), {}, (2, 4, 11, 9)),
     ("MaxPool2d", ((2, 3),), {"stride": 1, "dilation": 2}, (2, 4, 11, 9)),
     ("AvgPool1d", (3, 2), {}, (2, 4, 11)),
     ("AvgPool2d", (2,), {"padding": 1, "count_include_pad": False}, (2, 4, 11, 9)),
     ("AvgPool2d", ((3, 2),), {"divisor_override": 5}, (2, 4, 11, 9)),
+    ("MaxPool3d", (2,), {}, (2, 3, 4, 5, 6)),
+    ("MaxPool3d", ((3, 2, 1), 1, (1, 1, 0)), {"dilation": (1, 2, 1), "ceil_mode": True}, (3, 5, 5, 6)),
+    ("AvgPool3d", ((2, 3, 2), 2), {"ceil_mode": True}, (2, 3, 4, 5, 7)),
+    ("AvgPool3d", (3, 2, 1), {"count_include_pad": False, "ceil_mode": True}, (3, 4, 5, 6)),
+    ("AvgPool3d", (2,), {"divisor_override": 3}, (1, 3, 4, 5, 6)),
+    ("AdaptiveAvgPool3d", ((2, None, 4),), {}, (2, 3, 4, 5, 6)),
+    ("AdaptiveAvgPool3d", (1,), {}, (3, 4, 5, 6)),
+    ("AdaptiveMaxPool3d", ((3, 2, 4),), {}, (2, 3, 4, 5, 6)),
     ("AdaptiveAvgPool1d", (2,), {}, (2, 4, 11)),
     ("AdaptiveAvgPool2d", ((None, 3),), {}, (2, 4, 11, 9)),
     ("AdaptiveMaxPool1d", (3,), {}, (2, 4, 11)),
@@ -50,6 +63,37 @@ def test_layers_match_torch(name, args, options, shape):
     close(a.grad, b.grad.numpy(), rtol=1e-4, atol=1e-4)
     for p, q in zip(mine.parameters(), its.parameters()):
         close(p.grad, q.grad.numpy(), rtol=1e-4, atol=1e-3)
+
+
+def test_positions_in_volumes():
+    x = normal(2, 3, 5, 6, 7)
+    for name, arguments, options in (("max_pool3d", (2,), {}), ("max_pool3d", ((3, 2, 2), 1, 1), {"ceil_mode": True}),
+                                     ("adaptive_max_pool3d", ((2, 4, 3),), {})):
+        for values in (x, x[0], np.round(x)):                     # rounded: with equal elements
+            a, b = leaf(values), torch.tensor(values, requires_grad=True)
+            mine = getattr(nn.functional, name)(a, *arguments, return_indices=True, **options)
+            its = getattr(torch.nn.functional, name)(b, *arguments, return_indices=True, **options)
+            for found, wanted in zip(mine, its):
+                close(found, wanted.detach().numpy())
+            (mine[0] ** 2).sum().backward()
+            (its[0] ** 2).sum().backward()
+            close(a.grad, b.grad.numpy(), rtol=1e-5, atol=1e-5)
+
+
+def test_volumes_that_do_not_fit_are_told():
+    f, x = nn.functional, genesis.zeros(2, 3, 4, 4, 4)
+    for call, message in ((lambda: f.conv3d(x, genesis.zeros(4, 3, 5, 1, 1)), "conv3d: the filter reaches over"),
+                          (lambda: f.conv3d(x[0, 0], genesis.zeros(4, 3, 1, 1, 1)), "conv3d needs an input of 4"),
+                          (lambda: f.max_pool3d(x, 5), "max_pool3d: an input of size"),
+                          (lambda: f.avg_pool3d(x[0, 0], 2), "avg_pool3d needs an input of 4 or 5"),
+                          (lambda: f.avg_pool3d(x.long(), 2), "avg_pool3d of int64"),
+                          (lambda: f.adaptive_avg_pool3d(x.long(), 2), "adaptive_avg_pool3d of int64"),
+                          (lambda: f.avg_pool3d(x, 2, divisor_override=0), "divisor_override"),
+                          (lambda: f.max_pool3d(x, 2, padding=2), "max_pool3d: padding must be at most half"),
+                          (lambda: f.adaptive_avg_pool3d(x, (1, 2)), "adaptive_avg_pool3d: output_size"),
+                          (lambda: f.adaptive_max_pool3d(x[0, 0], 1), "adaptive_max_pool3d needs an input of 4")):
+        with pytest.raises(RuntimeError, match=message):
+            call()
 
 
 @pytest.mark.parametrize(("name", "shape", "fan"), [("Conv1d", (40, 30, 5), 150), ("Conv2d", (40, 10, 3, 4), 120),
@@ -124,6 +168,33 @@ def test_a_small_network_trains_as_in_torch():
         assert abs(loss.item() - other.item()) < 1e-5
     for p, q in zip(mine.parameters(), its.parameters()):
         close(p, q.detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_of_volumes_trains_as_in_torch():
+    def network(lib):
+        return lib.Sequential(
+            lib.Conv3d(1, 4, 3, padding=1, padding_mode="replicate"), lib.BatchNorm3d(4), lib.RReLU(0.2, 0.2),
+            lib.MaxPool3d(2), lib.Dropout3d(0.0), lib.Conv3d(4, 4, 2), lib.Upsample(scale_factor=2, mode="trilinear"),
+            lib.AvgPool3d(2), lib.ReflectionPad3d(1), lib.InstanceNorm3d(4, affine=True),
+            lib.AdaptiveMaxPool3d((1, 2, 1)), lib.Flatten(), lib.Linear(8, 5))
+
+    mine, its = network(nn), network(torch.nn).double()
+    assert repr(mine) == repr(its)
+    its.load_state_dict({k: torch.tensor(v.numpy()) for k, v in mine.state_dict().items()})
+    x, target = normal(4, 1, 6, 8, 6), np.array([0, 4, 2, 2])
+    a, b = genesis.optim.SGD(mine.parameters(), lr=0.1), torch.optim.SGD(its.parameters(), lr=0.1)
+    for _ in range(4):
+        a.zero_grad()
+        b.zero_grad()
+        loss = nn.MultiMarginLoss(p=2)(mine(f32(x)), genesis.tensor(target))
+        other = torch.nn.MultiMarginLoss(p=2)(its(torch.tensor(x)), torch.tensor(target))
+        loss.backward()
+        other.backward()
+        a.step()
+        b.step()
+        assert abs(loss.item() - other.item()) < 1e-4
+    for p, q in zip(mine.parameters(), its.parameters()):
+        close(p, q.detach().numpy(), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", [genesis.bfloat16, genesis.float16])

@@ -71,7 +71,7 @@ def test_dropout_layer():
     assert abs((dropped == 0).mean() - 0.3) < 0.03
     layer.eval()
     assert layer(x) is x
-    assert repr(layer) == "Dropout(p=0.3)"
+    assert repr(layer) == "Dropout(p=0.3, inplace=False)"
     with pytest.raises(ValueError, match="probability"):
         nn.Dropout(1.5)
 

@@ -335,3 +335,31 @@ def test_training_a_small_network_lowers_the_loss():
                 p -= p.grad * 0.1
         losses.append(loss.item())
     assert losses[-1] < 0.3 * losses[0]
+
+
+def test_buffers_are_registered_by_assignment():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.kept = nn.Buffer(genesis.ones(2))
+            self.lost = nn.Buffer([1.0, 2.0], persistent=False)
+            self.late = 3
+
+    net = Net()
+    assert dict(net.named_buffers()).keys() == {"kept", "lost"}
+    assert list(net.state_dict()) == ["kept"]
+    assert list(net.parameters()) == []
+    net.late = nn.Buffer()
+    net.lost = nn.Buffer(genesis.zeros(3))
+    assert list(net.state_dict()) == ["kept", "lost", "late"]
+    assert net.late.shape == (0,)
+    assert type(net.kept + 1) is genesis.Tensor
+    copied = copy.deepcopy(net)
+    assert isinstance(copied.kept, nn.Buffer)
+    assert copied.kept.persistent
+    assert copied.kept is not net.kept
+    with pytest.raises(AttributeError, match="super"):
+        class Early(nn.Module):
+            def __init__(self):
+                self.early = nn.Buffer(genesis.ones(2))
+        Early()

@@ -43,6 +43,14 @@ def test_interpolate_lines_matches_torch(mode, align, options):
     compare(normal(2, 3, 65), mode=mode, align_corners=align, tolerance=2e-5, **options)
 
 
+@pytest.mark.parametrize(("mode", "align"), [("nearest", None), ("nearest-exact", None), ("trilinear", False),
+                                             ("trilinear", True), ("area", None)])
+@pytest.mark.parametrize("options", [{"size": (5, 3, 8)}, {"scale_factor": 2}, {"scale_factor": (0.5, 1.7, 1.0)}],
+                         ids=str)
+def test_interpolate_volumes_matches_torch(mode, align, options):
+    compare(normal(2, 3, 4, 5, 6), mode=mode, align_corners=align, tolerance=1e-5, **options)
+
+
 @pytest.mark.parametrize("mode", ["nearest", "bilinear"])
 @pytest.mark.parametrize(("dtype", "unit"), [
     (genesis.float16, 2.0 ** -10), (genesis.bfloat16, 2.0 ** -7),
@@ -102,6 +110,7 @@ def test_what_does_not_fit_is_told():
             (ValueError, "align_corners only", lambda: F.interpolate(x, 5, align_corners=True)),
             (ValueError, "recompute_scale_factor", lambda: F.interpolate(x, 5, recompute_scale_factor=True)),
             (NotImplementedError, "'linear' does not go", lambda: F.interpolate(x, 5, mode="linear")),
+            (NotImplementedError, "'trilinear' does not go", lambda: F.interpolate(x, 5, mode="trilinear")),
             (NotImplementedError, "'cubic' does not go", lambda: F.interpolate(x, 5, mode="cubic")),
             (RuntimeError, "at least 1", lambda: F.interpolate(x, scale_factor=0.1)),
             (RuntimeError, "floating", lambda: F.interpolate(x.long(), 5)),
@@ -111,3 +120,17 @@ def test_what_does_not_fit_is_told():
             (RuntimeError, "at least 1", lambda: F.pixel_shuffle(x, 0))):
         with pytest.raises(error, match=message):
             call()
+
+
+def test_older_names():
+    x = normal(2, 3, 4, 5)
+    for name in ("UpsamplingNearest2d", "UpsamplingBilinear2d"):
+        for options in ({"scale_factor": 2}, {"size": (6, 7)}, {"scale_factor": (2, 1.5)}):
+            mine, its = getattr(nn, name)(**options), getattr(torch.nn, name)(**options)
+            assert repr(mine) == repr(its)
+            close(mine(f32(x)), its(torch.tensor(x)).numpy())
+    close(F.upsample(f32(x), scale_factor=2, mode="bilinear"),
+          torch.nn.functional.interpolate(torch.tensor(x), scale_factor=2, mode="bilinear").numpy())
+    close(F.upsample_nearest(f32(x), 6), torch.nn.functional.interpolate(torch.tensor(x), 6).numpy())
+    close(F.upsample_bilinear(f32(x), (6, 7)),
+          torch.nn.functional.interpolate(torch.tensor(x), (6, 7), mode="bilinear", align_corners=True).numpy())

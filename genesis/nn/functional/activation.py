@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from ... import creation, dtypes
 from ...autograd import apply
 from ...ops import pointwise
 from ...tensor import Tensor
@@ -47,6 +48,28 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """
     result: Tensor = input.prelu(weight)
     return result
+
+
+def rrelu(input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False,
+          inplace: bool = False) -> Tensor:
+    """`leaky_relu` with a slope drawn anew for every element (Xu et al. 2015, arXiv:1505.00853).
+
+    Args:
+        input: any shape, floating point.
+        lower, upper: the interval that slopes are drawn from; their mean is the slope when not training.
+        training: whether to draw.
+        inplace: whether to overwrite the input.
+
+    Raises:
+        RuntimeError: ``lower`` is above ``upper``.
+    """
+    if lower > upper:
+        raise RuntimeError(f"rrelu: lower must not be above upper; they are {lower} and {upper}")
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2, inplace)
+    slopes = creation.rand(tuple(input.shape), device=input.device) * (upper - lower) + lower
+    result: Tensor = input * slopes.to(input.dtype).masked_fill(input.detach() > 0, 1.0)
+    return input.copy_(result) if inplace else result
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -183,12 +206,40 @@ def softmin(input: Tensor, dim: int | None = None, *, dtype: Any = None) -> Tens
     return softmax(-input, _dim("softmin", dim, input.ndim), dtype=dtype)
 
 
+def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
+    """A draw of a category, or nearly, that has a gradient (Jang, Gu & Poole 2016, arXiv:1611.01144).
+
+    Args:
+        logits: unnormalized log-probabilities, any shape.
+        tau: temperature: the smaller, the nearer is the result to a vector with a single 1.
+        hard: return such a vector; its gradient is that of the soft one.
+        eps: has no effect, as in PyTorch.
+        dim: the dimension of the categories.
+
+    Returns:
+        The shape of the logits; sums over ``dim`` are 1.
+
+    Example:
+        >>> genesis.nn.functional.gumbel_softmax(genesis.zeros(3, 5), hard=True).sum(1).tolist()
+        [1.0, 1.0, 1.0]
+    """
+    wide = dtypes.float64 if logits.dtype is dtypes.float64 else dtypes.float32
+    uniform = creation.rand(tuple(logits.shape), device=logits.device, dtype=wide).clamp_min(2.0 ** -25)
+    noise = -(-uniform.log()).log()
+    soft = ((logits + noise.to(logits.dtype)) / tau).softmax(dim)
+    if not hard:
+        return soft
+    chosen = creation.zeros_like(soft).scatter(dim, soft.detach().argmax(dim, True), 1.0)
+    straight: Tensor = chosen - soft.detach() + soft
+    return straight
+
+
 def log_softmax(input: Tensor, dim: int | None = None, *, dtype: Any = None) -> Tensor:
     """Logarithm of the softmax."""
     dim = _dim("log_softmax", dim, input.ndim)
     return input.log_softmax(dim) if dtype is None else input.to(dtype).log_softmax(dim)
 
 
-__all__ = ["celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu",
-           "log_softmax", "logsigmoid", "mish", "prelu", "relu", "relu6", "selu", "sigmoid", "silu", "softmax",
-           "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold"]
+__all__ = ["celu", "elu", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
+           "leaky_relu", "log_softmax", "logsigmoid", "mish", "prelu", "relu", "relu6", "rrelu", "selu", "sigmoid",
+           "silu", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold"]

@@ -8,6 +8,7 @@ from typing import Any
 from ...autograd import apply
 from ...ops.conv import Convolution, Geometry, TransposedConvolution
 from ...tensor import Tensor
+from .padding import pad
 
 Ints = int | Sequence[int]
 
@@ -62,13 +63,33 @@ def _check(name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | None
 
 def _run(operation: Any, n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...],
          padding: tuple[int, ...], dilation: tuple[int, ...], groups: int, size: tuple[int, ...]) -> Tensor:
-    if n == 1:
-        stride, padding, dilation = (1, *stride), (0, *padding), (1, *dilation)
-    geometry = Geometry(stride, padding, dilation, groups)  # type: ignore[arg-type]
     batched = input.ndim == n + 2
     x = input if batched else input.unsqueeze(0)
-    result: Tensor = apply(operation, x, weight, bias, geometry=geometry, size=size)
+    if n == 1:
+        stride, padding, dilation = (1, *stride), (0, *padding), (1, *dilation)
+    elif n == 3:
+        x = _depth_as_channels(x, weight.shape[2], stride[0], padding[0], dilation[0], size[0])
+        weight, stride, padding, dilation = weight.flatten(1, 2), stride[1:], padding[1:], dilation[1:]
+    geometry = Geometry(stride, padding, dilation, groups)  # type: ignore[arg-type]
+    result: Tensor = apply(operation, x, weight, bias, geometry=geometry, size=size[-2:] if n == 3 else size)
+    if n == 3:
+        result = result.unflatten(0, (x.shape[0] // size[0], size[0])).transpose(1, 2)
     return result if batched else result.squeeze(0)
+
+
+def _depth_as_channels(x: Tensor, taps: int, stride: int, padding: int, dilation: int, size: int) -> Tensor:
+    """(N, C, D, H, W) -> (N * D', C * taps, H, W): for each depth of the result, what a filter meets along the depth.
+
+    A convolution over three dimensions is then one over two, whose sums are as long; the input is copied as often as
+    filters are deep.
+    """
+    samples, channels, depth, height, width = x.shape
+    after = (size - 1) * stride + dilation * (taps - 1) + 1 - depth - padding
+    if padding or after > 0:
+        x = pad(x, (0, 0, 0, 0, padding, max(0, after)))
+    windows = x.unfold(2, dilation * (taps - 1) + 1, stride)[:, :, :size, :, :, ::dilation]     # (N, C, D', H, W, taps)
+    taken: Tensor = windows.permute(0, 2, 1, 5, 3, 4).reshape(samples * size, channels * taps, height, width)
+    return taken
 
 
 def _convolve(name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Ints, padding: str | Ints,
@@ -146,6 +167,32 @@ def conv2d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: In
         [[[[8.0, 12.0], [20.0, 24.0]]]]
     """
     return _convolve("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1, padding: str | Ints = 0,
+           dilation: Ints = 1, groups: int = 1) -> Tensor:
+    """Convolution over three dimensions: that over two, of the depths that a filter meets as further channels.
+
+    Args:
+        input: (N, C, D, H, W), or (C, D, H, W) without a batch. It is copied as often as filters are deep.
+        weight: (O, C / groups, kd, kh, kw).
+        bias: (O,).
+        stride: as for `conv2d`, as are the arguments after it: a number, or one each for depth, height and width.
+        padding: zeros on each side.
+        dilation: distance between the filter's elements.
+        groups: number of groups of channels.
+
+    Returns:
+        (N, O, D', H', W') or (O, D', H', W').
+
+    Raises:
+        RuntimeError: shapes, types or sizes that do not fit.
+
+    Example:
+        >>> genesis.nn.functional.conv3d(genesis.ones(1, 1, 2, 2, 2), genesis.ones(1, 1, 2, 2, 2)).tolist()
+        [[[[[8.0]]]]]
+    """
+    return _convolve("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
 def _transpose(name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Ints, padding: Ints,

@@ -11,7 +11,8 @@ from ...tensor import Tensor
 _REDUCTIONS = ("mean", "sum", "none")
 
 
-def _reduced(x: Any, reduction: str) -> Any:
+def reduced(x: Any, reduction: str) -> Any:
+    """Losses, or their sum or mean; ``ValueError`` for another reduction."""
     check_reduction(reduction)
     return x if reduction == "none" else getattr(x, reduction)()
 
@@ -78,4 +79,4 @@ def _cross_entropy_of_chances(input: Tensor, target: Tensor, weight: Tensor | No
     if weight is not None:
         log_p = log_p * weight.reshape(-1, *[1] * (input.ndim - 1 - axis))
     mixed = target * (1 - label_smoothing) + label_smoothing / max(input.shape[axis], 1)
-    return _reduced(-(log_p * mixed).sum(axis), reduction)
+    return reduced(-(log_p * mixed).sum(axis), reduction)

@@ -9,8 +9,53 @@ from ...autograd import apply
 from ...ops import batch_norm as bn
 from ...ops import norm as ops
 from ...tensor import Tensor
+from .padding import pad
+from .pooling import avg_pool2d
 
 _EPS = {"float": 2.0 ** -23, "double": 2.0 ** -52}
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12) -> Tensor:
+    """Vectors divided by their norms.
+
+    Args:
+        input: any shape, floating point.
+        p: of the norm.
+        dim: the dimension that the vectors lie along, or several.
+        eps: what norms are at least.
+
+    Example:
+        >>> genesis.nn.functional.normalize(genesis.tensor([[3.0, 4.0], [0.0, 0.0]]))
+        tensor([[0.6, 0.8],
+                [0. , 0. ]])
+    """
+    normalized: Tensor = input / input.norm(p, dim, True).clamp_min(eps)
+    return normalized
+
+
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+    """Division by ``(k + alpha * m) ** beta``, m the mean square of ``size`` neighbouring channels.
+
+    Krizhevsky, Sutskever & Hinton 2012, "ImageNet classification with deep convolutional neural networks", section
+    3.3, where alpha is a factor of the sum. Channels that are missing at the ends count as 0.
+
+    Args:
+        input: (N, C, ...), at least three dimensions.
+        size: how many channels, the middle one being that which is divided.
+        alpha, beta, k: of the formula.
+
+    Raises:
+        ValueError: an input of fewer dimensions.
+    """
+    if input.ndim < 3:
+        raise ValueError(f"local_response_norm needs an input (N, C, ...) of at least 3 dimensions, not of shape "
+                         f"{tuple(input.shape)}")
+    if not input.numel():
+        return input
+    squares = (input * input).reshape(input.shape[0], 1, input.shape[1], -1)
+    means = avg_pool2d(pad(squares, (0, 0, size // 2, (size - 1) // 2)), (size, 1), 1)
+    divided: Tensor = input / (means.reshape(input.shape) * alpha + k) ** beta
+    return divided
 
 
 def layer_norm(input: Tensor, normalized_shape: int | Sequence[int], weight: Tensor | None = None,

@@ -13,13 +13,14 @@ from .conv import Ints, spread
 Sizes = tuple[int, ...]
 
 
-def _check(name: str, n: int, input: Tensor) -> None:
+def check_input(name: str, n: int, input: Tensor) -> None:
+    """``RuntimeError`` unless an input has n spatial dimensions, and nothing but its batch is empty."""
     if input.ndim not in (n + 1, n + 2) or 0 in tuple(input.shape)[-n - 1:]:
         raise RuntimeError(f"{name} needs an input of {n + 1} or {n + 2} dimensions, of which only the batch may be "
                            f"empty, not of shape {tuple(input.shape)}")
 
 
-def _pooled(name: str, sizes: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes,
+def pooled_sizes(name: str, sizes: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes,
             ceil_mode: bool) -> Sizes:
     """The sizes of the result."""
     for what, values, least in (("kernel_size", kernel, 1), ("stride", stride, 1), ("padding", padding, 0),
@@ -55,11 +56,11 @@ def _apply(operation: Any, n: int, input: Tensor, **options: Any) -> Any:
 
 def _max_pool(name: str, n: int, input: Tensor, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints,
               ceil_mode: bool, return_indices: bool) -> Any:
-    _check(name, n, input)
+    check_input(name, n, input)
     kernel = spread("kernel_size", kernel_size, n)
     steps = kernel if stride is None or stride in ((), []) else spread("stride", stride, n)
     before, spacing = spread("padding", padding, n), spread("dilation", dilation, n)
-    size = _pooled(name, tuple(input.shape)[-n:], kernel, steps, before, spacing, ceil_mode)
+    size = pooled_sizes(name, tuple(input.shape)[-n:], kernel, steps, before, spacing, ceil_mode)
     if input.dtype.name == "bool":
         raise RuntimeError(f"{name} of bool is not supported; convert to uint8")
     windows = Windows(_two(kernel, 1), _two(steps, 1), _two(before, 0), _two(spacing, 1))
@@ -113,21 +114,22 @@ def max_pool2d(input: Tensor, kernel_size: Ints, stride: Ints | None = None, pad
 
 def _avg_pool(name: str, n: int, input: Tensor, kernel_size: Ints, stride: Ints | None, padding: Ints, ceil_mode: bool,
               count_include_pad: bool, divisor: int | None) -> Tensor:
-    _check(name, n, input)
-    _floating(name, input)
+    check_input(name, n, input)
+    check_floating(name, input)
     if divisor == 0:
         raise RuntimeError(f"{name}: divisor_override must not be 0; None divides by the windows' sizes")
     kernel = spread("kernel_size", kernel_size, n)
     steps = kernel if stride is None or stride in ((), []) else spread("stride", stride, n)
     before = spread("padding", padding, n)
-    size = _pooled(name, tuple(input.shape)[-n:], kernel, steps, before, (1,) * n, ceil_mode)
+    size = pooled_sizes(name, tuple(input.shape)[-n:], kernel, steps, before, (1,) * n, ceil_mode)
     windows = Windows(_two(kernel, 1), _two(steps, 1), _two(before, 0), include_pad=bool(count_include_pad),
                       divisor=divisor or 0)
     result: Tensor = _apply(AvgPool, n, input, windows=windows, size=size)
     return result
 
 
-def _floating(name: str, input: Tensor) -> None:
+def check_floating(name: str, input: Tensor) -> None:
+    """``RuntimeError`` for an input of whole numbers."""
     if not input.is_floating_point():
         raise RuntimeError(f"{name} of {input.dtype.name} is not supported; convert to float32")
 
@@ -177,8 +179,9 @@ def avg_pool2d(input: Tensor, kernel_size: Ints, stride: Ints | None = None, pad
                      divisor_override)
 
 
-def _adaptive_size(name: str, n: int, input: Tensor, output_size: Any) -> tuple[int, ...]:
-    _check(name, n, input)
+def adaptive_sizes(name: str, n: int, input: Tensor, output_size: Any) -> tuple[int, ...]:
+    """The sizes of an adaptive pooling's result, from one number or n, or None for the input's own."""
+    check_input(name, n, input)
     given = output_size if isinstance(output_size, Sequence) else (output_size,) * n
     if len(given) != n:
         raise RuntimeError(f"{name}: output_size must be a number or {n} of them, not {output_size!r}")
@@ -189,8 +192,8 @@ def _adaptive_size(name: str, n: int, input: Tensor, output_size: Any) -> tuple[
 
 
 def _adaptive_avg(name: str, n: int, input: Tensor, output_size: Any) -> Tensor:
-    size = _adaptive_size(name, n, input, output_size)
-    _floating(name, input)
+    size = adaptive_sizes(name, n, input, output_size)
+    check_floating(name, input)
     if size == (1,) * n:
         mean: Tensor = input.mean(dim=tuple(range(-n, 0)), keepdim=True)
         return mean
@@ -222,7 +225,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
 
 
 def _adaptive_max(name: str, n: int, input: Tensor, output_size: Any, return_indices: bool) -> Any:
-    size = _adaptive_size(name, n, input, output_size)
+    size = adaptive_sizes(name, n, input, output_size)
     return _apply(MaxPool, n, input, windows=Windows(adaptive=True), size=size, positions=return_indices)
 
 

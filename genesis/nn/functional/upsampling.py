@@ -9,9 +9,12 @@ from ...autograd import apply
 from ...ops.resize import Axis, Resize
 from ...tensor import Tensor
 from .pooling import adaptive_avg_pool1d, adaptive_avg_pool2d
+from .pooling3d import adaptive_avg_pool3d
 
-_MODES = {"nearest": (1, 2), "nearest-exact": (1, 2), "linear": (1,), "bilinear": (2,), "bicubic": (2,), "area": (1, 2)}
-_CORNERS = ("linear", "bilinear", "bicubic")
+_MODES = {"nearest": (1, 2, 3), "nearest-exact": (1, 2, 3), "linear": (1,), "bilinear": (2,), "bicubic": (2,),
+          "trilinear": (3,), "area": (1, 2, 3)}
+_CORNERS = ("linear", "bilinear", "bicubic", "trilinear")
+_AREA = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_avg_pool3d}
 
 
 def interpolate(input: Tensor, size: int | Sequence[int] | None = None,
@@ -20,18 +23,19 @@ def interpolate(input: Tensor, size: int | Sequence[int] | None = None,
     """An input at another size, larger or smaller.
 
     Args:
-        input: (N, C, L) or (N, C, H, W), floating.
+        input: (N, C, L), (N, C, H, W) or (N, C, D, H, W), floating.
         size: that of the spatial dimensions of the result, a number for all or one each. Either this or
         scale_factor: what their sizes are multiplied by, rounded down.
         mode: ``"nearest"`` (as PyTorch and OpenCV have it, half an element off), ``"nearest-exact"``, ``"linear"`` for
-            (N, C, L), ``"bilinear"`` or ``"bicubic"`` for (N, C, H, W), or ``"area"``, the mean of what is covered.
+            (N, C, L), ``"bilinear"`` or ``"bicubic"`` for (N, C, H, W), ``"trilinear"`` for (N, C, D, H, W), or
+            ``"area"``, the mean of what is covered.
         align_corners: for the linear and cubic modes, whether the centres of the outermost elements stay where they
             are, rather than their outer edges; False by default.
         recompute_scale_factor: whether to take the ratio of the sizes for the distance of elements instead of the
             scale factor, which differs where sizes are rounded.
 
     Returns:
-        (N, C, L') or (N, C, H', W').
+        (N, C, L'), (N, C, H', W') or (N, C, D', H', W').
 
     Raises:
         ValueError: not exactly one of size and scale_factor; as many of them as there are no dimensions; align_corners
@@ -55,15 +59,45 @@ def interpolate(input: Tensor, size: int | Sequence[int] | None = None,
     if 0 in before or min(after) < 1:
         raise RuntimeError(f"interpolate: sizes must be at least 1, not {before} before and {after} after")
     if mode == "area":
-        return adaptive_avg_pool1d(input, after[0]) if n == 1 else adaptive_avg_pool2d(input, after)
-    rule = {"bilinear": "linear", "bicubic": "cubic"}.get(mode, mode)
-    axes = [Axis("nearest", 1, 1, 1.0, False)] * (2 - n)
+        averaged: Tensor = _AREA[n](input, after)
+        return averaged
+    rule = {"bilinear": "linear", "bicubic": "cubic", "trilinear": "linear"}.get(mode, mode)
+    axes = [_kept(1)] * (2 - n)
     for inputs, outputs, factor in zip(before, after, factors):
         scale = 1 / factor if factor else inputs / outputs
         if align_corners:
             scale = (inputs - 1) / (outputs - 1) if outputs > 1 else 0.0
         axes.append(Axis(rule, inputs, outputs, scale, bool(align_corners)))
-    return apply(Resize, input, axes=tuple(axes))
+    if n < 3:
+        return apply(Resize, input, axes=tuple(axes))
+    planes = apply(Resize, input.flatten(1, 2), axes=tuple(axes[1:])).unflatten(1, input.shape[1:3])
+    lines = apply(Resize, planes.flatten(3), axes=(axes[0], _kept(after[1] * after[2])))
+    volumes: Tensor = lines.unflatten(3, after[1:])
+    return volumes
+
+
+def _kept(size: int) -> Axis:
+    """A dimension whose size stays."""
+    return Axis("nearest", size, size, 1.0, False)
+
+
+def upsample(input: Tensor, size: int | Sequence[int] | None = None,
+             scale_factor: float | Sequence[float] | None = None, mode: str = "nearest",
+             align_corners: bool | None = None) -> Tensor:
+    """The older name of `interpolate`."""
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input: Tensor, size: int | Sequence[int] | None = None,
+                     scale_factor: float | Sequence[float] | None = None) -> Tensor:
+    """`interpolate` with mode ``"nearest"``."""
+    return interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(input: Tensor, size: int | Sequence[int] | None = None,
+                      scale_factor: float | Sequence[float] | None = None) -> Tensor:
+    """`interpolate` with mode ``"bilinear"`` and ``align_corners=True``."""
+    return interpolate(input, size, scale_factor, "bilinear", True)
 
 
 def _sizes(before: tuple[int, ...], size: int | Sequence[int] | None, scale_factor: float | Sequence[float] | None,
@@ -129,6 +163,32 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     n = len(lead)
     split = input.reshape(*lead, c, height // r, r, width // r, r)
     return split.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3).reshape(*lead, c * r * r, height // r, width // r)
+
+
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
+    """Channels in another order, those of each group spread over all groups (Zhang et al. 2017, arXiv:1707.01083).
+
+    Args:
+        input: (N, C, ...), at least three dimensions.
+        groups: g, which divides C.
+
+    Returns:
+        The same shape, whose channel ``j * g + i`` was ``i * C / g + j``.
+
+    Raises:
+        RuntimeError: an input of fewer dimensions, or groups that do not divide its channels.
+
+    Example:
+        >>> genesis.nn.functional.channel_shuffle(genesis.arange(6.0).view(1, 6, 1), 2).flatten().tolist()
+        [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]
+    """
+    if input.ndim < 3:
+        raise RuntimeError(f"channel_shuffle needs an input (N, C, ...) of at least 3 dimensions, not of shape "
+                           f"{tuple(input.shape)}")
+    channels = input.shape[1]
+    if groups < 1 or channels % groups:
+        raise RuntimeError(f"channel_shuffle: groups must divide the number of channels, {channels}; it is {groups}")
+    return input.unflatten(1, (groups, channels // groups)).transpose(1, 2).flatten(1, 2)
 
 
 def _factor(name: str, input: Tensor, factor: int) -> int:

@@ -1,0 +1,123 @@
+"""Blocks of images as columns, and columns added up to images again."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ...tensor import Tensor
+from .conv import Ints, spread
+from .padding import pad
+
+Pair = tuple[int, ...]
+
+
+def _counts(name: str, size: Pair, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Pair:
+    """How many blocks fit along height and width; ``RuntimeError`` when none do."""
+    for what, values, least in (("kernel_size", kernel, 1), ("dilation", dilation, 1), ("padding", padding, 0),
+                                ("stride", stride, 1)):
+        if min(values) < least:
+            raise RuntimeError(f"{name}: {what} must be at least {least}, not {values}")
+    counts = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1
+                   for n, k, d, p, s in zip(size, kernel, dilation, padding, stride))
+    if min(counts) < 1:
+        raise RuntimeError(f"{name}: no block of size {kernel} with dilation {dilation} fits images of size {size} "
+                           f"with padding {padding}")
+    return counts
+
+
+def unfold(input: Tensor, kernel_size: Ints, dilation: Ints = 1, padding: Ints = 0, stride: Ints = 1) -> Tensor:
+    """The blocks that a convolution would multiply by its filters, as columns.
+
+    Args:
+        input: (N, C, H, W) or (C, H, W).
+        kernel_size: height and width of the blocks; one number for both.
+        dilation: distance between a block's elements.
+        padding: rows and columns of zeros on each side.
+        stride: distance between blocks.
+
+    Returns:
+        (N, C * kh * kw, L), or without N: column l is block l, row by row of the image.
+
+    Raises:
+        RuntimeError: shapes or sizes that do not fit.
+
+    Example:
+        >>> genesis.nn.functional.unfold(genesis.arange(6.0).view(1, 2, 3), 2)
+        tensor([[0., 1.],
+                [1., 2.],
+                [3., 4.],
+                [4., 5.]])
+    """
+    if input.ndim not in (3, 4):
+        raise RuntimeError(f"unfold needs an input (N, C, H, W) or (C, H, W), not of shape {tuple(input.shape)}")
+    kernel, spacing = spread("kernel_size", kernel_size, 2), spread("dilation", dilation, 2)
+    before, steps = spread("padding", padding, 2), spread("stride", stride, 2)
+    counts = _counts("unfold", tuple(input.shape)[-2:], kernel, spacing, before, steps)
+    x: Any = pad(input, (before[1], before[1], before[0], before[0])) if max(before) else input
+    for axis, k, d, s in zip((input.ndim - 2, input.ndim - 1), kernel, spacing, steps):
+        x = x.unfold(axis, d * (k - 1) + 1, s)[..., ::d]                     # (..., h, w, kh), then (..., kh, kw)
+    lead = tuple(input.shape)[:-3]
+    n = len(lead)
+    columns: Tensor = x.permute(*range(n + 1), n + 3, n + 4, n + 1, n + 2).reshape(
+        *lead, input.shape[-3] * math.prod(kernel), math.prod(counts))
+    return columns
+
+
+def fold(input: Tensor, output_size: Ints, kernel_size: Ints, dilation: Ints = 1, padding: Ints = 0,
+         stride: Ints = 1) -> Tensor:
+    """Columns of `unfold` put back into images; where blocks overlap, they are added.
+
+    Args:
+        input: (N, C * kh * kw, L) or (C * kh * kw, L).
+        output_size: (H, W); one number for both.
+        kernel_size: height and width of the blocks.
+        dilation: distance between a block's elements.
+        padding: rows and columns of the blocks that lie outside of the image, on each side.
+        stride: distance between blocks.
+
+    Returns:
+        (N, C, H, W), or without N.
+
+    Raises:
+        RuntimeError: shapes or sizes that do not fit.
+
+    Example:
+        >>> genesis.nn.functional.fold(genesis.ones(4, 2), (2, 3), 2)        # how many blocks each element is in
+        tensor([[[1., 2., 1.],
+                 [1., 2., 1.]]])
+    """
+    size = spread("output_size", output_size, 2)
+    kernel, spacing = spread("kernel_size", kernel_size, 2), spread("dilation", dilation, 2)
+    before, steps = spread("padding", padding, 2), spread("stride", stride, 2)
+    counts = _counts("fold", size, kernel, spacing, before, steps)
+    if input.ndim not in (2, 3) or input.shape[-2] % math.prod(kernel) or input.shape[-1] != math.prod(counts):
+        raise RuntimeError(f"fold needs an input (N, C * {math.prod(kernel)}, {math.prod(counts)}), or without N, for "
+                           f"blocks of {kernel} and images of {size}, not of shape {tuple(input.shape)}")
+    lead = (*input.shape[:-2], input.shape[-2] // math.prod(kernel))
+    x: Any = input.reshape(math.prod(lead), *kernel, *counts).transpose(2, 3).unsqueeze(-1)    # (NC, kh, oh, kw, ow, 1)
+    x = _added(x, size[1], spacing[1], before[1], steps[1]).squeeze(-1)                        # (NC, kh, oh, W)
+    image: Tensor = _added(x, size[0], spacing[0], before[0], steps[0]).reshape(*lead, *size)
+    return image
+
+
+def _added(x: Any, size: int, dilation: int, padding: int, stride: int) -> Any:
+    """Elements k of windows along a line, (..., k, count, rest), added at their places: (..., size, rest)."""
+    k, count = x.shape[-3:-1]
+    if dilation > 1:
+        x = pad(x.unsqueeze(-3), (0, 0, 0, 0, 0, dilation - 1)).flatten(-4, -3)
+    steps = -(-(dilation * (k - 1) + 1) // stride)               # how many strides a window reaches over
+    if steps * stride != x.shape[-3]:
+        x = pad(x, (0, 0, 0, 0, 0, steps * stride - x.shape[-3]))
+    x = x.unflatten(-3, (steps, stride)).transpose(-3, -2)                     # (..., steps, count, stride, rest)
+    if steps > 1:
+        # Rows of count + steps strides, read as rows of one less: each is a stride to the right of the one before it.
+        x = pad(x, (0, 0, 0, 0, 0, steps)).flatten(-4, -3).narrow(-3, 0, steps * (count + steps - 1))
+        x = x.unflatten(-3, (steps, count + steps - 1)).sum(-4)
+    else:
+        x = x.squeeze(-4)
+    x = x.flatten(-3, -2)
+    return pad(x, (0, 0, -padding, size + padding - x.shape[-2]))
+
+
+__all__ = ["fold", "unfold"]
