@@ -2,6 +2,7 @@
 
 from . import lr_scheduler, swa_utils
 from .adam import Adam
+from .adamax import Adamax
 from .adamw import AdamW
 from .lion import Lion
 from .optimizer import Optimizer
