@@ -62,6 +62,7 @@ TABLE: dict[str, Callable[[str, Any], Any]] = {
     "nesterov": _flag,
     "amsgrad": _flag,
     "centered": _flag,
+    "decoupled_weight_decay": _flag,
     "maximize": _flag,
 }
 

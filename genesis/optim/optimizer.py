@@ -71,7 +71,7 @@ class Optimizer:
         self._places: dict[int, tuple[Runner, int]] = {}
         self._runners: list[Runner] = []
         self._controls: dict[Device, Control] = {}
-        self._rules: dict[str, rules.Rule] = {}      # its own, so that an optimizer made later reads a changed file
+        self._rules: dict[Any, rules.Rule] = {}      # its own, so that an optimizer made later reads a changed file
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Optimizer:
         """A copy with parameters and states of its own; copied together with a model, it has the copied model's."""
@@ -100,9 +100,10 @@ class Optimizer:
 
     def _rule(self, group: dict[str, Any]) -> rules.Rule:
         name = self.rule(group)
-        found = self._rules.get(name)
+        decoupled = "decoupled_weight_decay" in self.defaults and bool(group["decoupled_weight_decay"])
+        found = self._rules.get((name, decoupled))
         if found is None:
-            found = self._rules[name] = rules.parse(self.source, name)
+            found = self._rules[name, decoupled] = rules.parse(self.source, name, decoupled)
         return found
 
     # Groups --------------------------------------------------------------------------------------------------------

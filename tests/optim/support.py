@@ -26,6 +26,7 @@ VALUES = {
     "amsgrad": [False, True],
     "centered": [False, True],
     "weight_decay": [0, 0.1],
+    "decoupled_weight_decay": [False, True],
     "maximize": [False, True],
 }
 
@@ -44,6 +45,8 @@ def combinations(name):
         if case.get("nesterov") and (not case["momentum"] or case["dampening"]):
             continue
         if case.get("dampening") and not case["momentum"]:
+            continue
+        if case.get("decoupled_weight_decay") and not case["weight_decay"]:
             continue
         yield case
 

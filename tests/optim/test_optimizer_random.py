@@ -22,6 +22,7 @@ CHOICES = {
     "nesterov": st.booleans(),
     "amsgrad": st.booleans(),
     "centered": st.booleans(),
+    "decoupled_weight_decay": st.booleans(),
     "maximize": st.booleans(),
 }
 

@@ -161,6 +161,35 @@ def test_a_weight_decay_that_the_rule_does_not_have_is_refused(tmp_path):
     assert optimizer.state[p]["step"] == 1
 
 
+def test_groups_choose_the_kind_of_weight_decay(tmp_path):
+    class Choosing(own(written(tmp_path, SIGNED))):
+        def __init__(self, params, lr=0.5):
+            genesis.optim.Optimizer.__init__(self, params, {
+                "lr": lr, "keep": 0.5, "weight_decay": 0.1, "decoupled_weight_decay": False, "maximize": False})
+
+    params = [leaf([1.0, -2.0]) for _ in range(2)]
+    optimizer = Choosing([{"params": params[:1]}, {"params": params[1:], "decoupled_weight_decay": True}])
+    reference = Reference(optimizer)
+    for step in range(6):
+        if step == 3:
+            optimizer.param_groups[0]["decoupled_weight_decay"] = True
+        for p in params:
+            give(p, [1.0, 1.0])
+        optimizer.step()
+        reference.step([np.ones(2)] * 2)
+        assert reference.error() < 10
+        assert not np.array_equal(values(params[0]), values(params[1]))
+    others = [leaf(values(p)) for p in params]
+    new = Choosing([{"params": others[:1]}, {"params": others[1:]}])
+    new.load_state_dict(optimizer.state_dict())
+    assert [g["decoupled_weight_decay"] for g in new.param_groups] == [True, True]
+    give(params[0], [1.0, 1.0])
+    give(others[0], [1.0, 1.0])
+    optimizer.step()
+    new.step()
+    assert np.array_equal(values(params[0]), values(others[0]))
+
+
 def test_a_changed_file_is_read_by_the_next_optimizer(tmp_path):
     path = written(tmp_path, "void plain(real *param, real grad, float lr) { *param -= lr * grad; }")
     p, first = step_once(own(path, "plain"), lr=1.0)

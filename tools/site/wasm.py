@@ -173,10 +173,13 @@ def translated(method: Any, arguments: str) -> str:
 # All of them ----------------------------------------------------------------------------------------------------------
 
 def defaults(cls: type[Optimizer]) -> dict[str, Any]:
-    """A class's hyperparameters and their defaults; a required learning rate is 0.01."""
+    """A class's hyperparameters and their defaults; a required learning rate is 0.01.
+
+    Left out is what changes the kernel around a rule, of which the playground has one for each rule.
+    """
     found = {}
     for parameter in list(inspect.signature(cls.__init__).parameters.values())[2:]:
-        if parameter.name not in ("maximize", "max_grad_norm"):
+        if parameter.name not in ("maximize", "max_grad_norm", "decoupled_weight_decay"):
             found[parameter.name] = 0.01 if parameter.default is required else parameter.default
     return found
 
