@@ -73,6 +73,12 @@ def hyperparameters(values: dict[str, Any]) -> dict[str, Any]:
             for name, value in values.items()}
 
 
+def state_number(name: str, value: Any) -> float:
+    """A number of a parameter's state, checked like the hyperparameter of that name; any finite one without such."""
+    x: float = TABLE.get(name, number)(name, value)
+    return x
+
+
 def max_grad_norm(value: Any) -> float | None:
     """None, or a number above 0; infinity computes the norm without clipping."""
     if value is None or value == math.inf:

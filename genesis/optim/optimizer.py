@@ -48,6 +48,7 @@ class Optimizer:
 
     source: ClassVar[str] = ""             # the rule's file under cl/, or an absolute path
     counts_steps: ClassVar[bool] = True    # whether "step" is part of the state
+    numbers: ClassVar[dict[str, float]] = {}      # kept on the host for each parameter: name -> at the start
     _stepping = False
     _loss_scale: LossScale | None = None   # set by a GradScaler for the time of a step
 
@@ -94,8 +95,12 @@ class Optimizer:
         """The name of the C function that updates the parameters of a group."""
         raise NotImplementedError(f"{type(self).__name__} has no rule; define rule(group), or step()")
 
-    def scalars(self, group: dict[str, Any], step: int) -> Mapping[str, float]:
-        """The values of the rule's scalars in a parameter's update number ``step`` (the first is 1), by name."""
+    def scalars(self, group: dict[str, Any], step: int, *numbers: float) -> Mapping[str, float]:
+        """The values of the rule's scalars in a parameter's update number ``step`` (the first is 1), by name.
+
+        With ``numbers``, which are part of the state as the step count is, it is also given their values before this
+        update, in their order, and adds to its answer those after it.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no rule; define scalars(group, step), or step()")
 
     def _rule(self, group: dict[str, Any]) -> rules.Rule:
@@ -231,8 +236,10 @@ class Optimizer:
         active = [runner for runner in self._runners if runner.mask]
         if control is not None:      # first, so that the device is at work while the host works out the scalars
             control.sum_up([runner.gradients() for runner in active], self.max_grad_norm, scale)
-        for runner in active:
-            runner.pack(unknown)
+        if not all(runner.pack(unknown) for runner in active):
+            self._settle()
+            for runner in active:
+                runner.pack(0)
         if control is not None:
             if scale is not None:
                 scale.used = bool(active)
