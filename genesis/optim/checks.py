@@ -56,6 +56,8 @@ TABLE: dict[str, Callable[[str, Any], Any]] = {
     "betas": _betas,
     "eps": _at_least_zero,
     "weight_decay": _at_least_zero,
+    "momentum_decay": _at_least_zero,
+    "mu_product": lambda name, value: number(name, value, 0.0, 1.0),
     "momentum": _at_least_zero,
     "dampening": number,
     "alpha": lambda name, value: number(name, value, 0.0, 1.0),

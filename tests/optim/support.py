@@ -26,6 +26,7 @@ VALUES = {
     "amsgrad": [False, True],
     "centered": [False, True],
     "weight_decay": [0, 0.1],
+    "momentum_decay": [4e-3, 0.1],
     "decoupled_weight_decay": [False, True],
     "maximize": [False, True],
 }
@@ -99,8 +100,8 @@ def flow(*pairs):
 
 
 def values(x):
-    """A tensor's values in float64."""
-    return x.detach().numpy().astype(np.float64)
+    """The values of a tensor, or of a number, in float64."""
+    return np.float64(x) if isinstance(x, float) else x.detach().numpy().astype(np.float64)
 
 
 def gradient(rng, shape):

@@ -19,6 +19,7 @@ BAD = {
     "lr": [-1e-9, -1, *NOT_FINITE, *NOT_NUMBERS],
     "eps": [-1e-9, *NOT_FINITE, *NOT_NUMBERS],
     "weight_decay": [-1e-9, *NOT_FINITE, *NOT_NUMBERS],
+    "momentum_decay": [-1e-9, *NOT_FINITE, *NOT_NUMBERS],
     "momentum": [-0.1, *NOT_FINITE, *NOT_NUMBERS],
     "dampening": [*NOT_FINITE, *NOT_NUMBERS],
     "alpha": [-0.1, 1.1, *NOT_FINITE, *NOT_NUMBERS],

@@ -17,6 +17,7 @@ CHOICES = {
     "eps": st.sampled_from([1e-8, 1e-3]),
     "alpha": st.sampled_from([0.5, 0.9, 0.99]),
     "weight_decay": st.sampled_from([0.0, 0.01, 0.1]),
+    "momentum_decay": st.sampled_from([0.0, 0.004, 0.5]),
     "momentum": st.sampled_from([0.0, 0.5, 0.9]),
     "dampening": st.sampled_from([0.0, 0.5]),
     "nesterov": st.booleans(),

@@ -73,7 +73,12 @@ def torch_step(theirs, optimizer, gradients):
 
     for p, g in zip(theirs, gradients):
         p.grad = None if g is None else torch.tensor(np.asarray(g, np.float64))
-    optimizer.step()
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)      # the type of states of no dimension, such as NAdam's mu_product
+    try:
+        optimizer.step()
+    finally:
+        torch.set_default_dtype(usual)
 
 
 def agree_with_torch(reference, theirs):
@@ -190,6 +195,8 @@ def changes(name, step):
         new["betas"] = (0.8 + 0.02 * (step % 5), 0.99)
     if "alpha" in own:
         new["alpha"] = 0.9 + 0.01 * (step % 5)
+    if "momentum_decay" in own:
+        new["momentum_decay"] = 0.01 * (step % 3)
     if "momentum" in own:
         new["momentum"] = 0.5 + 0.05 * (step % 5)
     if "eps" in own:
