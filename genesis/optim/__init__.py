@@ -7,6 +7,7 @@ from .adamw import AdamW
 from .lion import Lion
 from .nadam import NAdam
 from .optimizer import Optimizer
+from .radam import RAdam
 from .rmsprop import RMSprop
 from .sgd import SGD
 
