@@ -43,8 +43,8 @@ class NAdam(Optimizer):
         ValueError: a value out of range.
 
     References:
-        Dozat 2016, "Incorporating Nesterov Momentum into Adam", Algorithm 2, with the schedule of momenta of its
-        equation 11; https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ.
+        Dozat 2016, "Incorporating Nesterov Momentum into Adam", Algorithm 2, with his schedule of momenta and, as in
+        PyTorch, the decay rate β₁ of the average; https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ.
 
     Example:
         >>> x = genesis.tensor([4.0], requires_grad=True)
