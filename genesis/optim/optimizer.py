@@ -95,11 +95,11 @@ class Optimizer:
         """The name of the C function that updates the parameters of a group."""
         raise NotImplementedError(f"{type(self).__name__} has no rule; define rule(group), or step()")
 
-    def scalars(self, group: dict[str, Any], step: int, *numbers: float) -> Mapping[str, float]:
+    def scalars(self, group: dict[str, Any], step: int) -> Mapping[str, float]:
         """The values of the rule's scalars in a parameter's update number ``step`` (the first is 1), by name.
 
-        With ``numbers``, which are part of the state as the step count is, it is also given their values before this
-        update, in their order, and adds to its answer those after it.
+        With ``numbers``, which are part of the state as the step count is, it takes their values before this update as
+        further arguments, whose defaults are those at the start, and adds to its answer those after it.
         """
         raise NotImplementedError(f"{type(self).__name__} has no rule; define scalars(group, step), or step()")
 
