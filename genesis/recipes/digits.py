@@ -32,6 +32,9 @@ USUAL: dict[str, dict[str, Any]] = {
     "sgd": {"lr": 0.1, "momentum": 0.9},
     "adam": {"lr": 0.01},
     "adamw": {"lr": 0.01},
+    "adamax": {"lr": 0.02},
+    "nadam": {"lr": 0.01},
+    "radam": {"lr": 0.02},
     "lion": {"lr": 0.005},
     "rmsprop": {"lr": 0.004},
 }
