@@ -1,4 +1,4 @@
-// NAdam (Dozat 2016, Algorithm 2, and its schedule of momenta), "Incorporating Nesterov Momentum into Adam"
+// NAdam (Dozat 2016, Algorithm 2, and its schedule of momenta), "Incorporating Nesterov Momentum into Adam".
 // What depends on the step alone comes from the host, where mu_t is the momentum of step t and M_t = mu_1 mu_2 ... mu_t:
 //     grad_size = lr (1 - mu_t) / (1 - M_t)            the gradient's share of the step
 //     avg_size  = lr mu_(t+1) / (1 - M_(t+1))          that of m_t, taken with the momentum of the next step
