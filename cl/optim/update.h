@@ -15,7 +15,7 @@
 //   WIDTH, CHUNK          elements a work-item, a work-group
 //   CONTROL               read the gradient's factor and the decision to skip from `control`
 //   CANDIDATES            with CONTROL: rows a chunk can choose from, for 0, 1, ... steps skipped unknown to the host
-// Defined by the rule's file, if it has a weight decay:
+// Defined by the rule's file, if it has a weight decay; a group's decoupled_weight_decay makes it DECOUPLED:
 //   WEIGHT_DECAY          L2 (the gradient gets weight_decay * param) or DECOUPLED (the parameter shrinks)
 #include "types.h"
 

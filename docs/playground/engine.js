@@ -20,6 +20,7 @@ export class Optimizer {
         this.kernel = this.rule.kernels[this.rule.rule(this.group)];
         this.device = new WebAssembly.Instance(moduleOf(this.kernel)).exports;
         this.steps = 0;
+        this.numbers = { ...this.rule.numbers };
         // Addresses: two floats each for parameters, gradients and states, then row_of_chunk, then the scalars.
         const base = (this.device.__heap_base.value + 15) & ~15;
         this.buffers = Array.from({ length: 2 + this.kernel.states.length }, (_, i) => base + 8 * i);
@@ -42,7 +43,8 @@ export class Optimizer {
     step(gradient) {
         this.steps += 1;
         const { group, rule, kernel } = this;
-        const scalars = rule.scalars(group, this.steps);
+        const scalars = rule.scalars(group, this.steps, ...Object.values(this.numbers));
+        for (const name in this.numbers) this.numbers[name] = scalars[name];
         const decay = (group.weight_decay || 0) * (rule.decay === "DECOUPLED" ? group.lr : 1);
         this.floats.set([decay, 1, ...kernel.scalars.map((name) => scalars[name])], this.rows / 4);
         this.floats.set(gradient, this.buffers[1] / 4);

@@ -62,6 +62,8 @@ TABLE: dict[str, Callable[[str, Any], Any]] = {
     "betas": _betas,
     "eps": _at_least_zero,
     "weight_decay": _at_least_zero,
+    "momentum_decay": _at_least_zero,
+    "mu_product": lambda name, value: number(name, value, 0.0, 1.0),
     "momentum": _at_least_zero,
     "dampening": number,
     "alpha": lambda name, value: number(name, value, 0.0, 1.0),
@@ -69,6 +71,7 @@ TABLE: dict[str, Callable[[str, Any], Any]] = {
     "nesterov": _flag,
     "amsgrad": _flag,
     "centered": _flag,
+    "decoupled_weight_decay": _flag,
     "maximize": _flag,
 }
 
@@ -77,6 +80,12 @@ def hyperparameters(values: dict[str, Any]) -> dict[str, Any]:
     """The values, checked and as plain Python numbers; keys that the table does not know pass as they are."""
     return {name: TABLE[name](name, value) if name in TABLE and value is not required else value
             for name, value in values.items()}
+
+
+def state_number(name: str, value: Any) -> float:
+    """A number of a parameter's state, checked like the hyperparameter of that name; any finite one without such."""
+    x: float = TABLE.get(name, number)(name, value)
+    return x
 
 
 def max_grad_norm(value: Any) -> float | None:

@@ -18,7 +18,7 @@ from ..ops.loss_scale import LossScale
 from ..tensor import Tensor
 
 if TYPE_CHECKING:
-    from .runner import Cohort
+    from .cohort import Cohort
 
 # The device decides to skip a step; the host learns of it some steps later, when the answer is long there. Until then
 # the kernel itself chooses among the scalars of this step and of the LAG before it.
@@ -118,6 +118,6 @@ class Control:
         self._asked.popleft()
         skipped = int(question.answer[0])
         for cohort in question.cohorts:
-            cohort.step -= cohort.advance * (skipped - self.known)
+            cohort.skipped(skipped - self.known)
         self.known = skipped
         return question.steps

@@ -48,6 +48,7 @@ class Optimizer:
 
     source: ClassVar[str] = ""             # the rule's file under cl/, or an absolute path
     counts_steps: ClassVar[bool] = True    # whether "step" is part of the state
+    numbers: ClassVar[dict[str, float]] = {}      # kept on the host for each parameter: name -> at the start
     _stepping = False
     _loss_scale: LossScale | None = None   # set by a GradScaler for the time of a step
 
@@ -71,7 +72,7 @@ class Optimizer:
         self._places: dict[int, tuple[Runner, int]] = {}
         self._runners: list[Runner] = []
         self._controls: dict[Device, Control] = {}
-        self._rules: dict[str, rules.Rule] = {}      # its own, so that an optimizer made later reads a changed file
+        self._rules: dict[Any, rules.Rule] = {}      # its own, so that an optimizer made later reads a changed file
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Optimizer:
         """A copy with parameters and states of its own; copied together with a model, it has the copied model's."""
@@ -95,7 +96,11 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} has no rule; define rule(group), or step()")
 
     def scalars(self, group: dict[str, Any], step: int) -> Mapping[str, float]:
-        """The values of the rule's scalars in a parameter's update number ``step`` (the first is 1), by name."""
+        """The values of the rule's scalars in a parameter's update number ``step`` (the first is 1), by name.
+
+        With ``numbers``, which are part of the state as the step count is, it takes their values before this update as
+        further arguments, whose defaults are those at the start, and adds to its answer those after it.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no rule; define scalars(group, step), or step()")
 
     def first_values(self, group: dict[str, Any]) -> Mapping[str, float]:
@@ -107,9 +112,10 @@ class Optimizer:
 
     def _rule(self, group: dict[str, Any]) -> rules.Rule:
         name = self.rule(group)
-        found = self._rules.get(name)
+        decoupled = "decoupled_weight_decay" in self.defaults and bool(group["decoupled_weight_decay"])
+        found = self._rules.get((name, decoupled))
         if found is None:
-            found = self._rules[name] = rules.parse(self.source, name)
+            found = self._rules[name, decoupled] = rules.parse(self.source, name, decoupled)
         return found
 
     # Groups --------------------------------------------------------------------------------------------------------
@@ -237,8 +243,10 @@ class Optimizer:
         active = [runner for runner in self._runners if runner.mask]
         if control is not None:      # first, so that the device is at work while the host works out the scalars
             control.sum_up([runner.gradients() for runner in active], self.max_grad_norm, scale)
-        for runner in active:
-            runner.pack(unknown)
+        if not all(runner.pack(unknown) for runner in active):
+            self._settle()
+            for runner in active:
+                runner.pack(0)
         if control is not None:
             if scale is not None:
                 scale.used = bool(active)

@@ -47,17 +47,20 @@ class Rule(NamedTuple):
 _WEIGHT_DECAY = re.compile(r"^\s*#\s*define\s+WEIGHT_DECAY\s+(\w+)", re.MULTILINE)
 
 
-def parse(file: str, name: str) -> Rule:
+def parse(file: str, name: str, decoupled: bool = False) -> Rule:
     """Read the rule ``name`` from a file.
 
     Args:
         file: path below ``cl/``, such as ``"optim/adam.cl"``, or the absolute path of a file of the user's.
         name: the function's name.
+        decoupled: make the weight decay DECOUPLED, if the file defines one, of whichever kind.
 
     Raises:
         KernelError: there is no such function, or its signature is not a rule's.
     """
     text = read(Path(file))
+    if decoupled:
+        text = _WEIGHT_DECAY.sub(lambda found: found[0].removesuffix(found[1]) + "DECOUPLED", text)
     plain = re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL)
     found = re.search(rf"\bvoid\s+{re.escape(name)}\s*\(([^)]*)\)\s*\{{", plain)
     if found is None:

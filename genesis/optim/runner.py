@@ -1,7 +1,8 @@
 """Runs rules over an arena: what stays the same from step to step is worked out once, and a step is one launch.
 
-Parameters of an arena that share group, rule and step count form a *cohort* and share a row of scalars. As long as the
-same parameters get gradients, the cohorts stay as they are, and the host's work does not grow with their number.
+Parameters of an arena that share group, rule, step count and numbers form a *cohort* and share a row of scalars. As
+long as the same parameters get gradients, the cohorts stay as they are, and the host's work does not grow with their
+number.
 """
 
 from __future__ import annotations
@@ -21,32 +22,12 @@ from ..ops.array import Array
 from ..ops.grad_norm import Gradients
 from ..tensor import Tensor
 from . import rule as rules
+from .cohort import Cohort
 from .control import LAG, Control
 from .rule import Rule
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
-
-class Cohort:
-    """Parameters that share a row of scalars.
-
-    Attributes:
-        group: their parameter group.
-        rule: their rule.
-        step: how many updates they have had, counting those that the device may have skipped unknown to the host.
-        advance: what an update adds to ``step``: 1, or 0 where nothing depends on it, so that averages which a rule
-            begins to keep later have their first step then.
-        slots: their positions in the arena.
-    """
-
-    __slots__ = ("advance", "group", "rule", "slots", "step")
-
-    def __init__(self, group: dict[str, Any], rule: Rule, step: int, advance: int):
-        self.group = group
-        self.rule = rule
-        self.step = step
-        self.advance = advance
-        self.slots: list[int] = []
 
 
 class _Launch:
@@ -93,7 +74,8 @@ class Runner:
     def __init__(self, optimizer: Optimizer, tensors: Sequence[Tensor], groups: Sequence[dict[str, Any]]):
         self.tensors: list[Tensor | None] = list(tensors)
         self.groups = list(groups)
-        self.steps = [0] * len(self.tensors)      # of slots that are in no cohort
+        self.steps = [0] * len(self.tensors)      # of slots that are in no cohort, and likewise
+        self.numbers = [tuple(optimizer.numbers.values())] * len(self.tensors)
         self.arena = GradientArena(optimizer, tensors)
         self.mask = 0
         self.cohorts: list[Cohort] = []
@@ -119,9 +101,21 @@ class Runner:
         return self.steps[slot] if cohort is None else cohort.step
 
     def set_step(self, slot: int, step: int) -> None:
-        """Set the number of updates a parameter has had."""
+        """Set the number of updates a parameter has had; before the first, its numbers are those of the start."""
         self._dissolve()
         self.steps[slot] = step
+        if not step:
+            self.numbers[slot] = tuple(self.optimizer.numbers.values())
+
+    def numbers_of(self, slot: int) -> dict[str, float]:
+        """The numbers kept for a parameter, by name."""
+        cohort = self._cohort_of.get(slot)
+        return dict(zip(self.optimizer.numbers, cohort.numbers[0] if cohort and cohort.numbers else self.numbers[slot]))
+
+    def set_number(self, slot: int, name: str, value: float) -> None:
+        """Set one of the numbers kept for a parameter."""
+        self._dissolve()
+        self.numbers[slot] = tuple({**self.numbers_of(slot), name: value}.values())
 
     def state(self, slot: int, name: str) -> Array:
         """A state of a parameter, in the arena's memory."""
@@ -137,6 +131,7 @@ class Runner:
         """Take all parameters back to the state before their first update."""
         self._dissolve()
         self.steps = [0] * len(self.steps)
+        self.numbers = [tuple(self.optimizer.numbers.values())] * len(self.steps)
         for name, buffer in self.arena.arena.buffers.items():
             if name not in ("param", "grad"):
                 self.arena.device.fill(buffer, 0, buffer.nbytes, np.zeros(1, np.uint8))
@@ -191,6 +186,8 @@ class Runner:
         for cohort in self.cohorts:
             for slot in cohort.slots:
                 self.steps[slot] = cohort.step
+                if cohort.numbers:
+                    self.numbers[slot] = cohort.numbers[0]
         self.cohorts, self._cohort_of, self._turns, self._key = [], {}, [], None
 
     def _plan(self, control: Control | None, turns: dict[int, int]) -> None:
@@ -200,16 +197,17 @@ class Runner:
         while rest:
             slot = (rest & -rest).bit_length() - 1
             rest &= rest - 1
-            group, step, turn = self.groups[slot], self.steps[slot], turns.get(slot, 0)
+            group, step, turn, numbers = self.groups[slot], self.steps[slot], turns.get(slot, 0), self.numbers[slot]
             rule = optimizer._rule(group)
-            cohort = found.get((turn, id(group), rule.name, step))
+            cohort = found.get((turn, id(group), rule.name, step, numbers))
             if cohort is None:
                 missing = set(rule.scalars) - set(optimizer.scalars(group, 1))
                 if missing:
                     raise KernelError(f"{rule.file}: rule {rule.name} takes {', '.join(sorted(missing))}, which "
                                       f"{type(optimizer).__name__}.scalars() does not give")
                 advance = int(optimizer.counts_steps or bool(rule.states))
-                cohort = found[turn, id(group), rule.name, step] = Cohort(group, rule, step, advance)
+                cohort = Cohort(group, rule, step, advance, numbers)
+                found[turn, id(group), rule.name, step, numbers] = cohort
             cohort.slots.append(slot)
         for turn in range(1 + max(turns.values(), default=0)):
             together = [cohort for key, cohort in found.items() if key[0] == turn]
@@ -244,16 +242,20 @@ class Runner:
         """The gradients of this step, for their norm."""
         return self.arena.gradients(self.mask, self.arena.source)
 
-    def pack(self, unknown: int) -> None:
+    def pack(self, unknown: int) -> bool:
         """Work out the scalars of this step; nothing is changed if they are not usable.
 
         Args:
             unknown: steps of which the host does not know whether they were skipped, at most LAG.
 
+        Returns:
+            False if it has to know: hyperparameters have changed, and the numbers that are kept do not only depend on
+            how many of these steps were skipped but on which.
+
         Raises:
             ValueError: a scalar is too large for the kernel, or a weight decay is asked for of a rule without.
         """
-        scalars = self.optimizer.scalars
+        scalars, names = self.optimizer.scalars, self.optimizer.numbers
         for turn in self._turns:
             for launch in turn.launches:
                 values: list[float] = []
@@ -267,7 +269,13 @@ class Runner:
                         decay *= float(group["lr"])
                     sign = -1.0 if group.get("maximize") else 1.0
                     for behind in range(unknown + 1):
-                        of_rule = scalars(group, max(step - behind, 1))
+                        of_rule = scalars(group, max(step - behind, 1), *(cohort.numbers[behind] if names else ()))
+                        if names:
+                            after = tuple(of_rule[name] for name in names)
+                            if not behind:
+                                cohort.after = after
+                            elif after != cohort.numbers[behind - 1]:
+                                return False
                         row = (decay, sign, *[of_rule[name] for name in rule.scalars])
                         values += row
                     if launch.candidates:
@@ -276,6 +284,7 @@ class Runner:
                     launch.packer.pack_into(launch.rows, 0, *values)
                 except OverflowError:
                     raise ValueError(f"a hyperparameter is too large for float32, among {values}") from None
+        return True
 
     def run(self, control: Control | None) -> None:
         """Update every parameter that has a gradient."""
@@ -297,11 +306,12 @@ class Runner:
                     launch.kernel(launch.global_size, launch.local_size, *launch.arguments, rows)
             self.arena.scatter(self.tensors, turn.mask, turn.slots)  # type: ignore[arg-type]
         for cohort in self.cohorts:
-            cohort.step += cohort.advance
+            cohort.stepped()
 
     def move_state(self, slot: int, other: Runner, other_slot: int, names: Sequence[str]) -> None:
-        """Copy step count and states of a parameter from another runner, also across devices."""
+        """Copy step count, numbers and states of a parameter from another runner, also across devices."""
         self.set_step(slot, other.step_of(other_slot))
+        self.numbers[slot] = tuple(other.numbers_of(other_slot).values())
         for name in names:
             if name in other.arena.arena.buffers:
                 source = Tensor._wrap(other.state(other_slot, name)).to(self.arena.device)

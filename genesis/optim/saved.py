@@ -57,7 +57,8 @@ def load_state_dict(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None
         if len(saved["params"]) != len(group["params"]):
             raise ValueError(f"parameter group {i} of the state has {len(saved['params'])} parameters, "
                              f"that of the optimizer {len(group['params'])}")
-        values = checks.hyperparameters({k: _plain(v) for k, v in saved.items() if k not in _NOT_OURS})
+        values = checks.hyperparameters({k: _plain(v) for k, v in saved.items()
+                                         if k not in _NOT_OURS or k in optimizer.defaults})
         optimizer.check_group({**group, **values})
         new_values.append(values)
         for parameter, index in zip(_in_saved_order(group, saved), saved["params"]):
@@ -110,6 +111,7 @@ def _checked(optimizer: Optimizer, parameter: Tensor, group: dict[str, Any], hel
         if not number.is_integer():
             raise ValueError(f"step must be a whole number, got {number}")
         result["step"] = int(number)
+    result.update({name: checks.state_number(name, held[name]) for name in optimizer.numbers if name in held})
     for name in optimizer._rule(group).states:
         value = held.get(name)
         if value is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..ops import elementwise
 from ..tensor import Tensor
 from ..tensor import tensor as make_tensor
+from . import checks
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ParameterState(MutableMapping[str, Any]):
-    """The state of one parameter: ``step`` and the rule's states by name.
+    """The state of one parameter: ``step``, numbers and the rule's states by name.
 
     It is empty before the first update, unless the optimizer gives first values: then it is there from the start.
     Reading a state gives a tensor on the optimizer's own memory; assigning copies into it.
@@ -45,12 +46,19 @@ class ParameterState(MutableMapping[str, Any]):
             raise KeyError(name)
         if name == "step":
             return self.step_count
+        if name in self._optimizer.numbers:
+            return self._runner.numbers_of(self._slot)[name]
         return Tensor._wrap(self._runner.state(self._slot, name))
 
     def __setitem__(self, name: str, value: Any) -> None:
         if name == "step":
             self._optimizer._settle()
             self._runner.set_step(self._slot, int(value))
+            return
+        if name in self._optimizer.numbers:
+            if not self.step_count:
+                self._runner.set_step(self._slot, 1)
+            self._runner.set_number(self._slot, name, checks.state_number(name, value))
             return
         if name not in self._names:
             raise KeyError(f"{type(self._optimizer).__name__} keeps {self._names}, not {name!r}")
@@ -64,6 +72,8 @@ class ParameterState(MutableMapping[str, Any]):
     def __delitem__(self, name: str) -> None:
         if name == "step":
             self._runner.set_step(self._slot, 0)
+        elif name in self._optimizer.numbers:
+            self[name] = self._optimizer.numbers[name]
         else:
             elementwise.assign(self[name]._array, self._first.get(name, 0))
 
@@ -78,7 +88,7 @@ class ParameterState(MutableMapping[str, Any]):
     def __iter__(self) -> Iterator[str]:
         if not self.step_count and not self._first:
             return iter(())
-        return iter(("step", *self._names) if self._optimizer.counts_steps else self._names)
+        return iter((*("step",) * self._optimizer.counts_steps, *self._optimizer.numbers, *self._names))
 
     def __len__(self) -> int:
         return len(list(iter(self)))

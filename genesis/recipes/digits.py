@@ -33,6 +33,9 @@ USUAL: dict[str, dict[str, Any]] = {
     "adagrad": {"lr": 0.06},
     "adam": {"lr": 0.01},
     "adamw": {"lr": 0.01},
+    "adamax": {"lr": 0.02},
+    "nadam": {"lr": 0.01},
+    "radam": {"lr": 0.02},
     "lion": {"lr": 0.005},
     "rmsprop": {"lr": 0.004},
 }

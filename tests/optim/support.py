@@ -29,6 +29,8 @@ VALUES = {
     "amsgrad": [False, True],
     "centered": [False, True],
     "weight_decay": [0, 0.1],
+    "momentum_decay": [4e-3, 0.1],
+    "decoupled_weight_decay": [False, True],
     "maximize": [False, True],
 }
 
@@ -47,6 +49,8 @@ def combinations(name):
         if case.get("nesterov") and (not case["momentum"] or case["dampening"]):
             continue
         if case.get("dampening") and not case["momentum"]:
+            continue
+        if case.get("decoupled_weight_decay") and not case["weight_decay"]:
             continue
         yield case
 
@@ -99,8 +103,8 @@ def flow(*pairs):
 
 
 def values(x):
-    """A tensor's values in float64."""
-    return x.detach().numpy().astype(np.float64)
+    """The values of a tensor, or of a number, in float64."""
+    return np.float64(x) if isinstance(x, float) else x.detach().numpy().astype(np.float64)
 
 
 def gradient(rng, shape):

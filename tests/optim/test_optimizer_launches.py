@@ -26,7 +26,7 @@ def test_nothing_is_compiled_when_hyperparameters_change(name, case, max_grad_no
     params = filled(3)
     optimizer = OPTIMIZERS[name](params, lr=0.1, max_grad_norm=max_grad_norm, **case)
     changes = {"lr": [0.2, 0.0, 1e-6], "weight_decay": [0.3, 0.0, 1e-4], "betas": [(0.5, 0.6), (0.0, 0.0)],
-               "eps": [1e-3, 0.1], "alpha": [0.5], "maximize": [True, False]}
+               "eps": [1e-3, 0.1], "alpha": [0.5], "momentum_decay": [0.0, 0.1], "maximize": [True, False]}
     if case.get("momentum"):
         changes["momentum"] = [0.5, 0.99]
     for p in params:

@@ -211,7 +211,7 @@ def test_a_gradient_that_is_not_finite_skips_the_step_entirely(name, value):
     assert after.keys() == state.keys()
     for i in state:
         for key, x in state[i].items():
-            assert x == after[i][key] if key == "step" else np.array_equal(values(x), values(after[i][key]))
+            assert x == after[i][key] if key == "step" else np.array_equal(values(x), values(after[i][key])), key
 
 
 PATTERNS = {

@@ -20,11 +20,13 @@ CHOICES = {
     "lr_decay": st.sampled_from([0.0, 0.1]),
     "initial_accumulator_value": st.sampled_from([0.0, 0.5]),
     "weight_decay": st.sampled_from([0.0, 0.01, 0.1]),
+    "momentum_decay": st.sampled_from([0.0, 0.004, 0.5]),
     "momentum": st.sampled_from([0.0, 0.5, 0.9]),
     "dampening": st.sampled_from([0.0, 0.5]),
     "nesterov": st.booleans(),
     "amsgrad": st.booleans(),
     "centered": st.booleans(),
+    "decoupled_weight_decay": st.booleans(),
     "maximize": st.booleans(),
 }
 

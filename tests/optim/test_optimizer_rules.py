@@ -1,6 +1,7 @@
 """Rule files: a user's own optimizer from an absolute path, and what is said about files that are no rules."""
 
 import re
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from support import OPTIMIZERS, Reference, flow, give, gradient, launches, leaf,
 
 import genesis
 from genesis.errors import KernelError
+from genesis.opencl import Reading
 from genesis.optim import rule as rules
 
 SIGNED = """
@@ -115,6 +117,93 @@ def test_a_rule_may_be_written_in_any_style(tmp_path, text):
     assert rules.parse(cls.source, "tiny").states == ()
 
 
+def counting(tmp_path):
+    """An optimizer with a number that follows from all the values a hyperparameter had, and its parameters."""
+    text = "void sized(real *param, real grad, float size) { *param -= size * grad; }"
+
+    class Sized(genesis.optim.Optimizer):
+        source = str(written(tmp_path, text))
+        numbers: ClassVar = {"size": 1.0}
+
+        def __init__(self, params, keep=0.5, max_grad_norm=None):
+            super().__init__(params, {"keep": keep, "maximize": False}, max_grad_norm)
+
+        def rule(self, group):
+            return "sized"
+
+        def scalars(self, group, step, size=1.0):
+            return {"size": size * group["keep"] + 2.0 ** -step}
+
+        @staticmethod
+        def reference(param, grad, state, group):
+            state["step"] = state.get("step", 0) + 1
+            state["size"] = state.get("size", 1.0) * group["keep"] + 2.0 ** -state["step"]
+            return param - state["size"] * grad
+
+    params = [leaf([1.0, -2.0]), leaf([3.0])]
+    return Sized, params, Sized(params, max_grad_norm=1e6)
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("changing", [False, True])
+def test_numbers_on_the_host_follow_the_updates_that_were_not_skipped(tmp_path, monkeypatch, changing, late):
+    if late:      # the host learns of what was skipped no earlier than it must
+        monkeypatch.setattr(Reading, "done", lambda self: False)
+    _, params, optimizer = counting(tmp_path)
+    reference = Reference(optimizer)
+    for step in range(30):
+        if changing:
+            optimizer.param_groups[0]["keep"] = 0.25 + 0.5 * (step % 2)
+        gradients = [None if i == 1 and 10 < step < 14 else gradient(np.random.default_rng(step), p.shape)
+                     for i, p in enumerate(params)]
+        bad = step in (0, 1, 5, 8, 9, 10, 20, 21, 22)
+        for p, g in zip(params, gradients):
+            give(p, g if g is None or not bad else g * np.float32(np.inf))
+        optimizer.step()
+        if not bad:
+            reference.step(gradients)
+    assert reference.error() < 10
+    for p, state in zip(params, reference.states):
+        assert dict(optimizer.state[p]) == state
+
+
+def test_numbers_are_part_of_the_state(tmp_path):
+    cls, params, optimizer = counting(tmp_path)
+    p = params[0]
+    for _ in range(3):
+        give(p, [1.0, 1.0])
+        optimizer.step()
+    assert dict(optimizer.state[p]) == {"step": 3, "size": 0.125 + 3 * 0.125}
+    assert params[1] not in optimizer.state
+    saved = optimizer.state_dict()
+    assert saved["state"] == {0: {"step": 3, "size": 0.5}}
+    optimizer.state[p]["size"] = np.float32(0.75)
+    q, _ = others = [leaf(values(x)) for x in params]
+    new = cls(others)
+    new.load_state_dict(optimizer.state_dict())
+    for x in (p, q):
+        give(x, [1.0, 1.0])
+    optimizer.step()
+    new.step()
+    assert np.array_equal(values(p), values(q))
+    assert new.state[q]["size"] == 0.75 / 2 + 2.0 ** -4
+    for bad in ("1", np.nan, [1.0], None):
+        with pytest.raises(ValueError, match="size"):
+            new.load_state_dict({**saved, "state": {0: {"step": 3, "size": bad}}})
+        with pytest.raises(ValueError, match="size"):
+            new.state[q]["size"] = bad
+    assert new.state[q]["size"] == 0.75 / 2 + 2.0 ** -4
+    del new.state[q]["size"]
+    assert new.state[q]["size"] == 1.0
+    new.state.clear()
+    new.state[others[1]]["size"] = 0.5
+    assert dict(new.state[others[1]]) == {"step": 1, "size": 0.5}
+    new.state[others[1]].clear()
+    give(others[1], [1.0])
+    new.step()
+    assert dict(new.state[others[1]]) == {"step": 1, "size": 1.0}
+
+
 BAD = {
     "void other(real *param, real grad) { }": "no rule 'void signed_average",
     "": "no rule 'void signed_average",
@@ -159,6 +248,35 @@ def test_a_weight_decay_that_the_rule_does_not_have_is_refused(tmp_path):
         optimizer.step()
     assert np.array_equal(values(p), before)
     assert optimizer.state[p]["step"] == 1
+
+
+def test_groups_choose_the_kind_of_weight_decay(tmp_path):
+    class Choosing(own(written(tmp_path, SIGNED))):
+        def __init__(self, params, lr=0.5):
+            genesis.optim.Optimizer.__init__(self, params, {
+                "lr": lr, "keep": 0.5, "weight_decay": 0.1, "decoupled_weight_decay": False, "maximize": False})
+
+    params = [leaf([1.0, -2.0]) for _ in range(2)]
+    optimizer = Choosing([{"params": params[:1]}, {"params": params[1:], "decoupled_weight_decay": True}])
+    reference = Reference(optimizer)
+    for step in range(6):
+        if step == 3:
+            optimizer.param_groups[0]["decoupled_weight_decay"] = True
+        for p in params:
+            give(p, [1.0, 1.0])
+        optimizer.step()
+        reference.step([np.ones(2)] * 2)
+        assert reference.error() < 10
+        assert not np.array_equal(values(params[0]), values(params[1]))
+    others = [leaf(values(p)) for p in params]
+    new = Choosing([{"params": others[:1]}, {"params": others[1:]}])
+    new.load_state_dict(optimizer.state_dict())
+    assert [g["decoupled_weight_decay"] for g in new.param_groups] == [True, True]
+    give(params[0], [1.0, 1.0])
+    give(others[0], [1.0, 1.0])
+    optimizer.step()
+    new.step()
+    assert np.array_equal(values(params[0]), values(others[0]))
 
 
 def test_a_changed_file_is_read_by_the_next_optimizer(tmp_path):

@@ -377,6 +377,50 @@ def test_our_state_loads_into_torch_and_ten_more_steps_agree(name, case):
         np.testing.assert_allclose(values(p), q.detach().numpy(), rtol=1e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize("edited", [None, 0.75])
+def test_the_product_of_momenta_is_carried_to_torch_and_back(edited):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    p, q = leaf(rng.standard_normal(65)), torch.zeros(65, requires_grad=True)
+    optimizer, its = genesis.optim.NAdam([p], lr=0.01), torch.optim.NAdam([q], lr=0.01)
+
+    def both(steps, mine=True, torchs=True):
+        for _ in range(steps):
+            g = gradient(rng, 65)
+            give(p, g)
+            q.grad = torch.tensor(g)
+            for one in [optimizer] * mine + [its] * torchs:
+                one.step()
+
+    both(3, mine=False)
+    its.param_groups[0]["momentum_decay"] = 0.5            # the product so far no longer follows from the step count
+    both(2, mine=False)
+    if edited:
+        its.state[q]["mu_product"].fill_(edited)
+    with genesis.no_grad():
+        p.copy_(genesis.tensor(q.detach().numpy()))
+    optimizer.load_state_dict(its.state_dict())
+    assert optimizer.state[p]["mu_product"] == its.state[q]["mu_product"].item()
+    both(10)
+    np.testing.assert_allclose(values(p), q.detach().numpy(), rtol=1e-5, atol=2e-6)
+
+    optimizer.param_groups[0]["momentum_decay"] = 0.0
+    optimizer.state[p]["mu_product"] = edited or 0.5
+    both(2, torchs=False)
+    with torch.no_grad():
+        q.copy_(torch.tensor(values(p)))
+    saved = optimizer.state_dict()
+    assert saved["state"][0]["mu_product"] == pytest.approx((edited or 0.5) * 0.45 ** 2, rel=1e-12)
+    its.load_state_dict({**saved, "state": {0: {k: torch.tensor(values(v), dtype=torch.float32)
+                                                if isinstance(v, genesis.Tensor) else v
+                                                for k, v in saved["state"][0].items()}}})
+    both(10)
+    np.testing.assert_allclose(values(p), q.detach().numpy(), rtol=1e-5, atol=2e-6)
+    for bad in (-0.1, 1.5, math.nan, "small"):
+        with pytest.raises(ValueError, match="mu_product"):
+            optimizer.load_state_dict({**saved, "state": {0: {**saved["state"][0], "mu_product": bad}}})
+
+
 def test_a_bfloat16_state_of_torch_loads():
     torch = pytest.importorskip("torch")
     p, q = leaf([1.0, 2.0], genesis.bfloat16), torch.tensor([1.0, 2.0], dtype=torch.bfloat16, requires_grad=True)

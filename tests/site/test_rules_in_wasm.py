@@ -39,7 +39,7 @@ class Module:
     """A rule's module, driven as the playground's engine drives it."""
 
     def __init__(self, cls, group, start):
-        self.cls, self.group, self.steps = cls, group, 0
+        self.cls, self.group, self.steps, self.numbers = cls, group, 0, dict(cls.numbers)
         self.rule = rule_of(cls, group)
         self.store = wasmtime.Store()
         module = wasmtime.Module(self.store.engine, wasm.compiled(self.rule))
@@ -62,7 +62,8 @@ class Module:
 
     def step(self, gradient):
         self.steps += 1
-        scalars = self.cls.scalars(object.__new__(self.cls), self.group, self.steps)
+        scalars = self.cls.scalars(object.__new__(self.cls), self.group, self.steps, *self.numbers.values())
+        self.numbers = {name: scalars[name] for name in self.numbers}
         decay = self.group.get("weight_decay", 0) * (self.group["lr"] if self.rule.weight_decay == "DECOUPLED" else 1)
         self.write(self.rows, [decay, 1, *(scalars[name] for name in self.rule.scalars)])
         self.write(self.buffers[1], gradient)

@@ -174,10 +174,13 @@ def translated(method: Any, arguments: str) -> str:
 # All of them ----------------------------------------------------------------------------------------------------------
 
 def defaults(cls: type[Optimizer]) -> dict[str, Any]:
-    """A class's hyperparameters and their defaults; a required learning rate is 0.01."""
+    """A class's hyperparameters and their defaults; a required learning rate is 0.01.
+
+    Left out is what changes the kernel around a rule, of which the playground has one for each rule.
+    """
     found = {}
     for parameter in list(inspect.signature(cls.__init__).parameters.values())[2:]:
-        if parameter.name not in ("maximize", "max_grad_norm"):
+        if parameter.name not in ("maximize", "max_grad_norm", "decoupled_weight_decay"):
             found[parameter.name] = 0.01 if parameter.default is required else parameter.default
     return found
 
@@ -192,9 +195,9 @@ def racers() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """What the playground can run, and why it cannot run the others.
 
     Returns:
-        By name, ``{title, source, defaults, rule, scalars, first, decay, kernels: {rule: {states, scalars, wasm}}}``;
-        and by name of an optimizer that is left out, the reason: it is not one launch of one rule, or its host's part
-        cannot be translated. A rule that does not compile is an error, not a reason.
+        By name, ``{title, source, defaults, numbers, rule, scalars, first, decay, kernels: {rule: {states, scalars,
+        wasm}}}``; and by name of an optimizer that is left out, the reason: it is not one launch of one rule, or its
+        host's part cannot be translated. A rule that does not compile is an error, not a reason.
     """
     found: dict[str, dict[str, Any]] = {}
     left_out: dict[str, str] = {}
@@ -204,14 +207,15 @@ def racers() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
             left_out[stem] = "a step takes more than one launch"
             continue
         try:
-            rule, scalars = translated(cls.rule, "group"), translated(cls.scalars, "group, step")
+            arguments = ["group", "step", *(f"{name} = {value}" for name, value in cls.numbers.items())]
+            rule, scalars = translated(cls.rule, "group"), translated(cls.scalars, ", ".join(arguments))
             first = translated(cls.first_values, "group")
         except TranslationError as error:
             left_out[stem] = f"its scalars cannot be translated: {error}"
             continue
         found[stem] = {
-            "title": cls.__name__, "source": cls.source, "defaults": defaults(cls), "rule": rule, "scalars": scalars,
-            "first": first, "decay": own[0].weight_decay,
+            "title": cls.__name__, "source": cls.source, "defaults": defaults(cls), "numbers": cls.numbers,
+            "rule": rule, "scalars": scalars, "first": first, "decay": own[0].weight_decay,
             "kernels": {r.name: {"states": list(r.states), "scalars": list(r.scalars), "wasm": compiled(r)}
                         for r in own}}
     return found, left_out
@@ -222,7 +226,7 @@ def script() -> str:
     entries = []
     for stem, racer in racers()[0].items():
         own = {name: {**k, "wasm": base64.b64encode(k["wasm"]).decode()} for name, k in racer["kernels"].items()}
-        plain = {key: racer[key] for key in ("title", "source", "defaults", "decay")}
+        plain = {key: racer[key] for key in ("title", "source", "defaults", "numbers", "decay")}
         entries.append(f"{json.dumps(stem)}: {{...{json.dumps(plain)}, rule: {racer['rule']}, "
                        f"scalars: {racer['scalars']}, first: {racer['first']}, kernels: {json.dumps(own)}}}")
     return "// Made from cl/optim and genesis/optim by tools/site/wasm.py.\nexport const RULES = {\n" + \
