@@ -186,22 +186,27 @@ class Hardtanh(_Activation):
             raise ValueError(f"max_val {max_val} must be above min_val {min_val}")
 
 
-class Hardshrink(_Activation):
+class _Shrink(_Activation):
+    """An activation whose only option is where its zeros end."""
+
+    def __init__(self, lambd: float = 0.5):
+        super().__init__(lambd=lambd)
+
+    def extra_repr(self) -> str:
+        """The bare number."""
+        return str(self.lambd)
+
+
+class Hardshrink(_Shrink):
     """``x`` outside [-lambd, lambd], 0 inside."""
 
     _function = staticmethod(F.hardshrink)
 
-    def __init__(self, lambd: float = 0.5):
-        super().__init__(lambd=lambd)
 
-
-class Softshrink(_Activation):
+class Softshrink(_Shrink):
     """``x`` moved by ``lambd`` towards 0, 0 inside [-lambd, lambd]."""
 
     _function = staticmethod(F.softshrink)
-
-    def __init__(self, lambd: float = 0.5):
-        super().__init__(lambd=lambd)
 
 
 class Threshold(_Activation):
@@ -286,5 +291,4 @@ class PReLU(Module):
 
 __all__ = ["CELU", "ELU", "GELU", "GLU", "SELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU",
            "LogSigmoid", "LogSoftmax", "Mish", "PReLU", "RReLU", "ReLU", "ReLU6", "SiLU", "Sigmoid", "Softmax",
-           "Softmax2d", "Softmin",
-           "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink", "Threshold"]
+           "Softmax2d", "Softmin", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink", "Threshold"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -121,6 +122,16 @@ class ModuleList(_Listed):
 
     def _held(self) -> OrderedDict[str, Any]:
         return self._modules
+
+    def __repr__(self) -> str:
+        """Modules that look alike and follow one another take one line."""
+        lines, first = [], 0
+        for look, alike in itertools.groupby(map(repr, self)):
+            last = first + len(list(alike)) - 1
+            name = f"({first}): " if first == last else f"({first}-{last}): {last - first + 1} x "
+            lines.append(name + look.replace("\n", "\n  "))
+            first = last + 1
+        return "ModuleList(" + "".join(f"\n  {line}" for line in lines) + "\n" * bool(lines) + ")"
 
     def append(self, value: Module) -> ModuleList:
         """Add a module at the end."""

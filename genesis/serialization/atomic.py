@@ -31,11 +31,11 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         OSError: the folder is missing or cannot be written, the disk is full, or ``path`` is no regular file. The
             error carries ``path``, and the old file is as it was.
 
-    >>> import tempfile, os
-    >>> path = os.path.join(tempfile.mkdtemp(), "log.txt")
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "log.txt"
     >>> with atomic_write(path) as file:
     ...     _ = file.write(b"whole")
-    >>> open(path).read()
+    >>> path.read_text()
     'whole'
     """
     target = os.path.realpath(os.fspath(path))

@@ -305,6 +305,29 @@ def test_repr():
     assert repr(nn.Flatten()) == "Flatten(start_dim=1, end_dim=-1)"
 
 
+REPRS = {
+    "lists": lambda n: n.ModuleList([n.Linear(2, 2), n.Linear(2, 2), n.Tanh(), n.Sequential(n.Tanh()),
+                                     n.Sequential(n.Tanh())]),
+    "empty": lambda n: n.ModuleList(),
+    "nested": lambda n: n.Sequential(n.ModuleDict({"a": n.ModuleList([n.Hardshrink(), n.Hardshrink()])}),
+                                     n.Softshrink(0.25)),
+    "network": lambda n: n.Sequential(n.Conv2d(3, 4, 3, padding=1), n.BatchNorm2d(4), n.ReLU(), n.MaxPool2d(2),
+                                      n.Flatten(), n.Dropout(0.3), n.LSTM(3, 4, 2), n.LayerNorm(4), n.GELU("tanh")),
+}
+
+
+@pytest.mark.parametrize("name", REPRS)
+def test_networks_look_like_those_of_torch(name):
+    torch = pytest.importorskip("torch")
+    assert repr(REPRS[name](nn)) == repr(REPRS[name](torch.nn))
+
+
+def test_options_and_members_have_lines_of_their_own():
+    assert repr(nn.MultiheadAttention(8, 2)) == (
+        "MultiheadAttention(\n  embed_dim=8, num_heads=2, batch_first=False\n"
+        "  (out_proj): Linear(in_features=8, out_features=8, bias=True)\n)")
+
+
 def test_parameters():
     source = f32([1.0, 2.0])
     p = nn.Parameter(source)
