@@ -345,7 +345,7 @@ class Module:
         return OrderedDict((name, value.detach()) for name, value in self._entries())
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
-        """Copy values into the existing parameters and buffers.
+        """Copy values into the existing parameters and buffers; lazy layers take their sizes from them first.
 
         Args:
             state_dict: name -> tensor or NumPy array.
@@ -354,6 +354,8 @@ class Module:
         Raises:
             RuntimeError: listing every missing and unexpected name and every wrong shape; nothing is changed then.
         """
+        for path, module in self.named_modules():
+            module._expect(state_dict, f"{path}." if path else "")
         own = dict(self._entries())
         missing = [name for name in own if name not in state_dict]
         unexpected = [name for name in state_dict if name not in own]
@@ -373,6 +375,9 @@ class Module:
         for name, source in sources.items():
             own[name]._assign(source)
         return IncompatibleKeys(missing, unexpected)
+
+    def _expect(self, state_dict: Mapping[str, Any], prefix: str) -> None:
+        """Prepare for a state that is about to be loaded; names in it begin with the prefix."""
 
     # Printing --------------------------------------------------------------------------------------------------
 

@@ -87,6 +87,9 @@ def checked(given: Any, former: Sequence[dict[str, Any]], defaults: dict[str, An
     for x in tensors:
         if not isinstance(x, Tensor):
             raise TypeError(f"an optimizer updates tensors, not {type(x).__name__}")
+        if getattr(x, "uninitialized", False):
+            raise ValueError("a parameter of a lazy layer has no size yet; run the model once before making the "
+                             "optimizer")
         if not x.is_leaf and not x._retains:
             raise ValueError("cannot optimize a tensor that was made by an operation; only leaves, such as those "
                              "made with requires_grad=True or by detach()")
