@@ -480,6 +480,7 @@ def test_the_second_optimizer_goes_on_when_the_first_is_dropped():
     assert p.item() == -32.0
 
 
+@pytest.mark.lengthy
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_new_optimizer_takes_the_parameters_over_and_memory_does_not_grow(name):
