@@ -96,6 +96,7 @@ def test_training_goes_on_with_a_smaller_batch_when_memory_runs_out(limited):
     assert DEVICE.pool.allocated < held + (1 << 20)
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("more", [0, 3000, 30_000, 100_000, 300_000, 600_000])
 def test_memory_may_run_out_anywhere_in_a_step(limited, more):
     expected, (model, optimizer) = made(), made()
@@ -276,6 +277,7 @@ INTERRUPTS = """
 """
 
 
+@pytest.mark.lengthy
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no interval timer")
 def test_interrupts_anywhere_leave_a_state_to_go_on_with():
     assert run_python(INTERRUPTS.format(here=os.path.dirname(__file__), times=400)).strip() == "400"

@@ -35,6 +35,7 @@ def test_a_second_process_compiles_nothing(filled):
     assert run_python(WORK, GENESIS_CACHE_DIR=folder) == f"0 {count}\n"
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "garbage", "other file"])
 def test_a_damaged_file_is_compiled_again(filled, damage):
     folder, count = filled

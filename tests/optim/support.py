@@ -70,9 +70,22 @@ def label(case):
     return own or "defaults"
 
 
-def everything(table):
-    """``pytest.param`` of (optimizer's name, case) for all optimizers."""
-    return [pytest.param(name, case, id=f"{name}-{label(case)}") for name in OPTIMIZERS for case in table(name)]
+# What is around the rules is the same for all: on a GPU that a CPU imitates the tests of that leave these out.
+ALIKE = ("adadelta", "adagrad", "adamax", "radam")
+
+
+def marks(name):
+    """The marks of a test of what is around an optimizer's rule."""
+    return [pytest.mark.lengthy] if name in ALIKE else []
+
+
+AROUND = [pytest.param(name, id=name, marks=marks(name)) for name in OPTIMIZERS]
+
+
+def everything(table, around=False):
+    """``pytest.param`` of (optimizer's name, case) for all optimizers; ``around`` for tests of what is around rules."""
+    return [pytest.param(name, case, id=f"{name}-{label(case)}", marks=marks(name) if around else [])
+            for name in OPTIMIZERS for case in table(name)]
 
 
 def torch_class(torch, name):

@@ -6,7 +6,7 @@ import weakref
 
 import numpy as np
 import pytest
-from support import OPTIMIZERS, Reference, flow, give, launches, leaf, torch_class, updates, values
+from support import AROUND, OPTIMIZERS, Reference, flow, give, launches, leaf, torch_class, updates, values
 
 import genesis
 from genesis import nn
@@ -59,7 +59,7 @@ def same(a, b):
 # Memory shared with others ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", AROUND)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_detached_tensor_sees_the_updates(name, when):
     p, q = leaf([[1.0, 2.0]]), leaf([[1.0, 2.0]])
@@ -130,7 +130,7 @@ def test_a_parameter_lent_to_pyopencl_is_seen_there(when):
     assert lent.get().tolist() == [0.0, 1.0]
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", AROUND)
 @pytest.mark.parametrize("when", ["before", "between", "after"])
 def test_parameters_tied_by_their_data_get_both_updates(name, when):
     torch = pytest.importorskip("torch")
@@ -205,7 +205,7 @@ def test_modules_tied_before_and_after_share_one_parameter():
 # Data replaced ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", AROUND)
 @pytest.mark.parametrize("hold", [False, True])
 def test_new_data_are_updated_with_the_old_state(name, hold):
     p, q = leaf([1.0, 2.0]), leaf([1.0, 2.0])
@@ -295,7 +295,7 @@ def test_data_of_another_shape_are_refused_by_the_step():
 # Modules moved, loaded, copied --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", AROUND)
 def test_a_module_converted_to_another_type_is_still_updated(name):
     model, x = model_and_data()
     optimizer = OPTIMIZERS[name](model.parameters(), lr=0.05)
@@ -348,7 +348,7 @@ def other_device():
     return found[0]
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", AROUND)
 def test_a_module_moved_to_another_device_is_still_updated(name):
     there = other_device()
     model, x = model_and_data()
@@ -482,7 +482,7 @@ def test_the_second_optimizer_goes_on_when_the_first_is_dropped():
 
 @pytest.mark.lengthy
 @pytest.mark.usefixtures("no_collector")
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", AROUND)
 def test_a_new_optimizer_takes_the_parameters_over_and_memory_does_not_grow(name):
     model, x = model_and_data()
     model.append(nn.Linear(2, 5000))
@@ -523,7 +523,7 @@ def test_replacing_an_optimizer_in_one_statement_works_too():
 
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("max_grad_norm", [None, 1.0])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", AROUND)
 def test_optimizer_and_model_are_freed_without_the_garbage_collector(name, max_grad_norm):
     pool = genesis.device().pool
     model, x = model_and_data()
@@ -588,7 +588,7 @@ def test_a_state_held_by_the_user_outlives_the_optimizer():
 # Sizes over the limit of one buffer ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", AROUND)
 def test_parameters_over_the_limit_of_one_buffer_get_several_arenas(name, monkeypatch):
     device = genesis.device()
     monkeypatch.setattr(device, "max_alloc", 3 * 4096)
