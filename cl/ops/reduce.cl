@@ -104,6 +104,22 @@ kernel void reduce_columns(global const STORAGE(IN) *x, long x_at, global STORAG
            a / (ACC)divisor);
 }
 
+// One work-item a row, for short rows that lie one after another: compilers make vectors of neighbouring rows.
+// Global size: rows, rounded up.
+kernel void reduce_short(global const STORAGE(IN) *x, long x_at, global STORAGE(OUT) *out, long out_at,
+                         long rows, int n, SCALAR divisor)
+{
+    const long row = get_global_id(0);
+    if (row >= rows) return;
+    global const STORAGE(IN) *p = x + x_at + row * n;
+    ACC a = START;
+    for (int i = 0; i < n; i++) {
+        const ACC e = TAKE(p, i);
+        a = JOIN(a, e);
+    }
+    STORE1(OUT, out, out_at + row, a / (ACC)divisor);
+}
+
 // One work-item a tile of LANES * WIDTH columns and `block` rows, for CPUs: eight rows at once, as eight streams that
 // their prefetchers follow. Global size (inner / (LANES * WIDTH), rounded up, blocks, outer).
 #if WIDTH > 1

@@ -17,6 +17,7 @@ _BLOCK = 4096         # elements a work-item adds up at the most before a second
 _TILE = 256           # columns of a tile on CPUs
 _NARROW = 64          # the same of a small array, which one launch is to finish
 _SMALL = 1 << 19      # its elements at the most
+_SHORT = 32           # elements of a short row at the most
 _MAX_PLANS = 10_000
 _plans: dict[Any, tuple[_Stage, ...]] = {}
 
@@ -109,6 +110,12 @@ def reduce(op: str, x: Array, axes: tuple[int, ...] | None = None, keepdim: bool
         if op in _EXTREMA and out.size:
             raise no_value(op, x)
         return assign(out, math.nan if divisor == 0 else 1 if op in ("prod", "all") else 0)
+    last = _last_run(axes)
+    if len(last) < len(axes) and x.is_contiguous():
+        # In two steps, without the copy that one would need.
+        part = reduce(op, x, last, True, _partial(op, dtype, x.dtype))
+        whole = reduce(_JOINS.get(op, op), part, axes[:-len(last)], True, dtype, out, divisor)
+        return whole if out is not None else Array(whole.buffer, dtype, shape, contiguous_strides(shape), whole.offset)
     if not axes:
         three, outer, n, inner = contiguous(x), x.size, 1, 1
     else:
@@ -119,6 +126,14 @@ def reduce(op: str, x: Array, axes: tuple[int, ...] | None = None, keepdim: bool
             _plans.clear()
         _plans[key] = plan
     return _run(plan, three, out, divisor)
+
+
+def _last_run(axes: tuple[int, ...]) -> tuple[int, ...]:
+    """Those of the dimensions, in rising order, that follow one another up to the last one."""
+    first = len(axes)
+    while first and (first == len(axes) or axes[first - 1] + 1 == axes[first]):
+        first -= 1
+    return axes[first:]
 
 
 class _Stage(NamedTuple):
@@ -226,6 +241,10 @@ def _stage(op: str, x: Array, kind: DType, tile: int, outer: int, n: int, inner:
     kernel = functools.partial(device.programs.kernel, "ops/reduce.cl")
     number = "d" if ("REAL64", 1) in defines else "f"
     local: tuple[int, ...] | None
+    if inner == 1 and n <= _SHORT:
+        local = (256,) if device.type == "cpu" and device.handle.max_work_group_size >= 256 else None
+        return _Stage(kernel("reduce_short", "PlPlli" + number, defines), (-(-outer // 256) * 256,), local, (outer, n),
+                      shape, result)
     if inner == 1:
         # On CPUs work-groups of some thousand elements, or of as many rows as leave each core some: it then reads on
         # without a pause. Leaving the size to the runtime costs it time at each launch.

@@ -428,3 +428,34 @@ def test_allclose():
     assert not genesis.allclose(x, x)
     assert not genesis.allclose(x[:2], x[:2] + 1e-3)
     assert genesis.allclose(x[:2], x[:2] + 1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("axes", [(0, 2), (0, 2, 3), (1, 3), (0, 1, 3), (0, 3)])
+@pytest.mark.parametrize("dtype", [genesis.float32, genesis.bfloat16, genesis.int32, genesis.bool],
+                         ids=lambda d: d.name)
+def test_dimensions_apart_are_reduced_one_after_the_other(axes, dtype):
+    values = np.random.default_rng(0).integers(0, 2 if dtype is genesis.bool else 9, (3, 5, 4, 7))
+    x = genesis.tensor(values).to(dtype)
+    for keepdim in (False, True):
+        exact = values.sum(axes, keepdims=keepdim)               # rounded once, at the end
+        np.testing.assert_array_equal(x.sum(axes, keepdim).numpy(), exact.astype(dtype.numpy) if
+                                      dtype.is_floating_point else exact)
+        np.testing.assert_array_equal(x.count_nonzero(axes).numpy(), np.count_nonzero(values, axes))
+        np.testing.assert_array_equal(x.amax(axes, keepdim).float().numpy(), values.max(axes, keepdims=keepdim))
+        np.testing.assert_array_equal(x.all(axes, keepdim).numpy(), values.all(axes, keepdims=keepdim))
+    if dtype.is_floating_point:
+        close(x.float().mean(axes), values.mean(axes), rtol=1e-6)
+        close(x.norm(3, axes).float(), (values.astype(float) ** 3).sum(axes) ** (1 / 3),
+              rtol=1e-2 if dtype is genesis.bfloat16 else 1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 31, 32, 33])
+@pytest.mark.parametrize("rows", [1, 255, 257, 1000])
+def test_short_rows(n, rows):
+    values = np.random.default_rng(n).standard_normal((rows, n)).astype(np.float32)
+    x = genesis.tensor(np.pad(values, ((1, 1), (0, 0))))[1:-1]           # does not begin at the memory's beginning
+    close(x.sum(1), values.astype(np.float64).sum(1), atol=1e-5)
+    close(x.mean(1), values.astype(np.float64).mean(1))
+    close(x.amin(1), values.min(1), rtol=0, atol=0)
+    values[rows // 2, -1] = np.nan
+    assert np.isnan(genesis.tensor(values).amax(1).numpy()).nonzero()[0].tolist() == [rows // 2]
