@@ -50,6 +50,29 @@ kernel void argument_columns(global const STORAGE(IN) *x, long x_at, global cons
     out[to] = position;
 }
 
+// One work-item a row, for short rows: compilers make vectors of neighbouring rows. Global size: rows, rounded up.
+kernel void argument_short(global const STORAGE(IN) *x, long x_at, global const long *positions,
+                           global STORAGE(IN) *values, global long *out, long rows, int n)
+{
+    const long row = get_global_id(0);
+    if (row >= rows) return;
+    global const STORAGE(IN) *p = x + x_at + row * n;
+    ACC best = (ACC)LOAD1(IN, p, 0);
+    int position = 0;
+    for (int i = 1; i < n; i++) {
+        const ACC e = (ACC)LOAD1(IN, p, i);
+        const int better = BETTER(e, best);
+        best = better ? e : best;
+        position = better ? i : position;
+    }
+    STORE1(IN, values, row, best);
+#ifdef JOINING
+    out[row] = positions[row * n + position];
+#else
+    out[row] = position;
+#endif
+}
+
 // One work-item a block of a row: finds the value first, WIDTH at a time, then where it is. Global size (blocks, rows).
 kernel void argument_rows(global const STORAGE(IN) *x, long x_at, global const long *positions,
                           global STORAGE(IN) *values, global long *out, long n, long block)

@@ -36,8 +36,13 @@
 #define AT(i) (i)
 #endif
 
-// Global size (inner, blocks, outer), or (blocks, outer) with LAST, for inner = 1.
-#ifdef LAST
+// Global size (inner, blocks, outer), or (blocks, outer) with LAST, for inner = 1. With SHORT, for short rows, of which
+// compilers make vectors: (outer, rounded up), and `block` is outer.
+#if defined(SHORT)
+#define COLUMN const long column = 0, b = 0, blocks = 1, o = get_global_id(0); \
+               if (o >= block) return; \
+               block = n
+#elif defined(LAST)
 #define COLUMN const long column = 0, b = get_global_id(0), blocks = get_global_size(0), o = get_global_id(1)
 #else
 #define COLUMN const long column = get_global_id(0), b = get_global_id(1), blocks = get_global_size(1), \

@@ -15,6 +15,7 @@ from .reduce import accumulator, as_three, no_value, reduced_shape
 from .views import reshaped
 
 _BLOCK = 4096         # elements a work-item compares at the most before another launch joins the blocks
+_SHORT = 32           # elements of a short row at the most
 
 
 @functools.cache
@@ -72,14 +73,17 @@ def _launch(op: str, x: Array, positions: Array | None, values: Array, out: Arra
     defines = _defines(op, x.dtype, positions is not None)
     programs = x.device.programs
     args = (x.buffer.handle, x.offset, (out if positions is None else positions).buffer.handle, values.buffer.handle,
-            out.buffer.handle, n)
-    if inner == 1:
+            out.buffer.handle)
+    if inner == 1 and n <= _SHORT:
+        kernel = programs.kernel("ops/argument.cl", "argument_short", "PlPPPli", defines)
+        kernel((-(-outer // 64) * 64,), (64,), *args, outer, n)
+    elif inner == 1:
         kernel = programs.kernel("ops/argument.cl", "argument_rows", "PlPPPll", defines)
-        kernel((blocks, outer), None, *args, block)
+        kernel((blocks, outer), None, *args, n, block)
     else:
         kernel = programs.kernel("ops/argument.cl", "argument_columns", "PlPPPlll", defines)
         local = min(64, 1 << (inner - 1).bit_length())
-        kernel((-(-inner // local) * local, blocks, outer), (local, 1, 1), *args, inner, block)
+        kernel((-(-inner // local) * local, blocks, outer), (local, 1, 1), *args, n, inner, block)
 
 
 def argument(op: str, x: Array, axis: int | None, keepdim: bool) -> Array:

@@ -14,6 +14,7 @@ from .operation import Context, Operation
 from .reduce import result_dtype
 
 _BLOCK = 1024         # fewest elements of a column that a work-item takes when columns are cut
+_SHORT = 32           # elements of a short row at the most
 
 
 def grid(inner: int, count: int, outer: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -84,8 +85,10 @@ def _run(op: str, x: Array, out: Array, outer: int, n: int, inner: int, acc: DTy
         kernel(sizes, local, x.buffer.handle, x.offset, folded.buffer.handle, n, inner, block)
         before = empty(device, folded.shape, acc)
         _run(op, folded, before, outer, blocks, inner, acc, False)
-    kernel = device.programs.kernel("ops/scan.cl", "scan", "PlPPlll",
-                                    _defines(op, x.dtype, out.dtype, acc, reverse, last))
+    defines = _defines(op, x.dtype, out.dtype, acc, reverse, last)
+    if last and blocks == 1 and n <= _SHORT:
+        sizes, local, block, defines = (-(-outer // 64) * 64,), (64,), outer, (*defines, ("SHORT", 1))
+    kernel = device.programs.kernel("ops/scan.cl", "scan", "PlPPlll", defines)
     kernel(sizes, local, x.buffer.handle, x.offset, before.buffer.handle, out.buffer.handle, n, inner, block)
 
 

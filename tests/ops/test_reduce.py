@@ -457,5 +457,10 @@ def test_short_rows(n, rows):
     close(x.sum(1), values.astype(np.float64).sum(1), atol=1e-5)
     close(x.mean(1), values.astype(np.float64).mean(1))
     close(x.amin(1), values.min(1), rtol=0, atol=0)
+    found = x.round().max(1)                                             # with equal elements: the first of them
+    np.testing.assert_array_equal(found.indices.numpy(), np.round(values).argmax(1))
+    np.testing.assert_array_equal(found.values.numpy(), np.round(values).max(1))
+    np.testing.assert_array_equal(x.argmin(1).numpy(), values.argmin(1))
     values[rows // 2, -1] = np.nan
+    assert genesis.tensor(values).argmax(1)[rows // 2].item() == n - 1
     assert np.isnan(genesis.tensor(values).amax(1).numpy()).nonzero()[0].tolist() == [rows // 2]

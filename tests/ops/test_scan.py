@@ -17,6 +17,18 @@ def test_sizes(n):
     close(f32(np.stack([x, x])).cumsum(-1), np.cumsum(np.stack([x, x]), 1), atol=1e-3)
 
 
+@pytest.mark.parametrize("n", [1, 3, 32, 33])
+@pytest.mark.parametrize("rows", [1, 63, 65, 1000])
+def test_short_rows(n, rows):
+    values = normal(rows, n).astype(np.float32)
+    x = leaf(np.pad(values, ((1, 1), (0, 0))))
+    y = x[1:-1].cumsum(1)                                    # does not begin at the memory's beginning
+    close(y, np.cumsum(values.astype(np.float64), 1), atol=1e-5)
+    close(x.detach()[1:-1].cumprod(1), np.cumprod(values.astype(np.float64), 1), rtol=1e-5)
+    y.backward(f32(values))
+    close(x.grad, np.pad(np.cumsum(values[:, ::-1].astype(np.float64), 1)[:, ::-1], ((1, 1), (0, 0))), atol=1e-5)
+
+
 @pytest.mark.parametrize("dim", [0, 1, 2, -1])
 def test_like_torch(dim):
     x = normal(4, 5, 6).astype(np.float32)
