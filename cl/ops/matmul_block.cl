@@ -21,6 +21,7 @@
 //   PACK_A           0: read A, float32 or float64 with rows without gaps, where it is; else copy it: 1: columns of A
 //                    lie without gaps, 2: rows do, 3: any strides
 //   PACK_B           1: rows of B lie without gaps, 2: columns do, 3: any strides
+//   FAR              1: B does not stay in the caches, so that what will be wanted soon is asked for; only with PACK_A
 //   BIAS             storage type of the bias (n,); undefined: none
 #ifndef WIDTH
 #define WIDTH 4
@@ -42,6 +43,9 @@
 #ifndef PACK_B
 #define PACK_B 1
 #endif
+#ifndef FAR
+#define FAR 0
+#endif
 #ifndef KC
 #define KC 256           // KC x MC elements of A and KC x PANEL of B lie in local memory, or KC x NC of B
 #endif
@@ -52,6 +56,7 @@
 #define NC 128
 #endif
 #define PANEL (2 * WIDTH)
+#define EACH 8           // tiles during which the next panel of B is asked for: two lines in as many steps of k
 #define A_TILE (KC * ROWS + WIDTH)      // elements between tiles in a_pack; the last vector of a tile may spill over
 #define A_VECTORS ((ROWS + WIDTH - 1) / WIDTH)
 
@@ -70,12 +75,16 @@ typedef struct {
 
 // The same where steps of k lie without gaps: from[k + j * column]. Blocks of WIDTH x WIDTH are transposed in registers.
 // In an order in which what a vector stores too much, where to_step < wide, is overwritten by the next.
-#define PACK_COLUMNS(type, kc, count, wide, from, column, to, to_step)                                                \
+// next: how many columns further those begin that will be copied next; 0: unknown.
+#define PACK_COLUMNS(type, kc, count, wide, from, column, to, to_step, next)                                          \
     for (int first = (wide) - WIDTH; first >= 0; first -= WIDTH) {                                                    \
         const int here = min((int)(count) - first, WIDTH);                                                            \
         long k = 0;                                                                                                   \
         for (; k + WIDTH <= kc; k += WIDTH) {                                                                         \
             real x[WIDTH];                                                                                            \
+            if (next)                                                                                                 \
+                for (int j = 0; j < WIDTH; j++)                                                                       \
+                    PREFETCH(from + (first + j + (next)) * (column) + k + WIDTH - 1);                                 \
             for (int j = 0; j < WIDTH; j++)                                                                           \
                 x[j] = j < here ? LOAD(type, from + (first + j) * (column) + k, 0) : (real)0;                         \
             TRANSPOSE(x)                                                                                              \
@@ -101,7 +110,7 @@ typedef struct {
 #define PACK_TILES(kc, count, from, row_step, step)                                                                   \
     for (long t = 0; t * ROWS < count; t++) {                                                                         \
         PACK_COLUMNS(A, kc, (count) - t * ROWS, A_VECTORS * WIDTH, from + t * ROWS * (row_step), row_step,            \
-                     (a_pack + t * A_TILE), ROWS)                                                                     \
+                     (a_pack + t * A_TILE), ROWS, FAR * ROWS)                                                         \
     }
 #elif PACK_A == 3
 #define PACK_TILES(kc, count, from, row_step, step)                                                                   \
@@ -135,7 +144,7 @@ typedef struct {
 #endif
 #if PACK_B == 2
 #define PACK_PANEL(kc, count, from, row_step, column_step, to)                                                        \
-    PACK_COLUMNS(B, kc, count, PANEL, from, column_step, to, PANEL)
+    PACK_COLUMNS(B, kc, count, PANEL, from, column_step, to, PANEL, 0)
 #else
 #define PACK_PANEL(kc, count, from, row_step, column_step, to)                                                        \
     PACK_ANY(B, kc, count, PANEL, from, column_step, row_step, to, PANEL)
@@ -148,6 +157,30 @@ typedef struct {
             global const STORAGE(B) *panel_source = from + packed * (column_step);                                    \
             local SCALAR *panel = b_pack + packed * KC;                                                               \
             PACK_PANEL(kc, (count) - packed, panel_source, row_step, column_step, panel)                              \
+        }                                                                                                             \
+    }
+
+// Where B is far: what of the next panel a tile asks for the i-th time. The last element of a
+// vector is asked for, so that where rows do not begin with a cache line it is the line that is not there yet.
+#if PACK_B == 1          // two vectors of a row
+#define AHEAD(tile, i) ((tile) * (kc / EACH) + (i)) * s.b_row
+#else                    // two vectors of a column; PANEL / EACH columns a tile
+#define AHEAD(tile, i) ((tile) * (PANEL / EACH) + (i) % (PANEL / EACH)) * s.b_column + (i) / (PANEL / EACH) * PANEL
+#endif
+
+// One step of k: c += a column of A times a row of B.
+#if PACK_A
+#define A_AT(k, r) a_tile[(k) * ROWS + r]
+#else
+#define A_AT(k, r) strip[step[r] + (k)]
+#endif
+#define STEP(k)                                                                                                       \
+    {                                                                                                                 \
+        const real b0 = VLOAD(0, panel + (k) * PANEL), b1 = VLOAD(1, panel + (k) * PANEL);                            \
+        UNROLL for (int r = 0; r < ROWS; r++) {                                                                       \
+            const real x = A_AT(k, r);                                                                                \
+            low[r] = MULTIPLY_ADD(x, b0, low[r]);                                                                     \
+            high[r] = MULTIPLY_ADD(x, b1, high[r]);                                                                   \
         }                                                                                                             \
     }
 
@@ -234,18 +267,25 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul_block(
                         high[r] = VLOAD(2 * r + 1, lane);
                     }
                 }
-                for (long k = 0; k < kc; k++) {
-                    const real b0 = VLOAD(0, panel + k * PANEL), b1 = VLOAD(1, panel + k * PANEL);
+                long k = 0;
+#if FAR
+                if (row + ROWS < height)
                     UNROLL for (int r = 0; r < ROWS; r++) {
-#if PACK_A
-                        const real x = a_tile[k * ROWS + r];
-#else
-                        const real x = strip[step[r] + k];
-#endif
-                        low[r] = MULTIPLY_ADD(x, b0, low[r]);
-                        high[r] = MULTIPLY_ADD(x, b1, high[r]);
+                        PREFETCH(c + (row + ROWS + r) * s.n + column + WIDTH - 1);
+                        PREFETCH(c + (row + ROWS + r) * s.n + column + PANEL - 1);
                     }
+#if PACK_B < 3
+                const bool ask = row < EACH * ROWS && column + PANEL < width;
+                for (; k + EACH <= (ask ? kc : 0); k += EACH) {
+                    PREFETCH(columns + PANEL * s.b_column + AHEAD(row / ROWS, k / EACH) + WIDTH - 1);
+                    PREFETCH(columns + PANEL * s.b_column + AHEAD(row / ROWS, k / EACH) + PANEL - 1);
+                    for (long each = k; each < k + EACH; each++)
+                        STEP(each)
                 }
+#endif
+#endif
+                for (; k < kc; k++)
+                    STEP(k)
 #if SUMS
                 if (!last) {
                     UNROLL for (int r = 0; r < ROWS; r++) {

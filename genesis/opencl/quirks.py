@@ -40,6 +40,10 @@ _POCL_OLD = ("PoCL 3.0 and older give wrong results or abort the process on some
              'install a newer runtime: pip install "genesis-cl[cpu]"')
 
 
+# OpenCL's own prefetch() does nothing on PoCL; on Intel's runtime it is a call, around which all registers are saved.
+_PREFETCH = "__builtin_prefetch(p, 0, 2)"
+
+
 def lookup(platform: str, version: str, kind: str) -> Quirks:
     """The quirks of a device, by its platform's name and version and by its kind.
 
@@ -56,12 +60,10 @@ def lookup(platform: str, version: str, kind: str) -> Quirks:
         old = any(f"PoCL {v}" in version for v in ("0.", "1.", "2.", "3.0"))
         if old:
             return replace(quirks, rank=-2, warning=_POCL_OLD)
-        # PoCL's prefetch() does nothing.
         return replace(quirks, rank=quirks.rank + 5, host_memory=kind == "cpu",
-                       prefetch="__builtin_prefetch(p)" if kind == "cpu" else "")
+                       prefetch=_PREFETCH if kind == "cpu" else "")
     if "intel" in name and kind == "cpu":
-        return replace(quirks, rank=quirks.rank + 9, host_memory=True,
-                       prefetch="prefetch((global const uchar *)(p), 1)")
+        return replace(quirks, rank=quirks.rank + 9, host_memory=True, prefetch=_PREFETCH)
     if name == "rusticl" and kind == "cpu":
         # llvmpipe counts the iterations of all loops of a work-item and silently stops at 65,535; rusticl of Mesa 22
         # crashes the process on an indexed struct argument.

@@ -21,6 +21,7 @@ _MAX_PLANS = 10_000
 _COLUMNS = 128              # of a CPU's block, or a multiple
 _FEW_ROWS = 32
 _MOST_STEPS = 256           # of k: more, and a panel of B is too large for the fastest cache
+_NEAR = 1 << 19             # elements of B, which a core's cache may hold until they are used again
 _plans: dict[Any, tuple[Any, ...]] = {}
 
 
@@ -177,6 +178,8 @@ def _plan(a: Array, b: Array, out: Array, bias: Array | None, batch: Shape) -> t
         most = _most(tiles, m, n, pack_a, pack_b, out.dtype)
         mc, nc, kc, options = _blocks(tiles, most, pack_a, device.compute_units, m, n, k, count)
         defines += (*options, ("PACK_B", pack_b))
+        if pack_a and n * k > _NEAR:
+            defines.append(("FAR", 1))
         global_size = (-(-n // nc), -(-m // mc), count)
         sizes += (mc, nc, kc)
     packed = struct.pack(f"{len(sizes)}q", *sizes)

@@ -185,6 +185,18 @@ def test_the_tables_blocks_on_any_processor(width, monkeypatch):
             close(short.float(), exact, rtol=1.01 * 2.0 ** -8, atol=1e-4)
 
 
+def test_asking_ahead_changes_no_value(monkeypatch):
+    rows, columns = f32(normal(75, 1024))[:, :300], f32(normal(300, 75, seed=1)).T       # both are copied by blocks
+    b = f32(normal(300, 270, seed=2))
+    for a, right in itertools.product((rows, columns, rows.bfloat16()), (b, b.T.contiguous().T)):
+        results = []
+        for near in (1 << 40, 0):
+            monkeypatch.setattr(matmul, "_plans", {})
+            monkeypatch.setattr(matmul, "_NEAR", near)
+            results.append((a @ right).numpy())
+        np.testing.assert_array_equal(*results)
+
+
 def test_rows_a_multiple_of_a_page_apart():
     a, b = normal(50, 1024), normal(1024, 40, seed=1)
     close(f32(a) @ f32(b), a @ b, rtol=1e-4, atol=1e-4)
