@@ -81,6 +81,7 @@ class Device:
         compute_units: number of compute units.
         memory, max_alloc: bytes in all, and in one buffer at the most.
         local_memory: bytes of local memory that a work-group may use.
+        cache: bytes of the cache before global memory; on Intel's CPU runtime a core's own.
         vector_width: lanes of the device's float vectors.
         max_items: most work-items of a group along each dimension.
         fp16, fp64, subgroups: whether kernels may use them.
@@ -101,6 +102,7 @@ class Device:
         self.memory = handle.global_mem_size
         self.max_alloc = handle.max_mem_alloc_size
         self.local_memory = handle.local_mem_size
+        self.cache = handle.global_mem_cache_size
         self.vector_width = handle.native_vector_width_float
         self.max_items = tuple(handle.max_work_item_sizes)
         extensions = handle.extensions.split()

@@ -4,7 +4,8 @@ The loader inside pyopencl's wheels reads the folder that ``OCL_ICD_VENDORS`` na
 is unset): each ``.icd`` file there holds the path of one runtime's library. Intel's CPU runtime from PyPI ships a
 file whose path is a placeholder, and its library needs four others to be in memory already. So, before the first
 platform query, this module loads those four and points the loader at a folder of its own, which holds the system's
-files and one with the library's real path.
+files and one with the library's real path. It also asks that runtime for more local memory than its default, room for
+the blocks of matrix products on cores with large caches; whoever has set the variable keeps what they set.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from . import cache
 
 _SYSTEM_VENDORS = Path("/etc/OpenCL/vendors")
 _INTEL_NEEDS = ("libintlc.so.5", "libirng.so", "libimf.so", "libsvml.so")  # in this order: each needs the one before
+_INTEL_LOCAL_MEMORY = ("CL_CONFIG_CPU_FORCE_LOCAL_MEM_SIZE", "512KB")      # local memory is memory: 256 KB were too few
 _OWN_FOLDER = "genesis-icd-"
 
 _prepared = False
@@ -106,6 +108,7 @@ def prepare() -> None:
     library = intel_library()
     if library is None:
         return
+    os.environ.setdefault(*_INTEL_LOCAL_MEMORY)
     if sys.platform == "win32":   # the Khronos loader of pyopencl's Windows wheels
         os.add_dll_directory(str(library.parent))
         listed = os.environ.get("OCL_ICD_FILENAMES", "")

@@ -48,6 +48,7 @@ class Tiles:
         return 4 * max(a, self.b_part)
 
 
+_LARGE_CACHE, _ROWS_THERE = 2 << 20, 350     # of A in a block, for cores whose own cache holds it and that of C
 TABLE = {16: Tiles(), **{width: Tiles(width, rows=6, kc=256, mc=228, nc=512, b_part=1 << 15) for width in (8, 4)}}
 
 
@@ -58,7 +59,7 @@ def candidates(device: Device) -> list[Tiles]:
         return []
     found = [first]
     for rows in {8: (4, 6), 16: (8, 12, 14)}.get(first.width, (4, 6)):
-        for kc, mc in ((128, 444), (192, 300), (256, 210), (256, 228), (320, 168), (384, 144)):
+        for kc, mc in ((128, 444), (192, 300), (256, 210), (256, 228), (256, 350), (320, 168), (384, 144)):
             tiles = dataclasses.replace(first, rows=rows, kc=kc, mc=mc // rows * rows)
             if tiles not in found and tiles.local_memory <= device.local_memory:
                 found.append(tiles)
@@ -67,6 +68,9 @@ def candidates(device: Device) -> list[Tiles]:
 
 def _from_table(device: Device) -> Tiles | None:
     tiles = TABLE[min(max(device.vector_width, 4), 16)]
+    larger = dataclasses.replace(tiles, mc=_ROWS_THERE)
+    if tiles.width == 16 and device.cache >= _LARGE_CACHE and larger.local_memory <= device.local_memory:
+        tiles = larger
     return tiles if device.type == "cpu" and tiles.local_memory <= device.local_memory else None
 
 

@@ -32,7 +32,7 @@ class FakeDevice:
         self.version = self.driver_version = version
         self.max_compute_units, self.global_mem_size, self.max_mem_alloc_size = units, 1 << 30, 1 << 28
         self.max_work_item_sizes = [1024, 1024, 64]
-        self.local_mem_size, self.native_vector_width_float = 1 << 15, 1
+        self.local_mem_size, self.global_mem_cache_size, self.native_vector_width_float = 1 << 15, 1 << 20, 1
         self.extensions, self.host_unified_memory = "cl_khr_fp64 cl_khr_subgroup_ballot", unified
 
 
