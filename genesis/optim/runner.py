@@ -7,59 +7,24 @@ number.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..dtypes import DType
 from ..errors import KernelError
 from ..gradients import GradientArena
-from ..opencl import Buffer, Device
 from ..ops import elementwise
 from ..ops.array import Array
 from ..ops.grad_norm import Gradients
 from ..tensor import Tensor
 from . import rule as rules
 from .cohort import Cohort
-from .control import LAG, Control
-from .rule import Rule
+from .control import Control
+from .launch import Turn
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
-
-
-class _Launch:
-    """What one kernel call needs beyond the scalars."""
-
-    __slots__ = ("arguments", "buffers", "candidates", "cohorts", "global_size", "kernel", "local_size", "packer",
-                 "row_buffer", "rows")
-
-    def __init__(self, kernel: Any, buffers: list[Buffer], global_size: int, local_size: int, cohorts: list[Cohort],
-                 candidates: int, wide: bool):
-        self.kernel = kernel
-        self.buffers = buffers         # held so that their memory stays
-        self.arguments = [buffer.handle for buffer in buffers]
-        device = buffers[0].device
-        self.row_buffer = None if device.quirks.indexed_structs else device.empty(rules.ROW_BYTES)
-        self.global_size = (global_size,)
-        self.local_size = (local_size,)
-        self.cohorts = cohorts
-        self.candidates = candidates
-        self.rows = bytearray(rules.ROW_BYTES)
-        count = cohorts[0].rule.row * max(candidates, 1) * len(cohorts)
-        # "=" has the same bytes as no prefix, and refuses values that float32 does not hold.
-        self.packer = struct.Struct(f"={count}{'d' if wide else 'f'}")
-
-
-class _Turn:
-    """What is updated together: all parameters, unless some share their memory and must go one after the other."""
-
-    def __init__(self, slots: Sequence[int], arena: GradientArena):
-        self.mask = sum(1 << slot for slot in slots)
-        self.slots = None if arena.full(self.mask) else np.array(slots, np.intp)
-        self.launches: list[_Launch] = []
 
 
 class Runner:
@@ -82,7 +47,7 @@ class Runner:
         self._distinct = list({id(g): g for g in groups}.values())
         self._cohort_of: dict[int, Cohort] = {}
         self._key: Any = None
-        self._turns: list[_Turn] = []
+        self._turns: list[Turn] = []
         for slot in range(len(self.tensors)):
             self.begin(slot)
 
@@ -174,7 +139,8 @@ class Runner:
         self.mask = arena.gather(tensors)  # type: ignore[arg-type]
         turns = arena.turns(tensors, self.mask) if arena.outside else {}  # type: ignore[arg-type]
         optimizer = self.optimizer
-        key = (self.mask, arena.source, turns, control is not None, *[optimizer._rule(g) for g in self._distinct])
+        key = (self.mask, arena.source, turns, control is not None,
+               *[(optimizer._rule(g), optimizer._second_rule(g)) for g in self._distinct])
         if key != self._key:
             optimizer._settle()
             self._dissolve()
@@ -201,42 +167,21 @@ class Runner:
             rule = optimizer._rule(group)
             cohort = found.get((turn, id(group), rule.name, step, numbers))
             if cohort is None:
-                missing = set(rule.scalars) - set(optimizer.scalars(group, 1))
-                if missing:
-                    raise KernelError(f"{rule.file}: rule {rule.name} takes {', '.join(sorted(missing))}, which "
-                                      f"{type(optimizer).__name__}.scalars() does not give")
+                second = optimizer._second_rule(group)
+                for each in (rule, second) if second else (rule,):
+                    missing = set(each.scalars) - set(optimizer.scalars(group, 1))
+                    if missing:
+                        raise KernelError(f"{each.file}: rule {each.name} takes {', '.join(sorted(missing))}, which "
+                                          f"{type(optimizer).__name__}.scalars() does not give")
                 advance = int(optimizer.counts_steps or bool(rule.states))
-                cohort = Cohort(group, rule, step, advance, numbers)
+                cohort = Cohort(group, rule, second, step, advance, numbers)
                 found[turn, id(group), rule.name, step, numbers] = cohort
             cohort.slots.append(slot)
         for turn in range(1 + max(turns.values(), default=0)):
             together = [cohort for key, cohort in found.items() if key[0] == turn]
-            self._turns.append(self._turn(together, control))
+            self._turns.append(Turn(self.arena, together, control is not None))
         self.cohorts = list(found.values())
         self._cohort_of = {slot: cohort for cohort in self.cohorts for slot in cohort.slots}
-
-    def _turn(self, cohorts: list[Cohort], control: Control | None) -> _Turn:
-        turn = _Turn([slot for cohort in cohorts for slot in cohort.slots], self.arena)
-        candidates = LAG + 1 if control is not None else 0
-        device, dtype = self.arena.device, self.arena.dtype
-        for rule in dict.fromkeys(c.rule for c in cohorts):
-            room = max(1, rules.row_values(dtype) // (rule.row * max(candidates, 1)))
-            members = [c for c in cohorts if c.rule == rule]
-            for first in range(0, len(members), room):
-                batch = members[first:first + room]
-                rows = self.arena.arena.row_map((slot, row) for row, c in enumerate(batch) for slot in c.slots)
-                turn.launches.append(self._launch(rule, device, dtype, rows, batch, control, candidates))
-        return turn
-
-    def _launch(self, rule: Rule, device: Device, dtype: DType, rows: Buffer, cohorts: list[Cohort],
-                control: Control | None, candidates: int) -> _Launch:
-        arena = self.arena.arena
-        item = rules.state_dtype(dtype).itemsize
-        buffers = [arena.buffer("param", dtype.itemsize), arena.buffer(self.arena.source, dtype.itemsize),
-                   *(arena.buffer(name, item) for name in rule.states), rows]
-        local = rules.local_size(device, dtype)
-        return _Launch(rules.kernel(rule, device, dtype, candidates), buffers, arena.chunks * local, local,
-                       cohorts, candidates, dtype.itemsize == 8)
 
     def gradients(self) -> Gradients:
         """The gradients of this step, for their norm."""
@@ -257,11 +202,12 @@ class Runner:
         """
         scalars, names = self.optimizer.scalars, self.optimizer.numbers
         for turn in self._turns:
-            for launch in turn.launches:
+            for launch in (*turn.first, *turn.second):
                 values: list[float] = []
+                rule = launch.rule
                 for cohort in launch.cohorts:
-                    group, rule, step = cohort.group, cohort.rule, cohort.step + 1
-                    decay = float(group.get("weight_decay", 0.0))
+                    group, step = cohort.group, cohort.step + 1
+                    decay = float(group.get("weight_decay", 0.0)) if launch.decays else 0.0
                     if decay and not rule.weight_decay:
                         raise ValueError(f"{rule.file} defines no WEIGHT_DECAY (L2 or DECOUPLED), but weight_decay is "
                                          f"{decay:g}")
@@ -291,19 +237,12 @@ class Runner:
         for turn in self._turns:
             if self.arena.outside:
                 self.arena.collect(self.tensors, turn.mask)  # type: ignore[arg-type]
-            for launch in turn.launches:
-                if launch.row_buffer is None:
-                    rows: Any = launch.rows
-                else:
-                    rows = launch.row_buffer.handle
-                    self.arena.device.write_later(launch.row_buffer, 0, np.frombuffer(launch.rows, np.uint8))
-                if not launch.global_size[0]:
-                    continue
-                if control is not None:
-                    launch.kernel(launch.global_size, launch.local_size, *launch.arguments, rows,
-                                  control.buffer.handle, control.known)
-                else:
-                    launch.kernel(launch.global_size, launch.local_size, *launch.arguments, rows)
+            for launch in turn.first:
+                launch.run(control)
+            for group, batch in turn.between:
+                self.optimizer.between(group, batch)
+            for launch in turn.second:
+                launch.run(control)
             self.arena.scatter(self.tensors, turn.mask, turn.slots)  # type: ignore[arg-type]
         for cohort in self.cohorts:
             cohort.stepped()

@@ -112,7 +112,7 @@ def _checked(optimizer: Optimizer, parameter: Tensor, group: dict[str, Any], hel
             raise ValueError(f"step must be a whole number, got {number}")
         result["step"] = int(number)
     result.update({name: checks.state_number(name, held[name]) for name in optimizer.numbers if name in held})
-    for name in optimizer._rule(group).states:
+    for name in optimizer._states(group):
         value = held.get(name)
         if value is None:
             continue
