@@ -48,6 +48,30 @@ def _betas(name: str, value: Any) -> tuple[float, ...]:
     return tuple(number(f"{name}[{i}]", b, 0.0, 1.0, open_high=True) for i, b in enumerate(pair))
 
 
+def _coefficients(name: str, value: Any) -> tuple[float, ...]:
+    try:
+        three = tuple(value)
+    except TypeError:
+        three = ()
+    if len(three) != 3:
+        raise ValueError(f"{name} must be three numbers, got {value!r}")
+    return tuple(number(f"{name}[{i}]", x) for i, x in enumerate(three))
+
+
+def _iterations(name: str, value: Any) -> int:
+    n = number(name, value, 0.0, 99.0)
+    if not n.is_integer():
+        raise ValueError(f"{name} must be a whole number from 0 to 99, got {value!r}")
+    return int(n)
+
+
+def _adjust_lr_fn(name: str, value: Any) -> str | None:
+    if value not in (None, "original", "match_rms_adamw"):
+        raise ValueError(f"{name} must be None, 'original' or 'match_rms_adamw', got {value!r}")
+    x: str | None = value
+    return x
+
+
 def _flag(name: str, value: Any) -> bool:
     if value not in (True, False):
         raise ValueError(f"{name} must be True or False, got {value!r}")
@@ -69,6 +93,9 @@ TABLE: dict[str, Callable[[str, Any], Any]] = {
     "alpha": lambda name, value: number(name, value, 0.0, 1.0),
     "rho": lambda name, value: number(name, value, 0.0, 1.0),
     "nesterov": _flag,
+    "ns_coefficients": _coefficients,
+    "ns_steps": _iterations,
+    "adjust_lr_fn": _adjust_lr_fn,
     "amsgrad": _flag,
     "centered": _flag,
     "decoupled_weight_decay": _flag,
