@@ -1,7 +1,7 @@
-// The polynomial of a Newton-Schulz iteration: square = a I + b A + c A^2, where `gram` is A and `square` is A^2.
+// The polynomial of a Newton-Schulz iteration: c1 I + c3 A + c5 A^2, where `gram` is A and `square` is A^2.
 //
-// Both are `count` matrices of `n` by `n` elements, one after another. Global size: elements. Called by
-// genesis/ops/newton_schulz.py, which multiplies: X X^T = A, A A, and the polynomial times X.
+// Both are matrices of `n` by `n` elements, one after another; the polynomial is written over the square. Global size:
+// elements. genesis/ops/newton_schulz.py multiplies before and after: X X^T = A, A A, and the polynomial times X.
 #include "types.h"
 
 #ifndef REAL
@@ -9,8 +9,8 @@
 #endif
 
 kernel void polynomial(global const STORAGE(REAL) *gram, global STORAGE(REAL) *square, long n,
-                       SCALAR a, SCALAR b, SCALAR c)
+                       SCALAR c1, SCALAR c3, SCALAR c5)
 {
     const long i = get_global_id(0), place = i % (n * n);
-    square[i] = (place / n == place % n ? a : 0) + b * gram[i] + c * square[i];
+    square[i] = (place / n == place % n ? c1 : 0) + c3 * gram[i] + c5 * square[i];
 }

@@ -13,12 +13,12 @@ def orthogonalize(x: Array, coefficients: tuple[float, float, float], steps: int
     """Replace matrices U S Vᵀ by ``scale`` times nearly U Vᵀ, in place.
 
     They are divided by their Frobenius norms, or by ``eps`` where that is larger, so that no singular value is above 1,
-    and then ``steps`` times replaced by a X + b (X Xᵀ) X + c (X Xᵀ)² X, which takes each singular value s to
-    a s + b s³ + c s⁵.
+    and then ``steps`` times replaced by c₁ X + c₃ (X Xᵀ) X + c₅ (X Xᵀ)² X, which takes each singular value s to
+    c₁ s + c₃ s³ + c₅ s⁵.
 
     Args:
         x: (count, rows, columns), float32 or float64, of any strides.
-        coefficients: a, b and c.
+        coefficients: c₁, c₃ and c₅.
     """
     long = x.shape[1] > x.shape[2]         # then Xᵀ, whose X Xᵀ is the smaller one
     y = contiguous(transposed(x) if long else x)
@@ -31,7 +31,7 @@ def orthogonalize(x: Array, coefficients: tuple[float, float, float], steps: int
 
 
 def _polynomial(gram: Array, square: Array, coefficients: tuple[float, float, float]) -> Array:
-    """The polynomial a I + b A + c A², written over A²."""
+    """The polynomial c₁ I + c₃ A + c₅ A², written over A²."""
     wide = gram.dtype is float64
     defines = (("REAL", gram.dtype.name), *([("REAL64", 1)] if wide else []))
     kernel = gram.device.programs.kernel("optim/newton_schulz.cl", "polynomial", "PPl" + ("ddd" if wide else "fff"),

@@ -16,16 +16,17 @@ from .rule import state_dtype
 class Muon(Optimizer):
     """Muon: momentum made orthogonal, for the weight matrices of hidden layers.
 
-    With gradient G, average B, momentum μ, learning rate α and weight decay λ, for a matrix Θ of r rows and c columns::
+    With gradient g, average b, momentum μ, learning rate α and weight decay λ, all of matrices θ::
 
-        B ← μ B + (1 - μ) G
-        X ← (1 - μ) G + μ B     with Nesterov's momentum, else B
+        b ← μ b + (1 - μ) g
+        X ← (1 - μ) g + μ b     with Nesterov's momentum, else b
         X ← X / max(‖X‖, ε)
-        X ← a X + b (X Xᵀ) X + c (X Xᵀ)² X     ``ns_steps`` times
-        Θ ← Θ - α λ Θ - α √max(1, r / c) X
+        X ← c₁ X + c₃ (X Xᵀ) X + c₅ (X Xᵀ)² X     ``ns_steps`` times
+        θ ← θ - α λ θ - α √max(1, rows / columns) X
 
-    The iterations, of Newton and Schulz, take the singular values of X to between about 0.7 and 1.2, whatever they
-    were, and leave its singular vectors: every direction in which the gradients agree gets a step of the same length.
+    The iterations, of Newton and Schulz, leave the singular vectors of X and take its singular values to between about
+    0.7 and 1.2, unless they were below a few thousandths of the norm: steps are equally long in all directions in which
+    the gradients agree.
 
     Only matrices are taken. Biases, gains, embeddings and the output layer are left to `AdamW`, in an optimizer beside
     this one. The products are computed in float32 (in float64 for float64 parameters), not in bfloat16 as PyTorch's:
@@ -36,15 +37,15 @@ class Muon(Optimizer):
     Args:
         params: tensors of two dimensions, ``(name, tensor)`` pairs or dicts that define groups.
         lr: learning rate α, at least 0.
-        weight_decay: λ, at least 0; the parameter shrinks by ``α λ Θ``.
+        weight_decay: λ, at least 0; the parameter shrinks by ``α λ θ``.
         momentum: μ, at least 0.
         nesterov: look ahead along the average.
-        ns_coefficients: (a, b, c).
+        ns_coefficients: (c₁, c₃, c₅).
         eps: ε, at least 0; the norm of smaller gradients counts as this.
         ns_steps: from 0 to 99.
-        adjust_lr_fn: how the learning rate follows the shape: ``"original"``, or None for the same, √max(1, r / c);
-            or ``"match_rms_adamw"``, 0.2 √max(r, c), with which learning rates and weight decays that suit AdamW suit
-            Muon.
+        adjust_lr_fn: how the learning rate follows the shape: ``"original"``, or None for the same, multiplies it by
+            √max(1, rows / columns); ``"match_rms_adamw"`` by 0.2 √max(rows, columns), with which the learning rates
+            and weight decays that suit AdamW suit Muon.
         maximize: go up the gradient.
         max_grad_norm: clip the norm of all gradients to this as part of the step; see `Optimizer`.
 
