@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,8 @@ TABLE: dict[str, Callable[[str, Any], Any]] = {
     "eps": _at_least_zero,
     "weight_decay": _at_least_zero,
     "momentum_decay": _at_least_zero,
+    "beta2_decay": lambda name, value: number(name, value, -math.inf, 0.0),
+    "d": lambda name, value: number(name, value, 1.0),
     "mu_product": lambda name, value: number(name, value, 0.0, 1.0),
     "momentum": _at_least_zero,
     "dampening": number,
@@ -103,9 +105,15 @@ TABLE: dict[str, Callable[[str, Any], Any]] = {
 }
 
 
-def hyperparameters(values: dict[str, Any]) -> dict[str, Any]:
-    """The values, checked and as plain Python numbers; keys that the table does not know pass as they are."""
-    return {name: TABLE[name](name, value) if name in TABLE and value is not required else value
+def hyperparameters(values: Mapping[str, Any], own: Mapping[str, Callable[[str, Any], Any]]) -> dict[str, Any]:
+    """The values, checked and as plain Python numbers; keys that the table does not know pass as they are.
+
+    Args:
+        values: by name.
+        own: an optimizer's own checks, which go before the table's.
+    """
+    known = {**TABLE, **own}
+    return {name: known[name](name, value) if name in known and value is not required else value
             for name, value in values.items()}
 
 

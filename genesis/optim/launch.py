@@ -11,7 +11,7 @@ import numpy as np
 from ..gradients import GradientArena
 from ..opencl import Buffer
 from . import rule as rules
-from .batch import batches
+from .batch import Batch, batches
 from .cohort import Cohort
 from .control import LAG, Control
 from .rule import Rule
@@ -19,26 +19,37 @@ from .rule import Rule
 _BATCH = 1 << 20       # elements of the parameters that `Optimizer.between` gets at a time
 
 
-class Launch:
-    """One call of an update kernel: all it needs, and the scalars of this step.
+class Scalars:
+    """Rows of scalars that a kernel takes, packed anew in each step.
 
     Attributes:
-        rule: what is launched.
-        cohorts: whose scalars it takes, a row each.
+        rule: whose scalars they are.
+        cohorts: those that have a row each.
         candidates: rows of a cohort to choose from by the number of skipped steps; 0 without control.
         rows: the scalars, packed by ``packer``.
-        decays: whether this pass applies the weight decay.
+        decays: whether the kernel applies the weight decay that is in the rows.
     """
 
-    __slots__ = ("_arguments", "_buffers", "_global_size", "_kernel", "_local_size", "_row_buffer", "candidates",
-                 "cohorts", "decays", "packer", "rows", "rule")
+    def __init__(self, rule: Rule, cohorts: list[Cohort], candidates: int, decays: bool, wide: bool):
+        self.rule = rule
+        self.cohorts = cohorts
+        self.candidates = candidates
+        self.decays = decays
+        self.rows = bytearray(rules.ROW_BYTES)
+        count = rule.row * max(candidates, 1) * len(cohorts)
+        # "=" has the same bytes as no prefix, and refuses values that float32 does not hold.
+        self.packer = struct.Struct(f"={count}{'d' if wide else 'f'}")
+
+
+class Launch(Scalars):
+    """One call of an update kernel: all it needs."""
 
     def __init__(self, rule: Rule, gradients: GradientArena, row_of_chunk: Buffer, cohorts: list[Cohort],
                  candidates: int, decays: bool):
         arena, device, dtype = gradients.arena, gradients.device, gradients.dtype
+        super().__init__(rule, cohorts, candidates, decays, dtype.itemsize == 8)
         item = rules.state_dtype(dtype).itemsize
         local = rules.local_size(device, dtype)
-        self.rule = rule
         self._kernel = rules.kernel(rule, device, dtype, candidates)
         self._buffers = [arena.buffer("param", dtype.itemsize), arena.buffer(gradients.source, dtype.itemsize),
                          *(arena.buffer(name, item) for name in rule.states), row_of_chunk]
@@ -46,13 +57,6 @@ class Launch:
         self._row_buffer = None if device.quirks.indexed_structs else device.empty(rules.ROW_BYTES)
         self._global_size = (arena.chunks * local,)
         self._local_size = (local,)
-        self.cohorts = cohorts
-        self.candidates = candidates
-        self.decays = decays
-        self.rows = bytearray(rules.ROW_BYTES)
-        count = rule.row * max(candidates, 1) * len(cohorts)
-        # "=" has the same bytes as no prefix, and refuses values that float32 does not hold.
-        self.packer = struct.Struct(f"={count}{'d' if dtype.itemsize == 8 else 'f'}")
 
     def run(self, control: Control | None) -> None:
         """Enqueue it."""
@@ -70,24 +74,57 @@ class Launch:
             self._kernel(self._global_size, self._local_size, *self._arguments, rows)
 
 
+class Choice(Scalars):
+    """The scalars of a cohort, chosen on the device for kernels that `Optimizer.between` launches.
+
+    Attributes:
+        chosen: where they are; see ``cl/optim/choose.cl``.
+    """
+
+    def __init__(self, gradients: GradientArena, cohort: Cohort, candidates: int):
+        device, wide, row = gradients.device, gradients.dtype.itemsize == 8, cohort.rule.row
+        super().__init__(cohort.rule, [cohort], candidates, False, wide)
+        defines: tuple[tuple[str, Any], ...] = (("ROW", row), *([("REAL64", 1)] if wide else []))
+        if candidates:
+            defines += (("CONTROL", 1), ("CANDIDATES", candidates))
+        self._kernel = device.programs.kernel("optim/choose.cl", "choose", "PP" + "Pf" * bool(candidates), defines)
+        self._row_buffer = device.empty(rules.ROW_BYTES)
+        self._global_size = (row + 2,)
+        self.chosen = device.empty((row + 2) * (8 if wide else 4))
+
+    def run(self, control: Control | None) -> None:
+        """Enqueue it."""
+        self._row_buffer.device.write_later(self._row_buffer, 0, np.frombuffer(self.rows, np.uint8))
+        of_control = () if control is None else (control.buffer.handle, control.known)
+        self._kernel(self._global_size, None, self._row_buffer.handle, self.chosen.handle, *of_control)
+
+
 class Turn:
     """What is updated together: all parameters, unless some share their memory and must go one after the other.
 
     Attributes:
         mask: bits of the slots.
         slots: their numbers; None for all.
-        first, second: the launches of either pass.
+        first, second: the launches of either pass; for rules without passes, first are the choices of scalars.
         between: group and parameters of each call of `Optimizer.between`.
     """
 
-    def __init__(self, gradients: GradientArena, cohorts: Sequence[Cohort], controlled: bool):
+    def __init__(self, gradients: GradientArena, cohorts: Sequence[Cohort], controlled: bool, crossing: bool):
         slots = [slot for cohort in cohorts for slot in cohort.slots]
         self.mask = sum(1 << slot for slot in slots)
         self.slots = None if gradients.full(self.mask) else np.array(slots, np.intp)
         candidates = LAG + 1 if controlled else 0
-        self.first = _launches(gradients, [(c.rule, c) for c in cohorts], candidates, True)
+        self.first: list[Launch | Choice] = []
+        self.first += _launches(gradients, [(c.rule, c) for c in cohorts if c.rule.text], candidates, True)
         self.second = _launches(gradients, [(c.second, c) for c in cohorts if c.second], candidates, False)
-        self.between = [(c.group, batch) for c in cohorts if c.second for batch in batches(gradients, c.slots, _BATCH)]
+        self.between: list[tuple[dict[str, Any], Batch]] = []
+        for cohort in cohorts if crossing else ():
+            chosen = None
+            if not cohort.rule.text:
+                choice = Choice(gradients, cohort, candidates)
+                self.first.append(choice)
+                chosen = choice.chosen
+            self.between += [(cohort.group, batch) for batch in batches(gradients, cohort.slots, _BATCH, chosen)]
 
 
 def _launches(gradients: GradientArena, members: Sequence[tuple[Rule, Cohort]], candidates: int,

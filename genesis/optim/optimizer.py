@@ -53,12 +53,13 @@ class Optimizer:
     counts_steps: ClassVar[bool] = True    # whether "step" is part of the state
     numbers: ClassVar[dict[str, float]] = {}      # kept on the host for each parameter: name -> at the start
     working: ClassVar[frozenset[str]] = frozenset()    # those of the rules' states that only last for a step
+    own_checks: ClassVar[Mapping[str, Callable[[str, Any], Any]]] = {}     # go before those that optimizers share
     matrices_only: ClassVar[bool] = False         # whether all parameters must have two dimensions
     _stepping = False
     _loss_scale: LossScale | None = None   # set by a GradScaler for the time of a step
 
     def __init__(self, params: Any, defaults: dict[str, Any], max_grad_norm: float | None = None):
-        self.defaults = checks.hyperparameters(defaults)
+        self.defaults = checks.hyperparameters(defaults, self.own_checks)
         self.max_grad_norm = checks.max_grad_norm(max_grad_norm)
         self.grad_norm: Tensor | None = None
         self._hooks: dict[str, Hooks] = {}
@@ -136,9 +137,17 @@ class Optimizer:
         name = self.second_rule(group)
         return self._parsed(group, name) if name else None
 
-    def _states(self, group: dict[str, Any]) -> tuple[str, ...]:
-        """The names of the states that parameters of a group keep from step to step."""
-        return tuple(name for name in self._rule(group).states if name not in self.working)
+    @property
+    def crosses(self) -> bool:
+        """Whether an element's update depends on other elements."""
+        return type(self).between is not Optimizer.between
+
+    def states(self, group: dict[str, Any], shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        """The states that a parameter of a group keeps from step to step: names and shapes.
+
+        Those that the rule does not name lie apart, and may have other shapes than the parameter.
+        """
+        return dict.fromkeys((name for name in self._rule(group).states if name not in self.working), shape)
 
     def _parsed(self, group: dict[str, Any], name: str) -> rules.Rule:
         decoupled = "decoupled_weight_decay" in self.defaults and bool(group["decoupled_weight_decay"])
@@ -153,7 +162,7 @@ class Optimizer:
         """Parameter groups, complete and checked; nothing of the optimizer is changed."""
         added: list[dict[str, Any]] = []
         for one in given:
-            added.append(groups.checked(one, [*former, *added], self.defaults))
+            added.append(groups.checked(one, [*former, *added], self.defaults, self.own_checks))
             self.check_group(added[-1])
         return added
 
@@ -232,7 +241,7 @@ class Optimizer:
         self._place_pairs([(x, group) for _, x, group in moved])
         for slot, x, group in moved:
             new, place = self._places[id(x)]
-            new.move_state(place, runner, slot, self._states(group))
+            new.move_state(place, runner, slot, list(self.states(group, x._array.shape)))
         self._drop_if_empty(runner)
 
     # Step ------------------------------------------------------------------------------------------------------------

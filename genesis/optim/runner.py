@@ -7,6 +7,7 @@ number.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from ..errors import KernelError
 from ..gradients import GradientArena
+from ..opencl import Arena
 from ..ops import elementwise
 from ..ops.array import Array
 from ..ops.grad_norm import Gradients
@@ -46,6 +48,7 @@ class Runner:
         self.cohorts: list[Cohort] = []
         self._distinct = list({id(g): g for g in groups}.values())
         self._cohort_of: dict[int, Cohort] = {}
+        self._apart: dict[str, Arena] = {}
         self._key: Any = None
         self._turns: list[Turn] = []
         for slot in range(len(self.tensors)):
@@ -83,8 +86,16 @@ class Runner:
         self.numbers[slot] = tuple({**self.numbers_of(slot), name: value}.values())
 
     def state(self, slot: int, name: str) -> Array:
-        """A state of a parameter, in the arena's memory."""
-        return self.arena.flat(name, slot, rules.state_dtype(self.arena.dtype))
+        """A state of a parameter, in the arena's memory; states of other shapes than the parameters' are apart."""
+        optimizer, dtype = self.optimizer, rules.state_dtype(self.arena.dtype)
+        if name in optimizer._rule(self.groups[slot]).states:
+            return self.arena.flat(name, slot, dtype)
+        if name not in self._apart:
+            all_states = [optimizer.states(group, shape) for group, shape in zip(self.groups, self.arena.shapes)]
+            sizes = [math.prod(states[name]) if name in states else 0 for states in all_states]
+            self._apart[name] = Arena(self.arena.device, sizes)
+        apart, shape = self._apart[name], optimizer.states(self.groups[slot], self.arena.shapes[slot])[name]
+        return Array(apart.buffer(name, dtype.itemsize), dtype, shape, offset=apart.starts[slot])
 
     def begin(self, slot: int) -> None:
         """Give those states of a parameter that do not begin at 0 the values from before its first update."""
@@ -97,9 +108,9 @@ class Runner:
         self._dissolve()
         self.steps = [0] * len(self.steps)
         self.numbers = [tuple(self.optimizer.numbers.values())] * len(self.steps)
-        for name, buffer in self.arena.arena.buffers.items():
-            if name not in ("param", "grad"):
-                self.arena.device.fill(buffer, 0, buffer.nbytes, np.zeros(1, np.uint8))
+        held = [buffer for name, buffer in self.arena.arena.buffers.items() if name not in ("param", "grad")]
+        for buffer in (*held, *(buffer for apart in self._apart.values() for buffer in apart.buffers.values())):
+            self.arena.device.fill(buffer, 0, buffer.nbytes, np.zeros(1, np.uint8))
         for slot, tensor in enumerate(self.tensors):
             if tensor is not None:
                 self.begin(slot)
@@ -179,7 +190,7 @@ class Runner:
             cohort.slots.append(slot)
         for turn in range(1 + max(turns.values(), default=0)):
             together = [cohort for key, cohort in found.items() if key[0] == turn]
-            self._turns.append(Turn(self.arena, together, control is not None))
+            self._turns.append(Turn(self.arena, together, control is not None, optimizer.crosses))
         self.cohorts = list(found.values())
         self._cohort_of = {slot: cohort for cohort in self.cohorts for slot in cohort.slots}
 
@@ -252,7 +263,7 @@ class Runner:
         self.set_step(slot, other.step_of(other_slot))
         self.numbers[slot] = tuple(other.numbers_of(other_slot).values())
         for name in names:
-            if name in other.arena.arena.buffers:
+            if name in other.arena.arena.buffers or name in other._apart:
                 source = Tensor._wrap(other.state(other_slot, name)).to(self.arena.device)
                 elementwise.assign(self.state(slot, name), source._array)
 
