@@ -15,7 +15,7 @@ from genesis.testing import rules
 from .bench import Bench, Checks
 
 AROUND = Checks()
-_SMALL = ((), (33,), (1025,))
+_SMALL = ((), (33,), (1025,), (3, 5))
 _SMALL_MATRICES = ((1, 1), (5, 3), (3, 33))
 
 
