@@ -1,7 +1,7 @@
 // Adafactor (Shazeer & Stern 2018, Algorithms 4 and 5, with the steps of 8); arXiv:1804.04235.
 //
 // average    a running average of squares, from their sums over rows or columns, or of each element of a vector
-// lengths    sums of squares of the steps u, before their length is limited
+// lengths    sums of squares of the steps U, before their length is limited
 // adafactor  takes the step
 //
 // A parameter is its last two dimensions, `rows` and `columns` of a matrix, as often as the others say; a vector is a
@@ -45,7 +45,7 @@ kernel void average(global STORAGE(STATE) *average, long at, global const SCALAR
     STORE1(STATE, average, at + i, old + chosen[ONE_MINUS_BETA2] * (square - old));
 }
 
-// u, the gradient divided by the root of the average of its squares: eps1 keeps both denominators from 0.
+// U, the gradient divided by the root of the average of its squares; eps1 keeps both denominators from 0.
 static SCALAR scaled(SCALAR grad, long row, long column, long rows, long columns, global const STORAGE(STATE) *row_var,
                      global const STORAGE(STATE) *col_var, global const SCALAR *row_mean, SCALAR eps1)
 {
@@ -53,7 +53,7 @@ static SCALAR scaled(SCALAR grad, long row, long column, long rows, long columns
 #if FACTORED
     square *= LOAD1(STATE, row_var, row) / fmax(row_mean[row / rows], eps1);
 #endif
-    return grad / sqrt(fmax(square, eps1 * eps1));
+    return grad / fmax(sqrt(square), eps1);
 }
 
 // Global size: pieces of a row; rows of all matrices. partial: (rows of all, pieces).

@@ -29,13 +29,12 @@ class Adafactor(Optimizer):
 
     With gradient g of a matrix θ, means R of its rows and C of its columns, learning rate α and step number t::
 
-        β ← 1 - t^τ
+        β ← 1 - t^γ
         R ← β R + (1 - β) mean of g² over each row
         C ← β C + (1 - β) mean of g² over each column
         V ← R C / max(mean of R, ε₁)
-        u ← g / max(√V, ε₁)
-        ρ ← max(ε₂, RMS(θ)) min(α, 1 / √t)
-        θ ← θ - α λ θ - ρ u / max(1, RMS(u) / d)
+        U ← g / max(√V, ε₁)
+        θ ← θ - α λ θ - min(α, 1 / √t) max(ε₂, RMS(θ)) U / max(1, RMS(U) / δ)
 
     where RMS is the root mean square of all elements. A matrix of n rows and m columns so takes n + m numbers of state
     instead of n m. Tensors of more dimensions are matrices, their last two dimensions, side by side; for vectors V is
@@ -45,10 +44,10 @@ class Adafactor(Optimizer):
     Args:
         params: tensors, ``(name, tensor)`` pairs or dicts that define groups.
         lr: learning rate α, at least 0: the largest step relative to the parameter.
-        beta2_decay: τ, at most 0; how fast the averages come to forget slowly.
+        beta2_decay: γ, at most 0; how fast the averages come to forget slowly.
         eps: (ε₁, ε₂), each at least 0. ε₁ keeps the denominators from 0; None is the rounding of the parameter's type,
             ``finfo(dtype).eps``. ε₂ is what the size of smaller parameters counts as.
-        d: from 1 on; the RMS of u that is not shortened.
+        d: δ, from 1 on; the RMS up to which U is not shortened.
         weight_decay: λ, at least 0; the parameter shrinks by ``α λ θ``.
         maximize: go up the gradient.
         max_grad_norm: clip the norm of all gradients to this as part of the step; see `Optimizer`.
@@ -133,7 +132,7 @@ class Adafactor(Optimizer):
             v = rows * columns / np.maximum(rows.mean(-2, keepdims=True), eps1)
         else:
             v = averaged("variance", grad ** 2)
-        u = grad / np.sqrt(np.maximum(v, eps1 ** 2))
+        u = grad / np.maximum(np.sqrt(v), eps1)
         rho = max(eps2, np.sqrt(np.mean(param ** 2))) * min(lr, t ** -0.5)
         new: np.ndarray = param - lr * group["weight_decay"] * param
         return new - rho * u / max(1.0, np.sqrt(np.mean(u ** 2)) / group["d"])

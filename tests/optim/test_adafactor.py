@@ -168,11 +168,11 @@ def test_adafactor_state_can_be_cleared_and_set():
     params = made(rng, [(4, 6), (5,)])
     optimizer = Adafactor(params)
     stepped(params, optimizer, rng, 2)
-    optimizer.state[params[0]]["col_var"] = np.full((1, 6), 2.0)
+    optimizer.state[params[0]]["col_var"] = np.full((1, 6), 2.0, np.float32)
     assert values(optimizer.state[params[0]]["col_var"]).tolist() == [[2.0] * 6]
     optimizer.state.clear()
     assert len(optimizer.state) == 0
-    optimizer.state[params[0]]["row_var"] = np.full((4, 1), 3.0)
+    optimizer.state[params[0]]["row_var"] = np.full((4, 1), 3.0, np.float32)
     assert values(optimizer.state[params[0]]["row_var"]).sum() == 12
     assert values(optimizer.state[params[0]]["col_var"]).sum() == 0
 

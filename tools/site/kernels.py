@@ -64,8 +64,8 @@ _OF_RULES = """\
 genesis reads states and scalars from the function's signature. [`update.h`](update-h.md) is the kernel around it: it
 loads and stores, applies weight decay and clipping, and skips steps with bad gradients, for every optimizer alike."""
 _OF_KERNELS = """\
-The kernels are this optimizer's own. [`choose.cl`](choose.md) hands them the scalars, with the factor by which gradients
-are clipped, and the decision to skip a step with bad ones."""
+This optimizer has kernels of its own. [`choose.cl`](choose.md) hands them the scalars, with the factor by which
+gradients are clipped, and the decision to skip a step with bad ones."""
 
 
 def _host_table(cls: type[Optimizer]) -> str:
