@@ -111,7 +111,8 @@ class Adafactor(Optimizer):
         for slot in batch.slots:
             states = {name: runner.state(slot, name) for name in self.states(group, batch.shape)}
             adafactor.step(arena.flat("param", slot, arena.dtype), arena.flat(arena.source, slot, arena.dtype),
-                           states.get("row_var"), states.get("col_var", states.get("variance")), batch.chosen, settings)
+                           states.get("row_var"), states["variance" if len(states) == 1 else "col_var"], batch.chosen,
+                           settings)
 
     @staticmethod
     def reference(param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> np.ndarray:
