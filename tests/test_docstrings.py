@@ -31,6 +31,6 @@ def test_examples_show_what_happens(example, tmp_path, monkeypatch):
     assert not failed, "see the output above"
 
 
-@pytest.mark.parametrize("name", genesis.optim.OPTIMIZERS)
+@pytest.mark.parametrize("name", genesis.optim.ALGORITHMS)
 def test_every_optimizer_has_an_example(name):
-    assert ">>> " in genesis.optim.OPTIMIZERS[name].__doc__
+    assert ">>> " in genesis.optim.ALGORITHMS[name].__doc__

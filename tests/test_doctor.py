@@ -42,7 +42,7 @@ def test_every_check_passes(name):
 
 
 def test_every_optimizer_is_checked():
-    assert {f"optimizer {name}" for name in genesis.optim.OPTIMIZERS} <= set(CHECKS)
+    assert {f"optimizer {name}" for name in genesis.optim.ALGORITHMS} <= set(CHECKS)
 
 
 def test_a_check_leaves_random_numbers_and_default_device_alone():

@@ -8,16 +8,16 @@ import pytest
 
 import genesis
 from genesis.opencl.program import read
-from genesis.optim import OPTIMIZERS
+from genesis.optim import ALGORITHMS
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.rglob("*.ipynb"))
-ALGORITHMS = FOLDER / "algorithms"
+PAGES = FOLDER / "algorithms"
 SECTIONS = ["What it is and when to use it", "The formula", "The kernel", "One step by hand", "On simple surfaces",
             "On a real task", "How each hyperparameter fails", "References"]
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.relative_to(FOLDER).as_posix())
-each_algorithm = pytest.mark.parametrize("stem", list(OPTIMIZERS))
+each_algorithm = pytest.mark.parametrize("stem", list(ALGORITHMS))
 
 
 def cells(path, kind=None):
@@ -30,7 +30,7 @@ def source(path, kind):
 
 @each_algorithm
 def test_optimizer_has_notebook(stem):
-    assert (ALGORITHMS / f"{stem}.ipynb").is_file(), f"{OPTIMIZERS[stem].__name__} needs a notebook"
+    assert (PAGES / f"{stem}.ipynb").is_file(), f"{ALGORITHMS[stem].__name__} needs a notebook"
 
 
 @each_notebook
@@ -77,15 +77,15 @@ def test_notebook_links_exist(path):
 
 @each_algorithm
 def test_algorithm_sections_in_order(stem):
-    text = source(ALGORITHMS / f"{stem}.ipynb", "markdown")
-    assert re.findall(r"^# (.+)", text, re.MULTILINE) == [OPTIMIZERS[stem].__name__]
+    text = source(PAGES / f"{stem}.ipynb", "markdown")
+    assert re.findall(r"^# (.+)", text, re.MULTILINE) == [ALGORITHMS[stem].__name__]
     assert re.findall(r"^## (.+)", text, re.MULTILINE) == SECTIONS
 
 
 @each_algorithm
 def test_algorithm_kernel_is_read_not_pasted(stem):
-    path = ALGORITHMS / f"{stem}.ipynb"
-    assert f'show_source("{OPTIMIZERS[stem].source}")' in source(path, "code")
+    path = PAGES / f"{stem}.ipynb"
+    assert f'show_source("{ALGORITHMS[stem].source}")' in source(path, "code")
     text = source(path, "code") + source(path, "markdown")
     for file in (genesis.opencl.sources() / "optim").iterdir():
         for line in file.read_text(encoding="utf-8").splitlines():
@@ -95,8 +95,8 @@ def test_algorithm_kernel_is_read_not_pasted(stem):
 
 @each_algorithm
 def test_algorithm_symbols_are_in_kernel(stem):
-    kernel = read(OPTIMIZERS[stem].source) + read("optim/update.h")
-    rows = re.findall(r"^\| \$.*\|(.*)\|$", source(ALGORITHMS / f"{stem}.ipynb", "markdown"), re.MULTILINE)
+    kernel = read(ALGORITHMS[stem].source) + read("optim/update.h")
+    rows = re.findall(r"^\| \$.*\|(.*)\|$", source(PAGES / f"{stem}.ipynb", "markdown"), re.MULTILINE)
     names = [name for row in rows for name in re.findall(r"`([a-z]\w*)`", row)]
     assert len(names) > 3
     for name in names:

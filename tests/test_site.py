@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import genesis
-from genesis.optim import OPTIMIZERS
+from genesis.optim import ALGORITHMS
 
 ROOT = Path(__file__).resolve().parent.parent
 pytest.importorskip("tools.notebooks", reason="not in a checkout")
@@ -154,9 +154,9 @@ def test_notebook_is_executed_once_for_a_state(tmp_path, monkeypatch):
 
 # Kernels and measurements -------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("stem", list(OPTIMIZERS))
+@pytest.mark.parametrize("stem", list(ALGORITHMS))
 def test_kernel_page_has_file_and_formula(stem):
-    cls = OPTIMIZERS[stem]
+    cls = ALGORITHMS[stem]
     page = kernels.pages()[convert.kernel_uri(f"cl/{cls.source}")]
     assert (ROOT / "cl" / cls.source).read_text(encoding="utf-8").strip() in page
     assert "$" in page.split("## The file")[0]

@@ -65,9 +65,9 @@ def test_what_is_no_rule(rule):
         check_rule(rule, ball, SCALARS)
 
 
-@pytest.mark.parametrize("name", genesis.optim.OPTIMIZERS)
+@pytest.mark.parametrize("name", genesis.optim.ALGORITHMS)
 def test_optimizers_equal_their_references(name):
-    assert check_optimizer(genesis.optim.OPTIMIZERS[name]) < 40
+    assert check_optimizer(genesis.optim.ALGORITHMS[name]) < 40
 
 
 def test_an_optimizer_that_differs():

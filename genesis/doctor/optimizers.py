@@ -9,18 +9,21 @@ import numpy as np
 import genesis
 from genesis.opencl import CHUNK
 from genesis.ops import grad_norm
-from genesis.optim import OPTIMIZERS, Optimizer
+from genesis.optim import ALGORITHMS, Optimizer
 from genesis.testing import rules
 
 from .bench import Bench, Checks
 
 AROUND = Checks()
-_SMALL = ((), (33,), (1025,))
+_SMALL = ((), (33,), (1025,), (3, 5))
+_SMALL_MATRICES = ((1, 1), (5, 3), (3, 33))
 
 
 def optimizer(b: Bench, cls: type[Optimizer]) -> None:
     """An optimizer with its defaults, and with all that can be switched on at once."""
-    shapes = _SMALL if b.small else rules.SHAPES
+    shapes = rules.shapes_for(cls)
+    if b.small:
+        shapes = _SMALL_MATRICES if cls.matrices_only else _SMALL
     for case in list(rules.variants(cls))[:1 if b.small else None]:
         failures, worst = rules.compare(lambda params, case=case: cls(params, **case),  # type: ignore[misc]
                                         shapes=shapes, steps=3 if b.small else 6, on=b.device)
@@ -30,7 +33,7 @@ def optimizer(b: Bench, cls: type[Optimizer]) -> None:
 
 
 OPTIMIZER_CHECKS = Checks({f"optimizer {name}": functools.partial(optimizer, cls=cls)
-                           for name, cls in OPTIMIZERS.items()})
+                           for name, cls in ALGORITHMS.items()})
 
 
 @AROUND.add("gradient clipping")

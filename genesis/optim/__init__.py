@@ -2,11 +2,13 @@
 
 from . import lr_scheduler, swa_utils
 from .adadelta import Adadelta
+from .adafactor import Adafactor
 from .adagrad import Adagrad
 from .adam import Adam
 from .adamax import Adamax
 from .adamw import AdamW
 from .lion import Lion
+from .muon import Muon
 from .nadam import NAdam
 from .optimizer import Optimizer
 from .radam import RAdam
@@ -14,8 +16,11 @@ from .rmsprop import RMSprop
 from .sgd import SGD
 
 # Name, as in files and on the command line -> class: every optimizer with a rule that is imported above.
-OPTIMIZERS: dict[str, type[Optimizer]] = {
+ALGORITHMS: dict[str, type[Optimizer]] = {
     name.lower(): value for name, value in sorted(vars().items())
     if isinstance(value, type) and issubclass(value, Optimizer) and value.source}
+# Those that train any model by themselves.
+OPTIMIZERS = {name: value for name, value in ALGORITHMS.items() if not value.matrices_only}
 
-__all__ = ["OPTIMIZERS", "Optimizer", "lr_scheduler", "swa_utils", *(value.__name__ for value in OPTIMIZERS.values())]
+__all__ = ["ALGORITHMS", "OPTIMIZERS", "Optimizer", "lr_scheduler", "swa_utils",
+           *(value.__name__ for value in ALGORITHMS.values())]

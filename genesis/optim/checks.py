@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,30 @@ def _betas(name: str, value: Any) -> tuple[float, ...]:
     return tuple(number(f"{name}[{i}]", b, 0.0, 1.0, open_high=True) for i, b in enumerate(pair))
 
 
+def _coefficients(name: str, value: Any) -> tuple[float, ...]:
+    try:
+        three = tuple(value)
+    except TypeError:
+        three = ()
+    if len(three) != 3:
+        raise ValueError(f"{name} must be three numbers, got {value!r}")
+    return tuple(number(f"{name}[{i}]", x) for i, x in enumerate(three))
+
+
+def _iterations(name: str, value: Any) -> int:
+    n = number(name, value, 0.0, 99.0)
+    if not n.is_integer():
+        raise ValueError(f"{name} must be a whole number from 0 to 99, got {value!r}")
+    return int(n)
+
+
+def _adjust_lr_fn(name: str, value: Any) -> str | None:
+    if value not in (None, "original", "match_rms_adamw"):
+        raise ValueError(f"{name} must be None, 'original' or 'match_rms_adamw', got {value!r}")
+    x: str | None = value
+    return x
+
+
 def _flag(name: str, value: Any) -> bool:
     if value not in (True, False):
         raise ValueError(f"{name} must be True or False, got {value!r}")
@@ -63,12 +87,17 @@ TABLE: dict[str, Callable[[str, Any], Any]] = {
     "eps": _at_least_zero,
     "weight_decay": _at_least_zero,
     "momentum_decay": _at_least_zero,
+    "beta2_decay": lambda name, value: number(name, value, -math.inf, 0.0),
+    "d": lambda name, value: number(name, value, 1.0),
     "mu_product": lambda name, value: number(name, value, 0.0, 1.0),
     "momentum": _at_least_zero,
     "dampening": number,
     "alpha": lambda name, value: number(name, value, 0.0, 1.0),
     "rho": lambda name, value: number(name, value, 0.0, 1.0),
     "nesterov": _flag,
+    "ns_coefficients": _coefficients,
+    "ns_steps": _iterations,
+    "adjust_lr_fn": _adjust_lr_fn,
     "amsgrad": _flag,
     "centered": _flag,
     "decoupled_weight_decay": _flag,
@@ -76,9 +105,15 @@ TABLE: dict[str, Callable[[str, Any], Any]] = {
 }
 
 
-def hyperparameters(values: dict[str, Any]) -> dict[str, Any]:
-    """The values, checked and as plain Python numbers; keys that the table does not know pass as they are."""
-    return {name: TABLE[name](name, value) if name in TABLE and value is not required else value
+def hyperparameters(values: Mapping[str, Any], own: Mapping[str, Callable[[str, Any], Any]]) -> dict[str, Any]:
+    """The values, checked and as plain Python numbers; keys that the table does not know pass as they are.
+
+    Args:
+        values: by name.
+        own: an optimizer's own checks, which go before the table's.
+    """
+    known = {**TABLE, **own}
+    return {name: known[name](name, value) if name in known and value is not required else value
             for name, value in values.items()}
 
 

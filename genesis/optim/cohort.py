@@ -14,6 +14,7 @@ class Cohort:
     Attributes:
         group: their parameter group.
         rule: their rule.
+        second: that of a second pass, if there is one.
         step: how many updates they have had, counting those that the device may have skipped unknown to the host.
         advance: what an update adds to ``step``: 1, or 0 where nothing depends on it, so that averages which a rule
             begins to keep later have their first step then.
@@ -23,11 +24,13 @@ class Cohort:
         slots: their positions in the arena.
     """
 
-    __slots__ = ("advance", "after", "group", "numbers", "rule", "slots", "step")
+    __slots__ = ("advance", "after", "group", "numbers", "rule", "second", "slots", "step")
 
-    def __init__(self, group: dict[str, Any], rule: Rule, step: int, advance: int, numbers: tuple[float, ...] = ()):
+    def __init__(self, group: dict[str, Any], rule: Rule, second: Rule | None, step: int, advance: int,
+                 numbers: tuple[float, ...] = ()):
         self.group = group
         self.rule = rule
+        self.second = second
         self.step = step
         self.advance = advance
         self.numbers = [numbers] if numbers else []

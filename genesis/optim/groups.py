@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..tensor import Tensor
@@ -66,13 +66,15 @@ def listed(params: Any) -> list[Any]:
         raise TypeError(f"params must be an iterable of tensors or dicts, not {type(params).__name__}") from None
 
 
-def checked(given: Any, former: Sequence[dict[str, Any]], defaults: dict[str, Any]) -> dict[str, Any]:
+def checked(given: Any, former: Sequence[dict[str, Any]], defaults: dict[str, Any],
+            own: Mapping[str, Callable[[str, Any], Any]]) -> dict[str, Any]:
     """A parameter group, complete and checked, as a new dict.
 
     Args:
         given: what the user wrote; an iterator in it is replaced by a list.
         former: the groups before it, checked.
         defaults: hyperparameters that it does not name.
+        own: checks of the optimizer's own.
 
     Raises:
         TypeError, ValueError: as `Optimizer` says.
@@ -112,7 +114,7 @@ def checked(given: Any, former: Sequence[dict[str, Any]], defaults: dict[str, An
         group.setdefault(name, value)
         if group[name] is required:
             raise ValueError(f"a parameter group needs a value for {name!r}, which has no default")
-    group.update(checks.hyperparameters({k: v for k, v in group.items() if k not in ("params", "param_names")}))
+    group.update(checks.hyperparameters({k: v for k, v in group.items() if k not in ("params", "param_names")}, own))
     return group
 
 

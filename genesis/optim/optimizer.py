@@ -14,6 +14,7 @@ from ..ops.loss_scale import LossScale
 from ..tensor import Tensor
 from . import checks, groups
 from . import rule as rules
+from .batch import Batch
 from .control import Control
 from .runner import Runner
 from .saved import load_state_dict, make_state_dict
@@ -24,8 +25,10 @@ class Optimizer:
     """Base class of all optimizers.
 
     An optimizer with a rule names its file in ``source`` and defines ``rule(group)`` and ``scalars(group, step)``; the
-    base class does the rest, in one launch a step. States begin at 0, unless ``first_values(group)`` says otherwise. An
-    optimizer without a rule defines ``step`` itself and keeps what it likes in ``self.state``.
+    base class does the rest, in one launch a step. States begin at 0, unless ``first_values(group)`` says otherwise.
+    Where an element's update depends on other elements, ``second_rule(group)`` names the rule of a second launch, and
+    ``between(group, batch)`` does what comes between the two. An optimizer without a rule defines ``step`` itself and
+    keeps what it likes in ``self.state``.
 
     Args:
         params: tensors, ``(name, tensor)`` pairs, or dicts that define groups: ``{"params": ..., "lr": ...}``.
@@ -49,11 +52,14 @@ class Optimizer:
     source: ClassVar[str] = ""             # the rule's file under cl/, or an absolute path
     counts_steps: ClassVar[bool] = True    # whether "step" is part of the state
     numbers: ClassVar[dict[str, float]] = {}      # kept on the host for each parameter: name -> at the start
+    working: ClassVar[frozenset[str]] = frozenset()    # those of the rules' states that only last for a step
+    own_checks: ClassVar[Mapping[str, Callable[[str, Any], Any]]] = {}     # go before those that optimizers share
+    matrices_only: ClassVar[bool] = False         # whether all parameters must have two dimensions
     _stepping = False
     _loss_scale: LossScale | None = None   # set by a GradScaler for the time of a step
 
     def __init__(self, params: Any, defaults: dict[str, Any], max_grad_norm: float | None = None):
-        self.defaults = checks.hyperparameters(defaults)
+        self.defaults = checks.hyperparameters(defaults, self.own_checks)
         self.max_grad_norm = checks.max_grad_norm(max_grad_norm)
         self.grad_norm: Tensor | None = None
         self._hooks: dict[str, Hooks] = {}
@@ -110,8 +116,40 @@ class Optimizer:
         """
         return {}
 
+    def second_rule(self, group: dict[str, Any]) -> str:
+        """The name of the C function of a second pass, after `between`; empty if there is none.
+
+        It sees the same gradients as the first, and what that and `between` have written; the weight decay was done.
+        """
+        return ""
+
+    def between(self, group: dict[str, Any], batch: Batch) -> None:
+        """Do what comes between the passes, for parameters of one group that have one shape.
+
+        Where the step is skipped on the device, the passes did and will do nothing: only those of the rules' states
+        may be written that are named in ``working``.
+        """
+
     def _rule(self, group: dict[str, Any]) -> rules.Rule:
-        name = self.rule(group)
+        return self._parsed(group, self.rule(group))
+
+    def _second_rule(self, group: dict[str, Any]) -> rules.Rule | None:
+        name = self.second_rule(group)
+        return self._parsed(group, name) if name else None
+
+    @property
+    def crosses(self) -> bool:
+        """Whether an element's update depends on other elements."""
+        return type(self).between is not Optimizer.between
+
+    def states(self, group: dict[str, Any], shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        """The states that a parameter of a group keeps from step to step: names and shapes.
+
+        Those that the rule does not name lie apart, and may have other shapes than the parameter.
+        """
+        return dict.fromkeys((name for name in self._rule(group).states if name not in self.working), shape)
+
+    def _parsed(self, group: dict[str, Any], name: str) -> rules.Rule:
         decoupled = "decoupled_weight_decay" in self.defaults and bool(group["decoupled_weight_decay"])
         found = self._rules.get((name, decoupled))
         if found is None:
@@ -124,7 +162,7 @@ class Optimizer:
         """Parameter groups, complete and checked; nothing of the optimizer is changed."""
         added: list[dict[str, Any]] = []
         for one in given:
-            added.append(groups.checked(one, [*former, *added], self.defaults))
+            added.append(groups.checked(one, [*former, *added], self.defaults, self.own_checks))
             self.check_group(added[-1])
         return added
 
@@ -203,7 +241,7 @@ class Optimizer:
         self._place_pairs([(x, group) for _, x, group in moved])
         for slot, x, group in moved:
             new, place = self._places[id(x)]
-            new.move_state(place, runner, slot, self._rule(group).states)
+            new.move_state(place, runner, slot, list(self.states(group, x._array.shape)))
         self._drop_if_empty(runner)
 
     # Step ------------------------------------------------------------------------------------------------------------

@@ -28,7 +28,8 @@ class Rule(NamedTuple):
         states: names of the states, in order.
         scalars: names of the scalars, in order.
         weight_decay: ``"L2"``, ``"DECOUPLED"`` or ``""``.
-        text: source of the file, includes resolved.
+        text: source of the file, includes resolved; empty where there is no such function, since an optimizer does
+            everything in `Optimizer.between`.
     """
 
     file: str

@@ -7,59 +7,26 @@ number.
 
 from __future__ import annotations
 
-import struct
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..dtypes import DType
 from ..errors import KernelError
 from ..gradients import GradientArena
-from ..opencl import Buffer, Device
+from ..opencl import Arena
 from ..ops import elementwise
 from ..ops.array import Array
 from ..ops.grad_norm import Gradients
 from ..tensor import Tensor
 from . import rule as rules
 from .cohort import Cohort
-from .control import LAG, Control
-from .rule import Rule
+from .control import Control
+from .launch import Turn
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
-
-
-class _Launch:
-    """What one kernel call needs beyond the scalars."""
-
-    __slots__ = ("arguments", "buffers", "candidates", "cohorts", "global_size", "kernel", "local_size", "packer",
-                 "row_buffer", "rows")
-
-    def __init__(self, kernel: Any, buffers: list[Buffer], global_size: int, local_size: int, cohorts: list[Cohort],
-                 candidates: int, wide: bool):
-        self.kernel = kernel
-        self.buffers = buffers         # held so that their memory stays
-        self.arguments = [buffer.handle for buffer in buffers]
-        device = buffers[0].device
-        self.row_buffer = None if device.quirks.indexed_structs else device.empty(rules.ROW_BYTES)
-        self.global_size = (global_size,)
-        self.local_size = (local_size,)
-        self.cohorts = cohorts
-        self.candidates = candidates
-        self.rows = bytearray(rules.ROW_BYTES)
-        count = cohorts[0].rule.row * max(candidates, 1) * len(cohorts)
-        # "=" has the same bytes as no prefix, and refuses values that float32 does not hold.
-        self.packer = struct.Struct(f"={count}{'d' if wide else 'f'}")
-
-
-class _Turn:
-    """What is updated together: all parameters, unless some share their memory and must go one after the other."""
-
-    def __init__(self, slots: Sequence[int], arena: GradientArena):
-        self.mask = sum(1 << slot for slot in slots)
-        self.slots = None if arena.full(self.mask) else np.array(slots, np.intp)
-        self.launches: list[_Launch] = []
 
 
 class Runner:
@@ -81,8 +48,9 @@ class Runner:
         self.cohorts: list[Cohort] = []
         self._distinct = list({id(g): g for g in groups}.values())
         self._cohort_of: dict[int, Cohort] = {}
+        self._apart: dict[str, Arena] = {}
         self._key: Any = None
-        self._turns: list[_Turn] = []
+        self._turns: list[Turn] = []
         for slot in range(len(self.tensors)):
             self.begin(slot)
 
@@ -118,8 +86,16 @@ class Runner:
         self.numbers[slot] = tuple({**self.numbers_of(slot), name: value}.values())
 
     def state(self, slot: int, name: str) -> Array:
-        """A state of a parameter, in the arena's memory."""
-        return self.arena.flat(name, slot, rules.state_dtype(self.arena.dtype))
+        """A state of a parameter, in the arena's memory; states of other shapes than the parameters' are apart."""
+        optimizer, dtype = self.optimizer, rules.state_dtype(self.arena.dtype)
+        if name in optimizer._rule(self.groups[slot]).states:
+            return self.arena.flat(name, slot, dtype)
+        if name not in self._apart:
+            all_states = [optimizer.states(group, shape) for group, shape in zip(self.groups, self.arena.shapes)]
+            sizes = [math.prod(states[name]) if name in states else 0 for states in all_states]
+            self._apart[name] = Arena(self.arena.device, sizes)
+        apart, shape = self._apart[name], optimizer.states(self.groups[slot], self.arena.shapes[slot])[name]
+        return Array(apart.buffer(name, dtype.itemsize), dtype, shape, offset=apart.starts[slot])
 
     def begin(self, slot: int) -> None:
         """Give those states of a parameter that do not begin at 0 the values from before its first update."""
@@ -132,9 +108,9 @@ class Runner:
         self._dissolve()
         self.steps = [0] * len(self.steps)
         self.numbers = [tuple(self.optimizer.numbers.values())] * len(self.steps)
-        for name, buffer in self.arena.arena.buffers.items():
-            if name not in ("param", "grad"):
-                self.arena.device.fill(buffer, 0, buffer.nbytes, np.zeros(1, np.uint8))
+        held = [buffer for name, buffer in self.arena.arena.buffers.items() if name not in ("param", "grad")]
+        for buffer in (*held, *(buffer for apart in self._apart.values() for buffer in apart.buffers.values())):
+            self.arena.device.fill(buffer, 0, buffer.nbytes, np.zeros(1, np.uint8))
         for slot, tensor in enumerate(self.tensors):
             if tensor is not None:
                 self.begin(slot)
@@ -174,7 +150,8 @@ class Runner:
         self.mask = arena.gather(tensors)  # type: ignore[arg-type]
         turns = arena.turns(tensors, self.mask) if arena.outside else {}  # type: ignore[arg-type]
         optimizer = self.optimizer
-        key = (self.mask, arena.source, turns, control is not None, *[optimizer._rule(g) for g in self._distinct])
+        key = (self.mask, arena.source, turns, control is not None,
+               *[(optimizer._rule(g), optimizer._second_rule(g)) for g in self._distinct])
         if key != self._key:
             optimizer._settle()
             self._dissolve()
@@ -201,42 +178,21 @@ class Runner:
             rule = optimizer._rule(group)
             cohort = found.get((turn, id(group), rule.name, step, numbers))
             if cohort is None:
-                missing = set(rule.scalars) - set(optimizer.scalars(group, 1))
-                if missing:
-                    raise KernelError(f"{rule.file}: rule {rule.name} takes {', '.join(sorted(missing))}, which "
-                                      f"{type(optimizer).__name__}.scalars() does not give")
+                second = optimizer._second_rule(group)
+                for each in (rule, second) if second else (rule,):
+                    missing = set(each.scalars) - set(optimizer.scalars(group, 1))
+                    if missing:
+                        raise KernelError(f"{each.file}: rule {each.name} takes {', '.join(sorted(missing))}, which "
+                                          f"{type(optimizer).__name__}.scalars() does not give")
                 advance = int(optimizer.counts_steps or bool(rule.states))
-                cohort = Cohort(group, rule, step, advance, numbers)
+                cohort = Cohort(group, rule, second, step, advance, numbers)
                 found[turn, id(group), rule.name, step, numbers] = cohort
             cohort.slots.append(slot)
         for turn in range(1 + max(turns.values(), default=0)):
             together = [cohort for key, cohort in found.items() if key[0] == turn]
-            self._turns.append(self._turn(together, control))
+            self._turns.append(Turn(self.arena, together, control is not None, optimizer.crosses))
         self.cohorts = list(found.values())
         self._cohort_of = {slot: cohort for cohort in self.cohorts for slot in cohort.slots}
-
-    def _turn(self, cohorts: list[Cohort], control: Control | None) -> _Turn:
-        turn = _Turn([slot for cohort in cohorts for slot in cohort.slots], self.arena)
-        candidates = LAG + 1 if control is not None else 0
-        device, dtype = self.arena.device, self.arena.dtype
-        for rule in dict.fromkeys(c.rule for c in cohorts):
-            room = max(1, rules.row_values(dtype) // (rule.row * max(candidates, 1)))
-            members = [c for c in cohorts if c.rule == rule]
-            for first in range(0, len(members), room):
-                batch = members[first:first + room]
-                rows = self.arena.arena.row_map((slot, row) for row, c in enumerate(batch) for slot in c.slots)
-                turn.launches.append(self._launch(rule, device, dtype, rows, batch, control, candidates))
-        return turn
-
-    def _launch(self, rule: Rule, device: Device, dtype: DType, rows: Buffer, cohorts: list[Cohort],
-                control: Control | None, candidates: int) -> _Launch:
-        arena = self.arena.arena
-        item = rules.state_dtype(dtype).itemsize
-        buffers = [arena.buffer("param", dtype.itemsize), arena.buffer(self.arena.source, dtype.itemsize),
-                   *(arena.buffer(name, item) for name in rule.states), rows]
-        local = rules.local_size(device, dtype)
-        return _Launch(rules.kernel(rule, device, dtype, candidates), buffers, arena.chunks * local, local,
-                       cohorts, candidates, dtype.itemsize == 8)
 
     def gradients(self) -> Gradients:
         """The gradients of this step, for their norm."""
@@ -257,11 +213,12 @@ class Runner:
         """
         scalars, names = self.optimizer.scalars, self.optimizer.numbers
         for turn in self._turns:
-            for launch in turn.launches:
+            for launch in (*turn.first, *turn.second):
                 values: list[float] = []
+                rule = launch.rule
                 for cohort in launch.cohorts:
-                    group, rule, step = cohort.group, cohort.rule, cohort.step + 1
-                    decay = float(group.get("weight_decay", 0.0))
+                    group, step = cohort.group, cohort.step + 1
+                    decay = float(group.get("weight_decay", 0.0)) if launch.decays else 0.0
                     if decay and not rule.weight_decay:
                         raise ValueError(f"{rule.file} defines no WEIGHT_DECAY (L2 or DECOUPLED), but weight_decay is "
                                          f"{decay:g}")
@@ -291,19 +248,12 @@ class Runner:
         for turn in self._turns:
             if self.arena.outside:
                 self.arena.collect(self.tensors, turn.mask)  # type: ignore[arg-type]
-            for launch in turn.launches:
-                if launch.row_buffer is None:
-                    rows: Any = launch.rows
-                else:
-                    rows = launch.row_buffer.handle
-                    self.arena.device.write_later(launch.row_buffer, 0, np.frombuffer(launch.rows, np.uint8))
-                if not launch.global_size[0]:
-                    continue
-                if control is not None:
-                    launch.kernel(launch.global_size, launch.local_size, *launch.arguments, rows,
-                                  control.buffer.handle, control.known)
-                else:
-                    launch.kernel(launch.global_size, launch.local_size, *launch.arguments, rows)
+            for launch in turn.first:
+                launch.run(control)
+            for group, batch in turn.between:
+                self.optimizer.between(group, batch)
+            for launch in turn.second:
+                launch.run(control)
             self.arena.scatter(self.tensors, turn.mask, turn.slots)  # type: ignore[arg-type]
         for cohort in self.cohorts:
             cohort.stepped()
@@ -313,7 +263,7 @@ class Runner:
         self.set_step(slot, other.step_of(other_slot))
         self.numbers[slot] = tuple(other.numbers_of(other_slot).values())
         for name in names:
-            if name in other.arena.arena.buffers:
+            if name in other.arena.arena.buffers or name in other._apart:
                 source = Tensor._wrap(other.state(other_slot, name)).to(self.arena.device)
                 elementwise.assign(self.state(slot, name), source._array)
 

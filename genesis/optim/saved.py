@@ -58,7 +58,7 @@ def load_state_dict(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None
             raise ValueError(f"parameter group {i} of the state has {len(saved['params'])} parameters, "
                              f"that of the optimizer {len(group['params'])}")
         values = checks.hyperparameters({k: _plain(v) for k, v in saved.items()
-                                         if k not in _NOT_OURS or k in optimizer.defaults})
+                                         if k not in _NOT_OURS or k in optimizer.defaults}, optimizer.own_checks)
         optimizer.check_group({**group, **values})
         new_values.append(values)
         for parameter, index in zip(_in_saved_order(group, saved), saved["params"]):
@@ -112,15 +112,15 @@ def _checked(optimizer: Optimizer, parameter: Tensor, group: dict[str, Any], hel
             raise ValueError(f"step must be a whole number, got {number}")
         result["step"] = int(number)
     result.update({name: checks.state_number(name, held[name]) for name in optimizer.numbers if name in held})
-    for name in optimizer._rule(group).states:
+    for name, shape in optimizer.states(group, tuple(parameter.shape)).items():
         value = held.get(name)
         if value is None:
             continue
         source = value if isinstance(value, Tensor) else make_tensor(
             _host(value, state_dtype(parameter.dtype)), device=parameter.device)
-        if tuple(source.shape) != tuple(parameter.shape):
-            raise ValueError(f"{name!r} has shape {tuple(source.shape)} in the state, its parameter "
-                             f"{tuple(parameter.shape)}")
+        if tuple(source.shape) != shape:
+            where = "its parameter" if shape == tuple(parameter.shape) else "the optimizer"
+            raise ValueError(f"{name!r} has shape {tuple(source.shape)} in the state, {where} {shape}")
         result[name] = source
     if not optimizer.counts_steps:
         result.pop("step", None)

@@ -29,7 +29,7 @@ class ParameterState(MutableMapping[str, Any]):
 
     @property
     def _names(self) -> tuple[str, ...]:
-        return self._optimizer._rule(self._runner.groups[self._slot]).states
+        return tuple(self._optimizer.states(self._runner.groups[self._slot], self._runner.arena.shapes[self._slot]))
 
     @property
     def _first(self) -> Mapping[str, float]:

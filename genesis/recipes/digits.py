@@ -30,6 +30,7 @@ EPOCHS, BATCH_SIZE = 30, 64
 # What an optimizer gets unasked; the learning rate is the first one, from which a cosine leads to 0.
 USUAL: dict[str, dict[str, Any]] = {
     "sgd": {"lr": 0.1, "momentum": 0.9},
+    "adafactor": {"lr": 0.1},
     "adagrad": {"lr": 0.06},
     "adam": {"lr": 0.01},
     "adamw": {"lr": 0.01},

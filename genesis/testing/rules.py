@@ -17,6 +17,7 @@ from ..optim import rule as rules
 from ..tensor import Tensor, tensor
 
 SHAPES: tuple[tuple[int, ...], ...] = ((), (1,), (31,), (33,), (65,), (17, 59), (1024,), (1025,), (70001,))
+MATRICES: tuple[tuple[int, ...], ...] = ((1, 1), (1, 33), (31, 1), (17, 59), (59, 17), (65, 64), (59, 17), (64, 129))
 _STEPS = 6
 _BOUND = 40                 # in units of float32 rounding; the optimizers here stay below 13 over 100 steps
 
@@ -94,6 +95,11 @@ def compare(make: Callable[[list[Tensor]], Optimizer], reference: Reference | No
     return failures, worst
 
 
+def shapes_for(cls: type[Optimizer]) -> tuple[tuple[int, ...], ...]:
+    """Awkward shapes that an optimizer takes."""
+    return MATRICES if cls.matrices_only else SHAPES
+
+
 def variants(cls: type[Optimizer]) -> Iterator[dict[str, Any]]:
     """Arguments to try an optimizer with: its defaults, and as much as can be switched on at once."""
     known = {"weight_decay": 0.1, "momentum": 0.9}
@@ -102,7 +108,7 @@ def variants(cls: type[Optimizer]) -> Iterator[dict[str, Any]]:
     given: dict[str, Any] = {} if rate is None or isinstance(rate.default, float) else {"lr": 0.01}
     base = dict(given)
     yield base
-    probe = zeros(1).requires_grad_()
+    probe = zeros(1, 1).requires_grad_()
     for name, parameter in arguments.items():
         value = known.get(name, True if parameter.default is False else None)
         if value is None:
@@ -139,7 +145,8 @@ def check_optimizer(cls: type[Optimizer], reference: Reference | None = None, *,
     """
     worst = 0.0
     for case in ([arguments] if arguments else variants(cls)):
-        failures, error = compare(lambda params, case=case: cls(params, **case), reference, on=on)  # type: ignore[misc]
+        failures, error = compare(lambda params, case=case: cls(params, **case), reference,  # type: ignore[misc]
+                                  shapes=shapes_for(cls), on=on)
         if failures:
             raise AssertionError(f"{cls.__name__}({case}) differs from its reference:\n  " + "\n  ".join(failures))
         worst = max(worst, error)

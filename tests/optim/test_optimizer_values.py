@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support import (
     EPS,
+    OPTIMIZERS,
     SHAPES,
     SMALL_SHAPES,
     Reference,
@@ -25,7 +26,6 @@ from support import (
 )
 
 import genesis
-from genesis.optim import OPTIMIZERS
 
 STEPS = 100
 BOUND = 20           # in units of float32 rounding

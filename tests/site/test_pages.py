@@ -10,7 +10,7 @@ import browser as chromium
 import pytest
 
 import genesis
-from genesis.optim import OPTIMIZERS
+from genesis.optim import ALGORITHMS
 
 notebooks = pytest.importorskip("tools.notebooks", reason="not in a checkout")
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(chromium.missing()), reason=chromium.missing() or "-")]
@@ -102,13 +102,13 @@ def test_style_sheets_and_scripts_name_no_other_host():
         assert not re.search(r"url\(['\"]?(https?:)?//", file.read_text(encoding="utf-8")), file
 
 
-@pytest.mark.parametrize("stem", list(OPTIMIZERS))
+@pytest.mark.parametrize("stem", list(ALGORITHMS))
 def test_optimizer_has_page_kernel_and_entry(stem):
-    title = OPTIMIZERS[stem].__name__
+    title = ALGORITHMS[stem].__name__
     page = (chromium.SITE / f"algorithms/{stem}.html").read_text(encoding="utf-8")
     assert f'href="{stem}.zip"' in page
     assert title in (chromium.SITE / "algorithms/index.html").read_text(encoding="utf-8")
-    kernel = (chromium.SITE / f"kernels/{OPTIMIZERS[stem].source.removesuffix('.cl')}.html").read_text(encoding="utf-8")
+    kernel = (chromium.SITE / f"kernels/{ALGORITHMS[stem].source.removesuffix('.cl')}.html").read_text(encoding="utf-8")
     assert "arithmatex" in kernel
 
 

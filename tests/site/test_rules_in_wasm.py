@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import genesis
-from genesis.optim import OPTIMIZERS
+from genesis.optim import ALGORITHMS, OPTIMIZERS
 
 pytest.importorskip("tools.site.kernels", reason="not in a checkout")
 from tools.site import kernels, wasm
@@ -109,7 +109,7 @@ def test_every_rule_is_compiled_and_small():
 
 def test_playground_has_every_optimizer_or_says_why_not():
     racers, left_out = wasm.racers()
-    assert set(racers) | set(left_out) == set(OPTIMIZERS)
+    assert set(racers) | set(left_out) == set(ALGORITHMS)
     assert all(left_out.values())
     assert {"sgd", "adam", "adamw", "rmsprop", "lion"} <= set(racers)
 

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from genesis.optim import OPTIMIZERS  # noqa: E402
+from genesis.optim import ALGORITHMS  # noqa: E402
 from tools import notebooks  # noqa: E402
 from tools.site import api, assets, convert, kernels, records, wasm  # noqa: E402
 
@@ -65,7 +65,7 @@ def _buttons(path: Path, download: str) -> str:
     """What stands under the title of a notebook's page."""
     kind = Path(download).suffix
     buttons = [f"[Download the notebook ({kind})]({download}){{ .md-button download }}"]
-    cls = OPTIMIZERS.get(path.stem) if path.parent.name == "algorithms" else None
+    cls = ALGORITHMS.get(path.stem) if path.parent.name == "algorithms" else None
     if cls:
         kernel = convert.kernel_uri(f"cl/{cls.source}")
         buttons += [f"[The kernel](../{kernel}){{ .md-button }}",
@@ -186,7 +186,7 @@ def _playground_list(_: str) -> str:
     text = "The optimizers here are " + ", ".join(f"[{racer['title']}](kernels/optim/{Path(racer['source']).stem}.md)"
                                  for racer in racers.values()) + "."
     if left_out:
-        reasons = [f"{OPTIMIZERS[name].__name__}, for {why}" for name, why in left_out.items()]
+        reasons = [f"{ALGORITHMS[name].__name__}, for {why}" for name, why in left_out.items()]
         text += f" Not here: {'; '.join(reasons)}."
     return text
 

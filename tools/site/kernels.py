@@ -6,7 +6,7 @@ import inspect
 import re
 from pathlib import Path
 
-from genesis.optim import OPTIMIZERS, Optimizer
+from genesis.optim import ALGORITHMS, Optimizer
 from genesis.optim.rule import Rule, parse
 from tools.notebooks import NOTEBOOKS, ROOT
 
@@ -60,10 +60,26 @@ def opening(path: Path) -> str:
     return re.sub(r"\s+", " ", first).rstrip(".:")
 
 
+_OF_RULES = """\
+genesis reads states and scalars from the function's signature. [`update.h`](update-h.md) is the kernel around it: it
+loads and stores, applies weight decay and clipping, and skips steps with bad gradients, for every optimizer alike."""
+_OF_KERNELS = """\
+This optimizer has kernels of its own. [`choose.cl`](choose.md) hands them the scalars, with the factor by which
+gradients are clipped, and the decision to skip a step with bad ones."""
+
+
 def _host_table(cls: type[Optimizer]) -> str:
-    rows = [f"| `{rule.name}` | {', '.join(f'`{s}`' for s in rule.states) or 'none'} | "
-            f"{', '.join(f'`{s}`' for s in rule.scalars)} |" for rule in rules(cls.source)]
-    return "| Function | States, kept for each parameter | Scalars, from the host |\n|---|---|---|\n" + "\n".join(rows)
+    """What the host passes in, and how."""
+    if not rules(cls.source):
+        return _OF_KERNELS
+
+    def states(rule: Rule) -> str:
+        return ", ".join(f"`{name}`" + " (for a step)" * (name in cls.working) for name in rule.states) or "none"
+
+    rows = [f"| `{rule.name}` | {states(rule)} | {', '.join(f'`{s}`' for s in rule.scalars)} |"
+            for rule in rules(cls.source)]
+    table = "| Function | States, kept for each parameter | Scalars, from the host |\n|---|---|---|\n" + "\n".join(rows)
+    return f"{_OF_RULES}\n\n{table}"
 
 
 def _optimizer_page(stem: str, cls: type[Optimizer]) -> str:
@@ -104,9 +120,6 @@ hide: [navigation, toc]
 
 ## What the host passes in
 
-genesis reads states and scalars from the function's signature. [`update.h`](update-h.md) is the kernel around it: it
-loads and stores, applies weight decay and clipping, and skips steps with bad gradients, for every optimizer alike.
-
 {_host_table(cls)}
 
 {host}
@@ -122,7 +135,7 @@ def _rebased(target: str) -> str:
 def pages() -> dict[str, str]:
     """A page for each file of ``cl/``, but for those that ``docs/`` has a page of: path below ``docs/`` -> Markdown."""
     made = {}
-    owners = {cls.source: (stem, cls) for stem, cls in OPTIMIZERS.items()}
+    owners = {cls.source: (stem, cls) for stem, cls in ALGORITHMS.items()}
     for path in sorted(CL.rglob("*")):
         if path.suffix not in (".cl", ".h"):
             continue
@@ -153,12 +166,13 @@ def listing(_: str = "") -> str:
 def algorithms(_: str = "") -> str:
     """The table of optimizers: what each does, what it keeps, where its kernel is."""
     rows = []
-    for stem, cls in OPTIMIZERS.items():
+    for stem, cls in ALGORITHMS.items():
         text = inspect.getdoc(cls) or ""
         summary = text.split("\n\n")[0].replace("\n", " ").rstrip(".")
         summary = re.sub(rf"^{cls.__name__}: ", "", summary)
-        kept = sorted({len(rule.states) for rule in rules(cls.source)})
-        numbers = " to ".join(str(4 * n) for n in (kept if len(kept) == 1 else (kept[0], kept[-1])))
+        kept = sorted({len(set(rule.states) - cls.working) for rule in rules(cls.source)})
+        numbers = " to ".join(str(4 * n) for n in kept[::max(len(kept) - 1, 1)])
+        numbers = numbers or "4 a row and column"                   # Adafactor's, which has no rule
         explained = (NOTEBOOKS / "algorithms" / f"{stem}.ipynb").is_file()
         name = f"[{cls.__name__}]({stem}.md)" if explained else cls.__name__
         rows.append(f"| **{name}** | {summary[0].upper() + summary[1:]} | {numbers} | "

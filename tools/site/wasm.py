@@ -21,7 +21,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from genesis.optim import OPTIMIZERS, Optimizer
+from genesis.optim import ALGORITHMS, Optimizer
 from genesis.optim.checks import required
 from genesis.optim.rule import Rule, source
 from tools.notebooks import ROOT
@@ -187,7 +187,7 @@ def defaults(cls: type[Optimizer]) -> dict[str, Any]:
 
 def one_launch(cls: type[Optimizer]) -> bool:
     """Whether an optimizer's step is the base class's, one launch of one rule."""
-    return cls.step is Optimizer.step
+    return cls.step is Optimizer.step and cls.second_rule is Optimizer.second_rule
 
 
 @functools.cache
@@ -201,7 +201,7 @@ def racers() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """
     found: dict[str, dict[str, Any]] = {}
     left_out: dict[str, str] = {}
-    for stem, cls in OPTIMIZERS.items():
+    for stem, cls in ALGORITHMS.items():
         own = kernels.rules(cls.source)
         if not own or not one_launch(cls):
             left_out[stem] = "a step takes more than one launch"
