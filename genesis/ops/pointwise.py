@@ -20,13 +20,13 @@ class Unary(Operation):
         save: what backward needs: ``"x"``, ``"y"``, or nothing.
         backward_op: the macro that backward applies to the gradient, what was saved, and the numbers; ``"zero"`` for a
             gradient of zeros, ``"same"`` for one that passes unchanged.
-        integers: what integers become: ``"float32"``, ``"keep"``, or ``"refuse"`` for an error.
+        integers: what integers become: ``"float"`` (the default type), ``"keep"``, or ``"refuse"`` for an error.
     """
 
     op = ""
     save = ""
     backward_op = ""
-    integers = "float32"
+    integers = "float"
 
     @classmethod
     def forward(cls, ctx: Context, x: Array, *numbers: float) -> Array:
@@ -35,8 +35,8 @@ class Unary(Operation):
         if not dtype.is_floating_point:
             if cls.integers == "refuse":
                 raise NotImplementedError(f"{cls.__name__.lower()}() is not defined for {dtype}; convert to float32")
-            if cls.integers == "float32":
-                dtype = dtypes.float32
+            if cls.integers == "float":
+                dtype = dtypes.get_default_dtype()
         y = run(cls.op, [x, *numbers], dtype)
         if cls.save:
             ctx.save(x if cls.save == "x" else y)
@@ -55,7 +55,7 @@ class Unary(Operation):
         return (gradient, *(None for _ in ctx.numbers))
 
 
-def _unary(name: str, save: str, backward_op: str = "", integers: str = "float32", op: str = "") -> type[Unary]:
+def _unary(name: str, save: str, backward_op: str = "", integers: str = "float", op: str = "") -> type[Unary]:
     op = op or name.lower()
     return type(name, (Unary,), {"op": op, "save": save, "backward_op": backward_op or f"{op}_backward",
                                  "integers": integers, "__doc__": f"``{op}`` of each element."})
