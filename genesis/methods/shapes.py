@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..autograd import apply
+from ..autograd import apply, inplace
 from ..autograd.modes import state
 from ..ops import elementwise, views
 from ..ops.array import Array, contiguous_strides, empty, normalize_axis
@@ -17,8 +17,8 @@ class Shapes(Methods):
     """The same elements in other shapes and orders."""
 
     __slots__ = ()
-    FUNCTIONS = ("broadcast_to flatten moveaxis movedim permute ravel reshape squeeze swapaxes swapdims t transpose "
-                 "unsqueeze")
+    FUNCTIONS = ("as_strided broadcast_to flatten moveaxis movedim permute ravel reshape squeeze swapaxes swapdims t "
+                 "transpose unsqueeze")
 
     def reshape(self, *shape: Any) -> Any:
         """The elements in another shape; one size may be -1."""
@@ -31,6 +31,32 @@ class Shapes(Methods):
             raise RuntimeError(f"a tensor of shape {self._array.shape} and strides {self._array.strides} has no view "
                                f"of shape {wanted}; use reshape()")
         return apply(views.Reshape, self, shape=wanted)
+
+    def as_strided(self, size: Any, stride: Any, storage_offset: int | None = None) -> Any:
+        """A look at the tensor's memory with any sizes and strides, counted in elements; elements may share memory.
+
+        Args:
+            size, stride: of the result.
+            storage_offset: where its first element is in memory; by default where the tensor's is.
+
+        Raises:
+            RuntimeError: the look would leave the memory, or sizes and strides do not fit together; or the tensor
+                requires a gradient and several of its elements share memory already.
+        """
+        shape, steps = tuple(int(n) for n in size), tuple(int(n) for n in stride)
+        x = self._array
+        first = x.offset if storage_offset is None else int(storage_offset)
+        if len(shape) != len(steps) or any(n < 0 for n in (*shape, *steps, first)):
+            raise RuntimeError(f"as_strided() needs as many strides as sizes, none negative, got {shape}, {steps} and "
+                               f"{first}")
+        end = first + sum((n - 1) * s for n, s in zip(shape, steps)) + 1 if math.prod(shape) else 0
+        if end > x.buffer.nbytes // x.dtype.itemsize:
+            raise RuntimeError(f"sizes {shape} and strides {steps} from {first} on reach element {end - 1}, beyond the "
+                               f"memory of {x.buffer.nbytes // x.dtype.itemsize}")
+        if self.requires_grad and inplace.is_expanded(x):
+            raise RuntimeError("several elements of this expanded tensor are one in memory; clone() it before "
+                               "as_strided()")
+        return apply(views.AsStrided, self, shape=shape, strides=steps, shift=first - x.offset)
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Any:
         """Dimensions from ``start_dim`` to ``end_dim`` merged into one."""

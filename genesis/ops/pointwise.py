@@ -89,6 +89,15 @@ Acosh = _unary("Acosh", "x")
 Atanh = _unary("Atanh", "x")
 Erf = _unary("Erf", "x")
 Erfc = _unary("Erfc", "x")
+Lgamma = _unary("Lgamma", "x")
+Digamma = _unary("Digamma", "x")
+Erfinv = _unary("Erfinv", "y")
+Ndtri = _unary("Ndtri", "y")
+LogNdtr = _unary("LogNdtr", "x", op="log_ndtr")
+I0 = _unary("I0", "x")
+I0e = _unary("I0e", "x")
+I1 = _unary("I1", "x")
+I1e = _unary("I1e", "x")
 Logit = _unary("Logit", "x")                      # numbers: eps, negative for none
 Floor = _unary("Floor", "", "zero", "keep")
 Ceil = _unary("Ceil", "", "zero", "keep")
@@ -125,6 +134,32 @@ class Neg(Unary):
         if x.dtype is dtypes.bool_:
             raise RuntimeError("booleans have no negative; use ~")
         return super().forward(ctx, x)
+
+
+class Polygamma(Operation):
+    """The n-th derivative of digamma, n from 1."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, *, n: int) -> Array:
+        """By trigamma, or (-1)^(n + 1) n! times the Hurwitz zeta function at n + 1."""
+        ctx.n = n
+        ctx.save(x)
+        return cls.values(x, n, x.dtype if x.dtype.is_floating_point else dtypes.get_default_dtype())
+
+    @staticmethod
+    def values(x: Array, n: int, dtype: DType) -> Array:
+        """The function."""
+        if n == 1:
+            return run("trigamma", [x], dtype)
+        wide = dtypes.float32 if dtype.itemsize < 4 else dtype         # the factor may be more than 16 bits hold
+        y = run("mul", [run("zeta", [x, n + 1.0], wide), math.factorial(n) * (-1.0) ** (n + 1)], wide)
+        return cast(y, dtype)
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Array:
+        """The gradient times the next derivative."""
+        (x,) = ctx.saved
+        return run("mul", [g, cls.values(x, ctx.n + 1, g.dtype)], g.dtype)
 
 
 class NanToNum(Unary):
