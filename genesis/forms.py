@@ -10,6 +10,7 @@ from typing import Any
 
 from . import dtypes
 from .dtypes import DType
+from .joining import broadcast_tensors
 from .nn import functional as F
 from .nn.functional import (
     adaptive_avg_pool1d,
@@ -39,6 +40,8 @@ from .nn.functional import (
     threshold,
     threshold_,
 )
+from .ops import draw
+from .random import Generator, default_generator
 from .tensor import Tensor
 
 # The reductions of losses, by the numbers that PyTorch's functions at the top level take.
@@ -210,6 +213,33 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     return tuple(reversed(found))
 
 
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Counts drawn from Poisson distributions whose rates are the elements, in their type; NaN for negative rates.
+
+    Raises:
+        RuntimeError: the tensor is not of a floating type.
+
+    Example:
+        >>> genesis.poisson(genesis.zeros(2))
+        tensor([0., 0.])
+    """
+    if not input.is_floating_point():
+        raise RuntimeError(f"poisson() needs a floating-point tensor, not {input.dtype}")
+    return Tensor._wrap(draw.poisson(input.detach()._array, (generator or default_generator).stream()))
+
+
+def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
+    """Numbers of successes among ``count`` independent trials of probability ``prob``, which broadcast together.
+
+    Raises:
+        RuntimeError: the tensors are not of one floating type.
+    """
+    if count.dtype is not prob.dtype or not prob.is_floating_point():
+        raise RuntimeError(f"binomial() needs tensors of one floating-point type, not {count.dtype} and {prob.dtype}")
+    one, other = (x.detach()._array for x in broadcast_tensors(count, prob))
+    return Tensor._wrap(draw.binomial(one, other, (generator or default_generator).stream()))
+
+
 # Changes in place ----------------------------------------------------------------------------------------------------
 
 IN_PLACE = """abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ asin_ asinh_ atan_ atanh_
@@ -265,11 +295,12 @@ ByteTensor = _old_type("ByteTensor", dtypes.uint8)
 BoolTensor = _old_type("BoolTensor", dtypes.bool_)
 
 __all__ = ["BFloat16Tensor", "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor",
-           "LongTensor", "adaptive_avg_pool1d", "adaptive_max_pool1d", "alpha_dropout", "avg_pool1d", "batch_norm",
-           "bilinear", "binary_cross_entropy_with_logits", "celu", "celu_", "channel_shuffle", "clone", "conv1d",
-           "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "cosine_embedding_loss", "cosine_similarity",
-           "ctc_loss", "detach", "dropout", "dropout_", "feature_alpha_dropout", "fill", "group_norm",
-           "hinge_embedding_loss", "instance_norm", "kl_div", "layer_norm", "margin_ranking_loss", "max_pool1d",
-           "max_pool2d", "max_pool3d", "pairwise_distance", "pixel_shuffle", "pixel_unshuffle", "poisson_nll_loss",
-           "rms_norm", "rrelu", "rrelu_", "rsub", "selu", "selu_", "threshold", "threshold_", "triplet_margin_loss",
-           "unravel_index", *IN_PLACE]
+           "LongTensor", "adaptive_avg_pool1d", "adaptive_max_pool1d", "alpha_dropout", "avg_pool1d",
+           "batch_norm", "bilinear", "binary_cross_entropy_with_logits", "binomial", "celu", "celu_",
+           "channel_shuffle", "clone", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
+           "cosine_embedding_loss", "cosine_similarity", "ctc_loss", "detach", "dropout", "dropout_",
+           "feature_alpha_dropout", "fill", "group_norm", "hinge_embedding_loss", "instance_norm", "kl_div",
+           "layer_norm", "margin_ranking_loss", "max_pool1d", "max_pool2d", "max_pool3d",
+           "pairwise_distance", "pixel_shuffle", "pixel_unshuffle", "poisson", "poisson_nll_loss",
+           "rms_norm", "rrelu", "rrelu_", "rsub", "selu", "selu_", "threshold", "threshold_",
+           "triplet_margin_loss", "unravel_index", *IN_PLACE]

@@ -197,6 +197,16 @@ def random(b: Bench) -> None:
     b.compare("dropout keeps the mean", y.detach().numpy().mean(), 1, slack)
     b.compare("dropout's gradient has its mask", x.grad, 2 * y.detach().numpy(), 0)
     kept = genesis.Tensor._wrap(dropout_rows(empty(b.device, (7, n), genesis.float32), (3, 5), 0.25)).numpy()
+    rates = b.tensor(np.repeat([0.5, 3.0, 30.0], n // 3), pad=3)
+    for name, drawn, mean in (("gamma", genesis.distributions.Gamma(rates, 1.0).sample(), rates),
+                              ("Poisson", genesis.poisson(rates), rates),
+                              ("binomial", genesis.binomial(2 * rates.ceil(), 0.4 + 0 * rates), 0.8 * rates.ceil())):
+        part = (drawn / mean).reshape(3, -1).mean(1)
+        b.compare(f"mean of {name} numbers", part, np.ones(3), 2 * slack)
+    shapes = b.tensor(np.full(n, 3.0), pad=1, grad=True)
+    genesis.distributions.Gamma(shapes, 1.0).rsample().mean().backward()
+    assert shapes.grad is not None
+    b.compare("gamma numbers move with their shape", shapes.grad.sum(), 1, slack)
     b.compare("what attention drops", [np.unique(kept)], [[0, np.float32(4) / 3]], 1e-6)
     b.compare("how much attention drops", kept.mean(1), np.ones(7), slack)
 
