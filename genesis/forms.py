@@ -11,6 +11,7 @@ from typing import Any
 from . import dtypes
 from .dtypes import DType
 from .joining import broadcast_tensors
+from .linalg import multi_dot
 from .nn import functional as F
 from .nn.functional import (
     adaptive_avg_pool1d,
@@ -170,6 +171,12 @@ def fill(input: Tensor, value: Any) -> Tensor:
     return input.clone().fill_(value)
 
 
+def chain_matmul(*matrices: Tensor) -> Tensor:
+    """The product of matrices in the order of the fewest multiplications; see `genesis.linalg.multi_dot`."""
+    result: Tensor = matrices[0] if len(matrices) == 1 else multi_dot(matrices)
+    return result
+
+
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """``other - alpha * input``.
 
@@ -297,10 +304,10 @@ BoolTensor = _old_type("BoolTensor", dtypes.bool_)
 __all__ = ["BFloat16Tensor", "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor",
            "LongTensor", "adaptive_avg_pool1d", "adaptive_max_pool1d", "alpha_dropout", "avg_pool1d",
            "batch_norm", "bilinear", "binary_cross_entropy_with_logits", "binomial", "celu", "celu_",
-           "channel_shuffle", "clone", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
-           "cosine_embedding_loss", "cosine_similarity", "ctc_loss", "detach", "dropout", "dropout_",
-           "feature_alpha_dropout", "fill", "group_norm", "hinge_embedding_loss", "instance_norm", "kl_div",
-           "layer_norm", "margin_ranking_loss", "max_pool1d", "max_pool2d", "max_pool3d",
-           "pairwise_distance", "pixel_shuffle", "pixel_unshuffle", "poisson", "poisson_nll_loss",
-           "rms_norm", "rrelu", "rrelu_", "rsub", "selu", "selu_", "threshold", "threshold_",
-           "triplet_margin_loss", "unravel_index", *IN_PLACE]
+           "chain_matmul", "channel_shuffle", "clone", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
+           "conv_transpose2d", "cosine_embedding_loss", "cosine_similarity", "ctc_loss", "detach",
+           "dropout", "dropout_", "feature_alpha_dropout", "fill", "group_norm", "hinge_embedding_loss",
+           "instance_norm", "kl_div", "layer_norm", "margin_ranking_loss", "max_pool1d", "max_pool2d",
+           "max_pool3d", "pairwise_distance", "pixel_shuffle", "pixel_unshuffle", "poisson",
+           "poisson_nll_loss", "rms_norm", "rrelu", "rrelu_", "rsub", "selu", "selu_", "threshold",
+           "threshold_", "triplet_margin_loss", "unravel_index", *IN_PLACE]

@@ -97,6 +97,24 @@ def matmul(b: Bench) -> None:
         b.compare(f"{kind}", (x @ y).float(), exact, 1e-2)
 
 
+@ARRAYS.add("linalg")
+def linalg(b: Bench) -> None:
+    """Systems of equations, factorizations, eigenvalues and singular values."""
+    for n in (1, 7, b.size(65, 12)):
+        x = b.normal(3, n, n) + 3 * np.eye(n)
+        y = b.normal(3, n, 5)
+        square, right = b.tensor(x, pad=3), b.tensor(y, pad=1)
+        b.compare(f"solve {n} equations", genesis.linalg.solve(square, right), np.linalg.solve(x, y), 1e-3)
+        b.compare(f"triangle of {n}", genesis.linalg.solve_triangular(square, right, upper=True),
+                  np.linalg.solve(np.triu(x), y), 1e-3)
+        s = x @ x.swapaxes(-1, -2)
+        b.compare(f"cholesky of {n}", genesis.linalg.cholesky(b.tensor(s, pad=1)), np.linalg.cholesky(s), 1e-3)
+        b.compare(f"eigenvalues of {n}", genesis.linalg.eigvalsh(b.tensor(s, pad=3)), np.linalg.eigvalsh(s), 1e-3)
+        q, r = genesis.linalg.qr(square[..., :n // 2 + 1])
+        b.compare(f"qr of {n}", q @ r, x[..., :n // 2 + 1], 1e-4)
+        b.compare(f"singular values of {n}", genesis.linalg.svdvals(right), np.linalg.svd(y)[1], 1e-3)
+
+
 @ARRAYS.add("index")
 def index(b: Bench) -> None:
     """Selecting, gathering, scattering, assigning, joining, triangles, and searching."""

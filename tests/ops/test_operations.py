@@ -31,6 +31,8 @@ WITHOUT = {
         gcd histc histogram is_floating_point is_nonzero is_same_size is_signed is_tensor isclose isin lcm
         multinomial nextafter nonzero numel searchsorted tril_indices triu_indices unique unique_consecutive
         F.one_hot""",
+    "tests/test_linalg.py compares it": """cholesky cholesky_inverse cholesky_solve det inverse logdet matrix_exp
+        pinverse qr slogdet svd""",
     "it is another name of one that has a row": "F.upsample F.upsample_nearest F.upsample_bilinear",
     "it draws random numbers, which differ from PyTorch's": """bernoulli F.dropout F.dropout1d F.dropout2d F.dropout3d
         F.alpha_dropout F.feature_alpha_dropout F.gumbel_softmax""",
