@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 RNG = np.random.default_rng(0)
 LOC, SCALE = RNG.standard_normal((3, 2)).astype(np.float32), RNG.uniform(0.5, 2, (3, 2)).astype(np.float32)
 P = RNG.uniform(0.1, 0.9, (3, 4)).astype(np.float32)
+COVARIANCE = np.float32([[2.0, 0.5], [0.5, 1.0]])
 LOGITS = RNG.standard_normal((3, 4)).astype(np.float32)
 
 # Class, arguments, and outcomes at which densities are compared.
@@ -36,6 +37,9 @@ CASES = {
     "Gamma": ("Gamma", {"concentration": SCALE * 2, "rate": 3.0}, SCALE * 2),
     "Chi2": ("Chi2", {"df": SCALE * 3}, SCALE * 2),
     "Beta": ("Beta", {"concentration1": SCALE + 1, "concentration0": SCALE[::-1].copy() + 0.5}, P[:, :2]),
+    "MultivariateNormal": ("MultivariateNormal", {"loc": LOC, "covariance_matrix": COVARIANCE}, LOC + 1),
+    "MultivariateNormal by precision": ("MultivariateNormal", {"loc": LOC, "precision_matrix": COVARIANCE}, LOC + 1),
+    "MultivariateNormal by factor": ("MultivariateNormal", {"loc": LOC, "scale_tril": np.tril(COVARIANCE)}, LOC + 1),
     "Dirichlet": ("Dirichlet", {"concentration": SCALE + 1}, P[:, :2] / P[:, :2].sum(1, keepdims=True)),
     "Poisson": ("Poisson", {"rate": SCALE * 3}, np.float32([[0, 1], [2, 5], [7, 3]])),
     "Geometric": ("Geometric", {"probs": P}, np.float32([[0, 1, 2, 5]] * 3)),
@@ -167,7 +171,9 @@ SOME = {
     "Laplace": {"loc": -0.2, "scale": 0.6}, "Gumbel": {"loc": 0.4, "scale": 1.2}, "Cauchy": {"loc": 1.0, "scale": 0.6},
     "Gamma": {"concentration": 2.5, "rate": 1.7}, "Beta": {"concentration1": 1.5, "concentration0": 2.5},
     "Pareto": {"scale": 0.1, "alpha": 3.2}, "HalfNormal": {"scale": 0.7}, "LogNormal": {"loc": 0.1, "scale": 0.4},
-    "Dirichlet": {"concentration": [0.5, 1.5, 2.0]}, "Poisson": {"rate": 2.2}, "Bernoulli": {"probs": 0.3},
+    "Dirichlet": {"concentration": [0.5, 1.5, 2.0]},
+    "MultivariateNormal": {"loc": [0.3, 0.1], "covariance_matrix": [[2.0, 0.5], [0.5, 1.0]]},
+    "Poisson": {"rate": 2.2}, "Bernoulli": {"probs": 0.3},
     "Geometric": {"probs": 0.3}, "Binomial": {"total_count": 5, "probs": 0.4},
     "OneHotCategorical": {"probs": [0.2, 0.5, 0.3]}}
 OTHER = {**SOME, "Normal": {"loc": 0.1, "scale": 1.1}, "Uniform": {"low": -0.5, "high": 1.7},
@@ -175,7 +181,9 @@ OTHER = {**SOME, "Normal": {"loc": 0.1, "scale": 1.1}, "Uniform": {"low": -0.5, 
          "Cauchy": {"loc": 0.3, "scale": 1.5}, "Gamma": {"concentration": 1.5, "rate": 0.7},
          "Beta": {"concentration1": 2.5, "concentration0": 0.7}, "Pareto": {"scale": 0.05, "alpha": 1.2},
          "HalfNormal": {"scale": 1.7}, "LogNormal": {"loc": 0.3, "scale": 0.9},
-         "Dirichlet": {"concentration": [1.5, 0.5, 3.0]}, "Poisson": {"rate": 1.2}, "Geometric": {"probs": 0.6},
+         "Dirichlet": {"concentration": [1.5, 0.5, 3.0]},
+         "MultivariateNormal": {"loc": [-0.3, 0.5], "scale_tril": [[1.5, 0.0], [0.5, 0.7]]},
+         "Poisson": {"rate": 1.2}, "Geometric": {"probs": 0.6},
          "Binomial": {"total_count": 5, "probs": 0.7}, "OneHotCategorical": {"probs": [0.4, 0.1, 0.5]}}
 
 
@@ -322,6 +330,24 @@ def test_relaxed_and_straight_through_outcomes_carry_gradients():
         assert w.grad.abs().max().item() > 0.001
     with pytest.raises(NotImplementedError, match="rsample"):
         D.OneHotCategorical(logits=f32(LOGITS)).rsample()
+
+
+def test_normal_vectors_have_their_covariances():
+    genesis.manual_seed(0)
+    d = D.MultivariateNormal(f32(LOC[0]), covariance_matrix=f32(COVARIANCE))
+    np.testing.assert_allclose(np.cov(d.sample((20_000,)).numpy().T), COVARIANCE, atol=0.08)
+    close(d.precision_matrix, np.linalg.inv(COVARIANCE), rtol=1e-4)
+    close(d.covariance_matrix, COVARIANCE, rtol=1e-5)
+    tril = leaf(np.tril(COVARIANCE))
+    D.MultivariateNormal(f32(LOC[0]), scale_tril=tril).rsample((3,)).sum().backward()
+    assert tril.grad.abs().sum().item() > 0
+    for make in (lambda: D.MultivariateNormal(f32(LOC)), lambda: D.MultivariateNormal(f32([0.0]), f32([1.0])),
+                 lambda: D.MultivariateNormal(f32([0.0] * 3), f32(COVARIANCE)),
+                 lambda: D.MultivariateNormal(f32(LOC[0]), scale_tril=f32(-COVARIANCE), validate_args=True)):
+        with pytest.raises(ValueError, match=r"MultivariateNormal|scale_tril"):
+            make()
+    with pytest.raises(genesis.linalg.LinAlgError, match="positive definite"):
+        D.MultivariateNormal(f32(LOC[0]), f32(-COVARIANCE))
 
 
 def test_independent_sums_over_the_outcome():

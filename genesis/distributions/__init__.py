@@ -10,6 +10,7 @@ from .gamma import Beta, Chi2, Dirichlet, Gamma
 from .independent import Independent
 from .location import Cauchy, Gumbel, HalfCauchy, HalfNormal, Laplace, StudentT
 from .mixture import MixtureSameFamily
+from .multivariate import MultivariateNormal
 from .onehot import OneHotCategorical, OneHotCategoricalStraightThrough, RelaxedBernoulli, RelaxedOneHotCategorical
 from .positive import LogNormal, Pareto, Weibull
 from .real import Exponential, Normal, Uniform
@@ -33,9 +34,9 @@ from .transforms import (
 __all__ = ["AbsTransform", "AffineTransform", "Bernoulli", "Beta", "Binomial", "Categorical", "Cauchy", "Chi2",
            "ComposeTransform", "Dirichlet", "Distribution", "ExpTransform", "Exponential", "Gamma",
            "Geometric", "Gumbel", "HalfCauchy", "HalfNormal", "Independent", "IndependentTransform",
-           "Laplace", "LogNormal", "MixtureSameFamily", "Multinomial", "NegativeBinomial", "Normal",
-           "OneHotCategorical", "OneHotCategoricalStraightThrough", "Pareto", "Poisson", "PowerTransform",
-           "RelaxedBernoulli", "RelaxedOneHotCategorical", "SigmoidTransform", "SoftmaxTransform",
-           "SoftplusTransform", "StickBreakingTransform", "StudentT", "TanhTransform", "Transform",
-           "TransformedDistribution", "Uniform", "Weibull", "identity_transform", "kl_divergence",
-           "register_kl", "transforms"]
+           "Laplace", "LogNormal", "MixtureSameFamily", "Multinomial", "MultivariateNormal",
+           "NegativeBinomial", "Normal", "OneHotCategorical", "OneHotCategoricalStraightThrough", "Pareto",
+           "Poisson", "PowerTransform", "RelaxedBernoulli", "RelaxedOneHotCategorical", "SigmoidTransform",
+           "SoftmaxTransform", "SoftplusTransform", "StickBreakingTransform", "StudentT", "TanhTransform",
+           "Transform", "TransformedDistribution", "Uniform", "Weibull", "identity_transform",
+           "kl_divergence", "register_kl", "transforms"]

@@ -7,12 +7,14 @@ from typing import Any
 
 from ..creation import full
 from ..joining import broadcast_shapes
+from ..linalg import solve_triangular
 from ..tensor import Tensor
 from .counts import Binomial, Geometric, Poisson
 from .discrete import Bernoulli
 from .divergence import kl_divergence, register_kl
 from .gamma import Beta, Dirichlet, Gamma
 from .location import EULER, Cauchy, Gumbel, HalfNormal, Laplace
+from .multivariate import MultivariateNormal
 from .onehot import OneHotCategorical
 from .positive import LogNormal, Pareto
 from .real import Exponential, Normal, Uniform
@@ -190,6 +192,13 @@ def _transformed(p: TransformedDistribution, q: TransformedDistribution) -> Tens
     extra = len(p.event_shape) - len(p.base_dist.event_shape)
     result: Tensor = inner.sum(tuple(range(-extra, 0))) if extra else inner
     return result
+
+
+@register_kl(MultivariateNormal, MultivariateNormal)
+def _multivariate_normal(p: MultivariateNormal, q: MultivariateNormal) -> Any:
+    turned = solve_triangular(q.scale_tril, p.scale_tril, upper=False).square().sum((-2, -1))
+    apart = solve_triangular(q.scale_tril, (q.loc - p.loc).unsqueeze(-1), upper=False).square().sum((-2, -1))
+    return q._half_log_det() - p._half_log_det() + 0.5 * (turned + apart - p.event_shape[0])
 
 
 @register_kl(OneHotCategorical, OneHotCategorical)
