@@ -186,12 +186,16 @@ def sort(b: Bench) -> None:
 
 @ARRAYS.add("scan")
 def scan(b: Bench) -> None:
-    """Running sums and products."""
+    """Running sums, products, extrema."""
     for n in (*b.edges[:-1], b.size(40009, 5000)):
         x = b.normal(2, n)
         b.gradients(f"cumsum of rows of {n}", lambda x: x.cumsum(-1), lambda x: x.cumsum(-1), x)
+        b.compare(f"cummax of rows of {n}", b.tensor(x, pad=3).cummax(-1).values, np.maximum.accumulate(x, -1), 0)
+        b.compare(f"logcumsumexp of rows of {n}", b.tensor(x, pad=1).logcumsumexp(-1), np.logaddexp.accumulate(x, -1))
     x = b.normal(33, 17)
     b.gradients("cumsum along columns", lambda x: x.cumsum(0), lambda x: x.cumsum(0), x)
+    b.gradients("logcumsumexp", lambda x: x.logcumsumexp(0), lambda x: np.logaddexp.accumulate(x, 0), x)
+    b.compare("cummin along columns", b.tensor(x, pad=1).cummin(0).values, np.minimum.accumulate(x, 0), 0)
     b.gradients("cumprod", lambda x: x.cumprod(0), lambda x: x.cumprod(0), 1 + x / 33)
 
 
