@@ -1,5 +1,6 @@
 """The mathematical methods of tensors, a family a module."""
 
+from .algebra import Algebra
 from .analysis import Analysis
 from .arithmetic import Arithmetic
 from .choice import Choice
@@ -13,10 +14,12 @@ from .reductions import Reductions
 from .sampling import Sampling
 from .selection import Selection
 from .shapes import Shapes
+from .special import Special
+from .statistics import Statistics
 from .twins import in_place
 
-FAMILIES = (Arithmetic, Pointwise, Reductions, Products, Choice, Selection, Ordering, Shapes, Parts, Analysis, Sampling,
-            Making)
+FAMILIES = (Arithmetic, Pointwise, Special, Reductions, Products, Choice, Selection, Ordering, Statistics, Shapes,
+            Parts, Analysis, Algebra, Sampling, Making)
 ELEMENTWISE = (Arithmetic, Pointwise, Choice)      # whose methods all have in-place twins
 
 

@@ -1,4 +1,4 @@
-"""Running sums and products: the host half of ``cl/ops/scan.cl``."""
+"""Running sums, products, extrema: the host half of ``cl/ops/scan.cl``."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def _defines(op: str, x: DType, out: DType, acc: DType, reverse: bool, last: boo
 
 
 def running(op: str, x: Array, axis: int, dtype: DType | None = None, reverse: bool = False) -> Array:
-    """The running sum (``"sum"``) or product (``"prod"``) along a dimension.
+    """The running sum (``"sum"``), product (``"prod"``) or logarithm of the sum of exponentials along a dimension.
 
     Args:
-        op: ``"sum"`` or ``"prod"``.
+        op: ``"sum"``, ``"prod"`` or ``"logaddexp"``, for which a type must be given.
         x: array; integers give int64.
         axis: dimension.
         dtype: element type of the result.
@@ -65,13 +65,19 @@ def running(op: str, x: Array, axis: int, dtype: DType | None = None, reverse: b
     return out
 
 
-def _run(op: str, x: Array, out: Array, outer: int, n: int, inner: int, acc: DType, reverse: bool) -> None:
+def _block(x: Array, outer: int, n: int, inner: int) -> int:
+    """How many elements of a column a work-item takes."""
     device = x.device
     busy = 2 * device.compute_units * device.quirks.parallel
     most = min(1 << 20, device.quirks.max_loop or 1 << 20)
-    block = n
     if (outer * inner < busy and n >= 2 * _BLOCK) or n > most:
-        block = min(most, max(_BLOCK, -(-n * outer * inner // busy)))
+        return min(most, max(_BLOCK, -(-n * outer * inner // busy)))
+    return n
+
+
+def _run(op: str, x: Array, out: Array, outer: int, n: int, inner: int, acc: DType, reverse: bool) -> None:
+    device = x.device
+    block = _block(x, outer, n, inner)
     blocks = -(-n // block)
     last = inner == 1
     before = out
@@ -90,6 +96,69 @@ def _run(op: str, x: Array, out: Array, outer: int, n: int, inner: int, acc: DTy
         sizes, local, block, defines = (-(-outer // 64) * 64,), (64,), outer, (*defines, ("SHORT", 1))
     kernel = device.programs.kernel("ops/scan.cl", "scan", "PlPPlll", defines)
     kernel(sizes, local, x.buffer.handle, x.offset, before.buffer.handle, out.buffer.handle, n, inner, block)
+
+
+def zeros_like(x: Array, dtype: DType) -> Array:
+    """Zeros in the shape of an array."""
+    return assign(empty(x.device, x.shape, dtype), 0)
+
+
+def running_extremes(compare: str, x: Array, axis: int) -> Array:
+    """Positions, int64, of the largest (``"ge"``) or smallest (``"le"``) element so far, the last of equal ones.
+
+    NaN counts as more extreme than any number.
+    """
+    from .index import gather
+
+    x = contiguous(x)
+    shape, device = x.shape, x.device
+    outer, n, inner = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1:])
+    compute = {"uchar": dtypes.int32, "int": dtypes.int32, "long": dtypes.int64, "double": dtypes.float64}
+    defines = _defines(compare, x.dtype, dtypes.int64, compute.get(x.dtype.compute, dtypes.float32), False, inner == 1)
+    block = _block(x, outer, n, inner)
+    blocks = -(-n // block)
+    out = before = empty(device, shape, dtypes.int64)
+    sizes, local = ((blocks, outer), (1, 1)) if inner == 1 else grid(inner, blocks, outer)
+    if blocks > 1:
+        folded = empty(device, (*shape[:axis], blocks, *shape[axis + 1:]), dtypes.int64)
+        kernel = device.programs.kernel("ops/scan.cl", "fold_extremes", "PlPlll", defines)
+        kernel(sizes, local, x.buffer.handle, x.offset, folded.buffer.handle, n, inner, block)
+        before = gather(folded, axis, running_extremes(compare, gather(x, axis, folded), axis))
+    elif inner == 1 and n <= _SHORT:
+        sizes, local, block, defines = (-(-outer // 64) * 64,), (64,), outer, (*defines, ("SHORT", 1))
+    kernel = device.programs.kernel("ops/scan.cl", "scan_extremes", "PlPPlll", defines)
+    kernel(sizes, local, x.buffer.handle, x.offset, before.buffer.handle, out.buffer.handle, n, inner, block)
+    return out
+
+
+class LogCumSumExp(Operation):
+    """Logarithm of the running sum of exponentials along a dimension."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, *, axis: int) -> Array:
+        """Add up in float32 at least."""
+        wide = x if x.dtype.itemsize > 2 else cast(x, dtypes.float32)
+        y = running("logaddexp", wide, axis, wide.dtype)
+        ctx.axis, ctx.dtype = axis, x.dtype
+        ctx.save(wide, y)
+        return cast(y, x.dtype)
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Array:
+        """The sum of ``g exp(x - y)`` over what follows, apart for positive and negative ``g``, in logarithms."""
+        x, y = ctx.saved
+        wide = x.dtype
+        parts = []
+        for sign in (1, -1):
+            size = run("maximum", [run("mul", [g, sign], wide), 0], wide)
+            rest = run("sub", [run("log", [size], wide), y], wide)
+            # Where no gradient flows it is -infinity, also where y is.
+            rest = run("where", [run("gt", [size, 0], dtypes.bool_, compute=wide.compute), rest, -math.inf], wide)
+            total = running("logaddexp", rest, ctx.axis, wide, True)
+            share = run("exp", [run("add", [x, total], wide)], wide)
+            none = run("eq", [x, -math.inf], dtypes.bool_, compute=wide.compute)
+            parts.append(run("where", [none, 0, share], wide))
+        return cast(run("sub", parts, wide), ctx.dtype)
 
 
 class CumSum(Operation):
