@@ -13,7 +13,7 @@ Example:
 from importlib.metadata import PackageNotFoundError as _PackageNotFoundError
 from importlib.metadata import version as _version
 
-from . import amp, autograd, data, distributions, dtypes, errors, functions, nn, opencl, optim, random, utils
+from . import amp, autograd, data, distributions, dtypes, errors, func, functions, nn, opencl, optim, random, utils
 from .amp import autocast, get_autocast_dtype, is_autocast_enabled
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .creation import (
@@ -87,9 +87,9 @@ __all__ = [
     "OutOfMemoryError", "SecondDerivativeError", "Size", "Tensor", "amp", "arange", "as_tensor", "autocast",
     "autograd", "bfloat16", "bool", "bool_", "can_cast", "data", "device", "devices", "distributions", "dtypes",
     "empty", "empty_like", "enable_autocast", "enable_grad", "errors", "eye", "finfo", "fingerprint", "float16",
-    "float32", "float64", "from_dlpack", "from_numpy", "from_pyopencl", "full", "full_like", "get_autocast_dtype",
-    "get_default_dtype", "get_rng_state", "iinfo", "inference_mode", "initial_seed", "int32", "int64",
-    "is_autocast_enabled", "is_grad_enabled", "linspace", "load", "logspace", "manual_seed", "nn", "no_grad",
+    "float32", "float64", "from_dlpack", "from_numpy", "from_pyopencl", "full", "full_like", "func",
+    "get_autocast_dtype", "get_default_dtype", "get_rng_state", "iinfo", "inference_mode", "initial_seed", "int32",
+    "int64", "is_autocast_enabled", "is_grad_enabled", "linspace", "load", "logspace", "manual_seed", "nn", "no_grad",
     "normal", "ones", "ones_like", "opencl", "optim", "promote_types", "rand", "rand_like", "randint", "randint_like",
     "randn", "randn_like", "random", "randperm", "result_type", "save", "scalar_tensor", "seed", "set_default_device",
     "set_grad_enabled", "set_rng_state", "synchronize", "tensor", "uint8", "utils", "zeros", "zeros_like",
