@@ -34,7 +34,7 @@ def skipped() -> Iterator[None]:
 
 def fill(tensor: Tensor, draw: Callable[..., Any], generator: Generator | None, a: float, b: float) -> Tensor:
     """Fill with random numbers, unless starting values are skipped."""
-    return tensor if _skipped.get() else sampling.fill(tensor, draw, generator, a, b)  # type: ignore[no-any-return]
+    return tensor if _skipped.get() else sampling.fill(tensor, draw, generator, a, b)
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
@@ -168,10 +168,11 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     if groups < 1 or tensor.shape[0] % groups:
         raise ValueError(f"groups must divide the {tensor.shape[0]} output channels, got {groups}")
     values = np.zeros(tensor.shape)
-    middle = tuple(n // 2 for n in tensor.shape[2:])
+    middle = tuple([n // 2 for n in tensor.shape[2:]])
     size = tensor.shape[0] // groups
     for channel in range(min(size, tensor.shape[1])):
-        values[(slice(channel, None, size), channel, *middle)] = 1
+        place: Any = (slice(channel, None, size), channel, *middle)       # of each group
+        values[place] = 1
     return _set(tensor, values)
 
 

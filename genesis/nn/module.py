@@ -28,6 +28,9 @@ class _WithKeywords:
     def __init__(self, hook: Callable[..., Any]):
         self.hook = hook
 
+    def __call__(self, *args: Any) -> Any:
+        return self.hook(*args)
+
 
 class Module(State):
     """Base class of everything with parameters.
@@ -66,7 +69,7 @@ class Module(State):
         """Call the hooks before, compute the output, and call the hooks after it."""
         for hook in list(self._forward_pre_hooks.values()):
             if isinstance(hook, _WithKeywords):
-                replaced = hook.hook(self, args, kwargs)
+                replaced = hook(self, args, kwargs)
                 if replaced is not None:
                     if not isinstance(replaced, tuple) or len(replaced) != 2:
                         raise RuntimeError("a forward pre-hook with with_kwargs must return None or a pair: the "
@@ -85,7 +88,7 @@ class Module(State):
         result = self.forward(*args, **kwargs)
         for hook in list(self._forward_hooks.values()):
             if isinstance(hook, _WithKeywords):
-                changed = hook.hook(self, args, kwargs, result)
+                changed = hook(self, args, kwargs, result)
             else:
                 changed = hook(self, args, result)
             if changed is not None:

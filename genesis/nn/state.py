@@ -129,7 +129,8 @@ class State:
         """
         given = OrderedDict(state_dict)
         metadata = getattr(state_dict, "_metadata", None) or {}
-        keys, problems = IncompatibleKeys([], []), []
+        keys = IncompatibleKeys([], [])
+        problems: list[str] = []
         for prefix, module in self._paths():
             for hook in module._registered("load"):
                 hook(module, given, prefix, metadata.get(prefix[:-1], {}), strict, *keys, problems)

@@ -32,7 +32,8 @@ def fuse_conv_bn_weights(conv_w: Tensor, conv_b: Tensor | None, bn_rm: Tensor, b
         transpose: whether the convolution is transposed, so that output channels are the weight's second dimension.
     """
     with no_grad():
-        scale = (bn_rv + bn_eps).rsqrt()
+        varied: Any = bn_rv + bn_eps
+        scale = varied.rsqrt()
         if bn_w is not None:
             scale = scale * bn_w
         shift = (-bn_rm if conv_b is None else conv_b - bn_rm) * scale
@@ -109,4 +110,4 @@ def _fused(layer: T, bn: Any, transpose: bool) -> T:
         bias.requires_grad = result.weight.requires_grad
     result.weight, result.bias = fuse_conv_bn_weights(result.weight, bias, bn.running_mean, bn.running_var, bn.eps,
                                                       bn.weight, bn.bias, transpose)
-    return result  # type: ignore[no-any-return]
+    return result

@@ -245,7 +245,8 @@ def register_parametrization(module: T, tensor_name: str, parametrization: Modul
     made = ParametrizationList([parametrization], original, unsafe)
     delattr(module, tensor_name)
     if not is_parametrized(module):
-        module.__class__ = _parametrized(type(module))
+        cls: Any = type(module)
+        module.__class__ = _parametrized(cls)
         module.parametrizations = ModuleDict()
     module.parametrizations._modules[tensor_name] = made     # names that a dict has, such as "values", are no hindrance
     return module

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from ...autograd import no_grad
 from ...tensor import Tensor
 from .. import functional as F
-from ..conv import ConvTranspose1d, ConvTranspose2d
+from ..conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from ..module import Module
 from ..parameter import Parameter
 
@@ -34,7 +34,8 @@ def normalized(weight: Tensor, matrix: Tensor, u: Tensor, v: Tensor) -> Tensor:
 
 def rows_of(module: Module, dim: int | None) -> int:
     """The dimension of the output channels of a layer's weight, unless one is given."""
-    return (1 if isinstance(module, ConvTranspose1d | ConvTranspose2d) else 0) if dim is None else dim
+    transposed = isinstance(module, ConvTranspose1d | ConvTranspose2d | ConvTranspose3d)
+    return int(transposed) if dim is None else dim
 
 
 def check_iterations(n_power_iterations: int) -> int:
