@@ -36,6 +36,39 @@ kernel void normal(global element *out, long at, long n, ulong stream, ulong see
         STORE1(TYPE, out, at + 4 * i + j, mean + deviation * x[j]);
 }
 
+// Normal between two bounds, by rejection (Robert 1995, "Simulation of truncated normal variables"). An element is
+// origin + scale t, with t proposed from the normal distribution, uniformly from [0, span], or from an exponential
+// distribution cut at the span; `mass` is what is left of it there. The last two are accepted with probability
+// exp(-((t - centre)^2 - least) / 2). The host chooses a proposal that is accepted in half the cases or more, so that the
+// 128 proposals of an element do not run out. A work-item makes one element.
+#define NORMAL  0
+#define UNIFORM 1
+kernel void truncated(global element *out, long at, long n, ulong stream, ulong seed, int proposal, float origin,
+                      float scale, float span, float centre, float least, float rate, float mass, float low,
+                      float high)
+{
+    const long i = get_global_id(0);
+    float x = origin;
+    bool found = false;
+    for (ulong attempt = 0; attempt < 64 && !found; attempt++) {
+        const uint4 words = philox(attempt << 48 | i, stream, seed);
+        const float u[2] = {unit_interval(words.x), unit_interval(words.z)};
+        const float v[2] = {unit_interval(words.y), unit_interval(words.w)};
+        const float radius = sqrt(-2 * log(1 - u[0])), angle = 2 * M_PI_F * v[0];
+        for (int j = 0; j < 2 && !found; j++) {
+            if (proposal == NORMAL) {
+                x = origin + scale * radius * (j ? sin(angle) : cos(angle));
+                found = x >= low && x <= high;
+            } else {
+                const float t = proposal == UNIFORM ? span * u[j] : -log1p(-u[j] * mass) / rate;
+                x = origin + scale * t;
+                found = log(1 - v[j]) <= (least - (t - centre) * (t - centre)) / 2;
+            }
+        }
+    }
+    STORE1(TYPE, out, at + i, clamp(x, low, high));
+}
+
 // Integers in [low, low + range).
 kernel void integers(global element *out, long at, long n, ulong stream, ulong seed, long low, ulong range)
 {

@@ -6,7 +6,8 @@
 //   LSTM   i, f, o = sigmoid(...), g = tanh(...);  c' = f c + i g,  h' = o tanh(c')
 //   GRU    r, z = sigmoid(...);  n = tanh(x_n + r (W_n h + b_n)),  h' = (1 - z) n + z h
 //
-// with x the products with the inputs, (batch, GATES hidden), in PyTorch's order of gates. A work-item has WIDTH units of
+// with x the products with the inputs, (batch, GATES hidden), in PyTorch's order of gates. Where sequences are of
+// different lengths, a step has only the first samples, those that are long enough. A work-item has WIDTH units of
 // BLOCKS times ROWS samples: ROWS x GATES vectors of sums in registers. The weights are packed for it: `pack` puts the
 // COLUMNS vectors that a work-item needs for one k side by side. DEPTH k at a time serve all samples from the cache.
 //
@@ -190,14 +191,14 @@ VECTOR_KERNEL recur(global const SCALAR *x, long x_at, global const SCALAR *w, g
 }
 
 // dh = dy + start + (gradient of the next step's gates) W, then the gradients of this step's gates from it.
-//   next      (batch, GATES hidden): gradients of the next step's products with h; depth is 0 where there is no next step
+//   next      (next_rows, GATES hidden): gradients of the next step's products with h, of the samples that have one
 //   dy        gradient of this step's result, a row `dy_row` elements after the other; used if has_dy
 //   carry     (batch, hidden), in and out. LSTM: the gradient of c from the next step. GRU: the part of dh that went
 //             past the gates.
 //   start     (batch, hidden): gradient of the last state; used if has_start
 //   gates_x   (batch, GATES hidden), out: gradients of the products with x; gates_h: with h, written for GRU only
 // Global size (hidden / (COLUMNS WIDTH), batch / SAMPLES), rounded up.
-VECTOR_KERNEL recur_backward(global const SCALAR *next, long next_at, long depth, global const SCALAR *w,
+VECTOR_KERNEL recur_backward(global const SCALAR *next, long next_at, long next_rows, global const SCALAR *w,
                              global const SCALAR *dy, long dy_at, long dy_row, int has_dy,
                              global const SCALAR *start, long start_at, int has_start, global SCALAR *carry,
                              global const SCALAR *h_before, long h_before_at, global const SCALAR *h, long h_at,
@@ -211,7 +212,7 @@ VECTOR_KERNEL recur_backward(global const SCALAR *next, long next_at, long depth
     for (int r = 0; r < SAMPLES; r++)
         for (int i = 0; i < COLUMNS; i++)
             sum[r][i] = 0;
-    multiply(next + next_at + row * GATES * s.hidden, GATES * s.hidden, s.batch - row, depth,
+    multiply(next + next_at + row * GATES * s.hidden, GATES * s.hidden, next_rows - row, GATES * s.hidden,
              w + get_global_id(0) * s.w_panel * WIDTH, s, sum);
     for (int column = 0; column < COLUMNS; column++) {
         const long unit = first + column * WIDTH, left = s.hidden - unit;
@@ -220,7 +221,7 @@ VECTOR_KERNEL recur_backward(global const SCALAR *next, long next_at, long depth
             if (row + r >= s.batch) break;
             const long at = (row + r) * s.hidden + unit, gates = gates_at + (row + r) * GATES * s.hidden + unit;
             global const SCALAR *keep = kept + kept_at + (row + r) * KEPT * s.hidden + unit;
-            real dh = sum[r][column];
+            real dh = row + r < next_rows ? sum[r][column] : (real)0;
             if (has_dy)
                 dh += load_units(dy + dy_at + (row + r) * dy_row + unit, left);
             if (has_start)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..joining import stack
-from ..ops import recurrent
+from ..autograd import apply
+from ..joining import cat
+from ..ops import ragged, recurrent
 from ..tensor import Tensor
 from .rules import rule, vjp
 
@@ -29,20 +30,35 @@ def _step(cell: str, inputs: Any, h: Any, c: Any, w_hh: Any, b_hh: Any) -> tuple
 @rule(recurrent.Rnn, recurrent.Lstm, recurrent.Gru)
 def _recurrent(ctx: Any, *gradients: Tensor | None) -> Any:
     x, states, cells, _, *weights = ctx.plain.saved
-    steps = x.shape[0]
+    rows: ragged.Ragged = ctx.rows
     if not (x.size and weights[1].size):
         return NotImplemented
-    first = (None if history is None else recurrent.first_state(history, ctx.reverse) for history in (states, cells))
+    first = (None if history is None else rows.first(history, ctx.reverse) for history in (states, cells))
     given = [None if array is None else ctx.input(i, array, ctx.dtypes[i])
              for i, array in enumerate([x, *first, *weights])]
 
-    def run(x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> tuple[Any, ...]:
-        inputs = x @ w_ih.mT if b_ih is None else x @ w_ih.mT + b_ih
-        rows: list[Any] = [None] * steps
-        for t in range(steps - 1, -1, -1) if ctx.reverse else range(steps):
-            h, c = _step(ctx.cell, inputs[t], h, c, w_hh, b_hh)
-            rows[t] = h
-        return stack(rows), h, *(() if c is None else (c,))
+    def run(x: Any, h0: Any, c0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> tuple[Any, ...]:
+        inputs = (x @ w_ih.mT if b_ih is None else x @ w_ih.mT + b_ih).reshape(rows.total, -1)
+        steps: list[Any] = [None] * len(rows.sizes)
+        h, c, ended = (h0[:0], None if c0 is None else c0[:0], []) if ctx.reverse else (h0, c0, [])
+        for t in rows.order(ctx.reverse):
+            n = rows.sizes[t]
+            if n > h.shape[0]:               # sequences that begin here, from their ends
+                h, c = cat([h, h0[h.shape[0]:n]]), None if c is None else cat([c, c0[c.shape[0]:n]])
+            elif n < h.shape[0]:             # or have ended
+                ended.append((h[n:], None if c is None else c[n:]))
+                h, c = h[:n], None if c is None else c[:n]
+            h, c = _step(ctx.cell, inputs[rows.starts[t]:rows.starts[t + 1]], h, c, w_hh, b_hh)
+            steps[t] = h
+        lasts = [(h, c), *reversed(ended)]
+        y = cat(steps).reshape(*x.shape[:-1], -1)
+        return y, cat([h for h, _ in lasts]), *(() if c is None else (cat([c for _, c in lasts]),))
 
     found = vjp(run, given, gradients)
     return tuple([None if g is None else g.to(dtype) for g, dtype in zip(found, ctx.dtypes)])
+
+
+@rule(ragged.Rearrange)
+def _rearrange(ctx: Any, g: Tensor) -> Tensor:
+    result: Tensor = apply(ragged.Rearrange, g, index=ctx.inverse, inverse=ctx.index)
+    return result

@@ -9,26 +9,28 @@ from typing import Any
 from ..autograd import apply
 from ..creation import empty, zeros
 from ..functions import cat, stack
+from ..ops.ragged import Ragged
 from ..ops.recurrent import Gru, Lstm, Rnn
 from ..tensor import Tensor
 from . import functional as F
 from . import init
 from .module import Module
 from .parameter import Parameter
+from .utils.rnn import PackedSequence
 
-__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "RNNCellBase"]
+__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell", "RNNCellBase"]
 
 _GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
 
 
 def _run(kind: str, nonlinearity: str, reverse: bool, x: Tensor, state: tuple[Tensor, ...],
-         weights: tuple[Any, ...]) -> tuple[Tensor, ...]:
-    """One direction of one layer: x (T, B, I) and states (B, H) to y (T, B, H) and the last states."""
+         weights: tuple[Any, ...], packed: Ragged | None = None) -> tuple[Tensor, ...]:
+    """One direction of one layer: x (T, B, I), or packed (N, I), and states (B, H) to y and the last states."""
     if kind == "LSTM":
-        return apply(Lstm, x, *state, *weights, reverse=reverse)
+        return apply(Lstm, x, *state, *weights, reverse=reverse, packed=packed)
     if kind == "GRU":
-        return apply(Gru, x, state[0], None, *weights, reverse=reverse)
-    return apply(Rnn, x, state[0], None, *weights, reverse=reverse, cell=nonlinearity.upper())
+        return apply(Gru, x, state[0], None, *weights, reverse=reverse, packed=packed)
+    return apply(Rnn, x, state[0], None, *weights, reverse=reverse, cell=nonlinearity.upper(), packed=packed)
 
 
 class _Parameters(Module):
@@ -54,15 +56,26 @@ class _Parameters(Module):
             init.uniform_(parameter, -bound, bound)
 
 
-class _Layers(_Parameters):
-    """Layers over a sequence, in one direction or both."""
+class RNNBase(_Parameters):
+    """Base of `RNN`, `LSTM` and `GRU`: layers over a sequence, in one direction or both.
 
-    nonlinearity = "tanh"
+    Args:
+        mode: ``"RNN_TANH"``, ``"RNN_RELU"``, ``"LSTM"`` or ``"GRU"``; the other arguments are those of the layers.
 
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
-                 batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device: Any = None,
-                 dtype: Any = None):
+    Raises:
+        ValueError: an unknown mode, sizes below 1, a dropout outside [0, 1], or projections, which are not supported.
+    """
+
+    def __init__(self, mode: str, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
+                 batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0,
+                 device: Any = None, dtype: Any = None):
         super().__init__()
+        if mode not in ("RNN_TANH", "RNN_RELU", "LSTM", "GRU"):
+            raise ValueError(f"mode must be 'RNN_TANH', 'RNN_RELU', 'LSTM' or 'GRU', not {mode!r}")
+        if proj_size:
+            raise ValueError(f"layers with projections are not supported: proj_size must be 0, not {proj_size}")
+        self.mode, self._kind = mode, mode.partition("_")[0]
+        self.nonlinearity = "relu" if mode == "RNN_RELU" else "tanh"
         for name, value in (("hidden_size", hidden_size), ("num_layers", num_layers)):
             if isinstance(value, bool) or not isinstance(value, int):
                 raise TypeError(f"{name} must be a whole number, not {value!r}")
@@ -86,21 +99,24 @@ class _Layers(_Parameters):
     def flatten_parameters(self) -> None:
         """Does nothing; for programs that call it."""
 
-    def forward(self, input: Tensor, hx: Any = None) -> tuple[Tensor, Any]:
+    def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
         """Go through sequences.
 
         Args:
-            input: (T, B, I), (B, T, I) if ``batch_first``, or (T, I) for one sequence.
+            input: (T, B, I), (B, T, I) if ``batch_first``, or (T, I) for one sequence; or a
+                `genesis.nn.utils.rnn.PackedSequence` of sequences of different lengths.
             hx: the first state, zeros by default: h (D * num_layers, B, H), without B for one sequence, D being 2 if
                 bidirectional else 1; for an LSTM the pair (h, c).
 
         Returns:
-            The last layer's h at every step, (T, B, D * H) or as the input is laid out, and the last state, shaped as
-            ``hx``.
+            The last layer's h at every step, (T, B, D * H) or as the input is laid out, packed if it is; and the last
+            state, shaped as ``hx``, of packed sequences that at the end of each.
 
         Raises:
             RuntimeError: shapes that do not fit.
         """
+        if isinstance(input, PackedSequence):
+            return self._packed(input, hx)
         if input.ndim not in (2, 3):
             raise RuntimeError(f"{type(self).__name__} needs an input of 2 or 3 dimensions, not of shape "
                                f"{tuple(input.shape)}")
@@ -109,30 +125,46 @@ class _Layers(_Parameters):
                                f"{tuple(input.shape)}")
         batched = input.ndim == 3
         x = input.unsqueeze(1) if not batched else input.transpose(0, 1) if self.batch_first else input
-        states = self._states(x, hx, batched)
-        ends: list[tuple[Tensor, ...]] = []
-        for layer in range(self.num_layers):
-            results = []
-            for direction, suffix in enumerate(self._suffixes(layer)):
-                place = len(ends)
-                y, *end = _run(self._kind, self.nonlinearity, bool(direction), x, tuple(s[place] for s in states),
-                               self._set(suffix))
-                results.append(y)
-                ends.append(tuple(end))
-            x = results[0] if len(results) == 1 else cat(results, -1)
-            if self.dropout and layer < self.num_layers - 1:
-                x = F.dropout(x, self.dropout, self.training)
-        last = [stack(list(parts)) for parts in zip(*ends)]
+        x, last = self._through(x, self._states(x, hx, x.shape[1], batched))
         if not batched:
             x, last = x.squeeze(1), [s.squeeze(1) for s in last]
         elif self.batch_first:
             x = x.transpose(0, 1)
         return x, tuple(last) if self._kind == "LSTM" else last[0]
 
-    def _states(self, x: Tensor, hx: Any, batched: bool) -> list[Tensor]:
+    def _packed(self, input: PackedSequence, hx: Any) -> tuple[PackedSequence, Any]:
+        """The same for packed sequences; states are in the order in which the sequences were before."""
+        x, rows = input.data, input._lay_out()
+        if x.ndim != 2 or x.shape[-1] != self.input_size:
+            raise RuntimeError(f"packed data must have shape (N, {self.input_size}), not {tuple(x.shape)}")
+        states = self._states(x, hx, rows.batch, True)
+        if input.sorted_indices is not None and hx is not None:
+            states = [state.index_select(1, input.sorted_indices) for state in states]
+        x, last = self._through(x, states, rows)
+        if input.unsorted_indices is not None:
+            last = [state.index_select(1, input.unsorted_indices) for state in last]
+        return input._with(x), tuple(last) if self._kind == "LSTM" else last[0]
+
+    def _through(self, x: Tensor, states: list[Tensor], packed: Ragged | None = None) -> tuple[Tensor, list[Tensor]]:
+        """All layers: x (T, B, I), or packed (N, I), and the first states to the last layer's h and the last states."""
+        ends: list[tuple[Tensor, ...]] = []
+        for layer in range(self.num_layers):
+            results = []
+            for direction, suffix in enumerate(self._suffixes(layer)):
+                place = len(ends)
+                y, *end = _run(self._kind, self.nonlinearity, bool(direction), x, tuple(s[place] for s in states),
+                               self._set(suffix), packed)
+                results.append(y)
+                ends.append(tuple(end))
+            x = results[0] if len(results) == 1 else cat(results, -1)
+            if self.dropout and layer < self.num_layers - 1:
+                x = F.dropout(x, self.dropout, self.training)
+        return x, [stack(list(parts)) for parts in zip(*ends)]
+
+    def _states(self, x: Tensor, hx: Any, batch: int, batched: bool) -> list[Tensor]:
         """The first states, (D * num_layers, B, H) each."""
         count = self.num_layers * (2 if self.bidirectional else 1)
-        shape = (count, x.shape[1], self.hidden_size)
+        shape = (count, batch, self.hidden_size)
         number = 2 if self._kind == "LSTM" else 1
         if hx is None:
             return [zeros(*shape, device=x.device, dtype=x.dtype)] * number
@@ -153,7 +185,7 @@ class _Layers(_Parameters):
                                   if getattr(self, name) != usual])
 
 
-class RNN(_Layers):
+class RNN(RNNBase):
     """A simple recurrent network (Elman 1990): ``h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)``.
 
     Args:
@@ -177,11 +209,11 @@ class RNN(_Layers):
                  device: Any = None, dtype: Any = None):
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"nonlinearity must be 'tanh' or 'relu', not {nonlinearity!r}")
-        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
-        self.nonlinearity = nonlinearity
+        super().__init__(f"RNN_{nonlinearity.upper()}", input_size, hidden_size, num_layers, bias, batch_first, dropout,
+                         bidirectional, 0, device, dtype)
 
 
-class LSTM(_Layers):
+class LSTM(RNNBase):
     """Long short-term memory (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000).
 
     With the sums ``W_ih x_t + b_ih + W_hh h_{t-1} + b_hh`` in four parts: ``i, f, o = sigmoid(...)``,
@@ -208,17 +240,14 @@ class LSTM(_Layers):
             from U(-1/sqrt(H), 1/sqrt(H)).
     """
 
-    _kind = "LSTM"
-
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
                  batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0,
                  device: Any = None, dtype: Any = None):
-        if proj_size:
-            raise ValueError(f"an LSTM with projections is not supported: proj_size must be 0, not {proj_size}")
-        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
+        super().__init__("LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
+                         proj_size, device, dtype)
 
 
-class GRU(_Layers):
+class GRU(RNNBase):
     """Gated recurrent units (Cho et al. 2014, arXiv:1406.1078).
 
     ``r, z = sigmoid(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)``,
@@ -239,7 +268,11 @@ class GRU(_Layers):
             from U(-1/sqrt(H), 1/sqrt(H)).
     """
 
-    _kind = "GRU"
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
+                 batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device: Any = None,
+                 dtype: Any = None):
+        super().__init__("GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0,
+                         device, dtype)
 
 
 class RNNCellBase(_Parameters):

@@ -5,6 +5,7 @@ Every function takes ``(seed, stream)``; a stream is used for one call only.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .. import dtypes
@@ -37,6 +38,31 @@ def uniform(out: Array, key: tuple[int, int], low: float, high: float) -> Array:
 def normal(out: Array, key: tuple[int, int], mean: float, deviation: float) -> Array:
     """Fill a contiguous array from a normal distribution."""
     return _fill("normal", out, key, "ff", mean, deviation)
+
+
+def truncated(out: Array, key: tuple[int, int], mean: float, deviation: float, low: float, high: float) -> Array:
+    """Fill a contiguous array from a normal distribution between two bounds."""
+    if out.size:
+        seed, stream = key
+        kernel = out.device.programs.kernel("ops/random.cl", "truncated", "PllLLifffffffff", _defines(out))
+        kernel((out.size,), None, out.buffer.handle, out.offset, out.size, stream, seed,
+               *_proposal(mean, deviation, low, high), low, high)
+    return out
+
+
+def _proposal(mean: float, deviation: float, low: float, high: float) -> tuple[float, ...]:
+    """How to propose numbers (Robert 1995): the arguments of the kernel from ``proposal`` to ``mass``."""
+    below, above = (low - mean) / deviation, (high - mean) / deviation
+    span = above - below
+    if below <= 0 <= above and span >= math.sqrt(2 * math.pi):
+        return 0, mean, deviation, 0.0, 0.0, 0.0, 1.0, 0.0
+    if below <= 0 <= above:
+        return 1, low, deviation, span, -below, 0.0, 1.0, 0.0
+    # A tail: distances t from its nearer end, which is the origin.
+    origin, scale, end = (low, deviation, below) if below > 0 else (high, -deviation, -above)
+    rate = (end + math.sqrt(end * end + 4)) / 2
+    centre = rate - end
+    return 2, origin, scale, span, centre, max(0.0, centre - span) ** 2, rate, -math.expm1(-rate * span)
 
 
 def integers(out: Array, key: tuple[int, int], low: int, high: int) -> Array:

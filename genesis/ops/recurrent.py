@@ -1,7 +1,8 @@
 """Recurrent layers over whole sequences: the host half of ``cl/ops/recurrent.cl``.
 
 The products of all inputs with the input weights are one matrix product; each step is then one launch, forward and
-backward; the weights' gradients are one product each over the whole sequence.
+backward; the weights' gradients are one product each over the whole sequence. Sequences of different lengths are
+packed (`genesis.ops.ragged`), and each step works on those that are long enough.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import Any
 
 from .. import dtypes
 from .array import Array, empty
-from .elementwise import assign, cast, contiguous, copy, run
+from .elementwise import assign, cast, contiguous, copy, full, run
 from .matmul import product, transposed
 from .operation import Context, Operation
+from .ragged import Ragged, part
 from .reduce import reduce
 from .vectors import lanes_of, registers
 
@@ -28,7 +30,7 @@ class _Steps:
     Args:
         cell: ``"TANH"``, ``"RELU"``, ``"LSTM"`` or ``"GRU"``.
         like: an array of the device and element type to work in.
-        hidden, batch: sizes.
+        hidden, batch: sizes; a step may have fewer samples than the batch.
         columns: vectors of packed weights that belong together.
     """
 
@@ -66,125 +68,130 @@ class _Steps:
             strides = (self.columns * panels, panels, 1)
         else:
             strides = (self.columns, 1, depth * self.columns)
-        self.panels, self.sizes = panels, struct.pack("5q", hidden, self.batch, *strides)
+        self.panels, self.strides = panels, strides
         out = empty(self.device, (panels * depth * self.columns * width,), self.dtype)
         by = (1, hidden * hidden, hidden) if transpose else (hidden, 0, 1)
         self.kernel("pack", "PlPlllll(40)")((panels, depth), None, weight.buffer.handle, weight.offset,
-                                            out.buffer.handle, *by, units, 0 if transpose else width, self.sizes)
+                                            out.buffer.handle, *by, units, 0 if transpose else width,
+                                            self.sizes(self.batch))
         return out
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Global size of a step."""
-        return self.panels, -(-self.batch // (self.rows * self.blocks))
+    def sizes(self, batch: int) -> bytes:
+        """The kernels' sizes for a step of so many samples."""
+        return struct.pack("5q", self.hidden, batch, *self.strides)
+
+    def size(self, batch: int) -> tuple[int, int]:
+        """Global size of such a step."""
+        return self.panels, -(-batch // (self.rows * self.blocks))
 
 
 class _Recurrent(Operation):
     """One direction of one layer.
 
-    The inputs are x (T, B, I), h0 (B, H), c0 (B, H) or None, weight_ih (gates * H, I), weight_hh (gates * H, H), and
-    bias_ih and bias_hh (gates * H,) or None; the results y (T, B, H), the last h (B, H) and, for an LSTM, the last c.
+    The inputs are x (T, B, I), or (N, I) of packed sequences, h0 (B, H), c0 (B, H) or None, weight_ih (gates * H, I),
+    weight_hh (gates * H, H), and bias_ih and bias_hh (gates * H,) or None; the results y (T, B, H) or (N, H), the last
+    h (B, H) and, for an LSTM, the last c.
     """
 
     cell = ""
 
     @classmethod
     def forward(cls, ctx: Context, x: Array, h0: Array, c0: Array | None, w_ih: Array, w_hh: Array,
-                b_ih: Array | None, b_hh: Array | None, *, reverse: bool = False, cell: str = "") -> Any:
-        """Go through the sequence, from its end if ``reverse``."""
+                b_ih: Array | None, b_hh: Array | None, *, reverse: bool = False, cell: str = "",
+                packed: Ragged | None = None) -> Any:
+        """Go through the sequences, from their ends if ``reverse``; ``packed`` says how x is, if it is packed."""
         cell = cell or cls.cell
         ctx.dtypes = [None if a is None else a.dtype for a in (x, h0, c0, w_ih, w_hh, b_ih, b_hh)]
         x, h0, c0, w_ih, w_hh, b_ih, b_hh = (_wide(a) for a in (x, h0, c0, w_ih, w_hh, b_ih, b_hh))
-        (steps, batch, _), hidden, gates = x.shape, w_hh.shape[1], _GATES[cell]
-        device = x.device
-        states = _history(h0, steps, reverse)              # h before the first step, then after each
-        cells = None if c0 is None else _history(c0, steps, reverse)
-        kept = empty(device, (steps, batch, 4 * hidden if gates > 1 else 0), x.dtype)
-        if steps and batch and hidden:
-            inputs = product(x, transposed(w_ih), bias=b_ih)                # (T, B, gates * H)
+        rows = packed or Ragged((x.shape[1],) * x.shape[0], x.shape[1], x.device)
+        batch, hidden, gates, device = rows.batch, w_hh.shape[1], _GATES[cell], x.device
+        states = rows.history(h0, reverse)
+        cells = None if c0 is None else rows.history(c0, reverse)
+        kept = empty(device, (rows.total, 4 * hidden if gates > 1 else 0), x.dtype)
+        if rows.total and hidden:
+            inputs = product(x, transposed(w_ih), bias=b_ih)                # (N, gates * H)
             work = _Steps(cell, x, hidden, batch, gates)
-            packed = work.pack(w_hh, transpose=True)
+            weights = work.pack(w_hh, transpose=True)
             step = work.kernel("recur", "PlPPliPlPlPlPlPl(40)")
-            bias = packed if b_hh is None else contiguous(b_hh)
-            one, some = batch * hidden, cells or states
-            for t in range(steps - 1, -1, -1) if reverse else range(steps):
-                before, after = (t + 1, t) if reverse else (t, t + 1)
-                step(work.size, None, inputs.buffer.handle, inputs.offset + t * gates * one, packed.buffer.handle,
-                     bias.buffer.handle, bias.offset, int(b_hh is not None), states.buffer.handle, before * one,
-                     states.buffer.handle, after * one, some.buffer.handle, before * one, some.buffer.handle,
-                     after * one, kept.buffer.handle, t * 4 * one, work.sizes)
-        ctx.reverse, ctx.cell, ctx.biased = reverse, cell, b_ih is not None
+            bias, some = weights if b_hh is None else contiguous(b_hh), cells or states
+            for t in rows.order(reverse):
+                n, start = rows.sizes[t], rows.starts[t] * hidden
+                before, after = rows.before(t, reverse) * hidden, rows.after(t, reverse) * hidden
+                step(work.size(n), None, inputs.buffer.handle, inputs.offset + start * gates, weights.buffer.handle,
+                     bias.buffer.handle, bias.offset, int(b_hh is not None), states.buffer.handle, before,
+                     states.buffer.handle, after, some.buffer.handle, before, some.buffer.handle, after,
+                     kept.buffer.handle, 4 * start, work.sizes(n))
+        ctx.reverse, ctx.cell, ctx.biased, ctx.rows, ctx.packed = reverse, cell, b_ih is not None, rows, packed
         if True in ctx.needs:
             ctx.save(x, states, cells, kept, w_ih, w_hh, b_ih, b_hh)
-        last = 0 if reverse else steps
-        y = _rows(states, 0 if reverse else 1, steps)
-        results = [cast(y, ctx.dtypes[0]), _last(states, last, ctx.dtypes[1])]
+        y = _like(rows.afters(states, reverse), x)
+        results = [cast(y, ctx.dtypes[0]), copy(rows.last(states, reverse), ctx.dtypes[1])]
         if cells is not None:
-            results.append(_last(cells, last, ctx.dtypes[2]))
+            results.append(copy(rows.last(cells, reverse), ctx.dtypes[2]))
         return tuple(results)
 
     @classmethod
     def backward(cls, ctx: Context, dy: Array | None, dh: Array | None, dc: Array | None = None) -> Any:
-        """Go back through the sequence, then multiply."""
+        """Go back through the sequences, then multiply."""
         x, states, cells, kept, w_ih, w_hh, _, _ = ctx.saved
-        (steps, batch, _), hidden, gates = x.shape, w_hh.shape[1], _GATES[ctx.cell]
-        device, reverse, one = x.device, ctx.reverse, batch * hidden
-        if not (steps and batch and hidden):
+        rows: Ragged = ctx.rows
+        batch, hidden, gates = rows.batch, w_hh.shape[1], _GATES[ctx.cell]
+        device, reverse = x.device, ctx.reverse
+        if not (rows.total and hidden):
             return cls._empty(ctx, x, w_ih, w_hh, dh, dc)
         dy, dh, dc = (None if g is None else cast(g, x.dtype) for g in (dy, dh, dc))
-        if dy is not None and dy.strides[2] != 1:
+        if not (dh is None or reverse or rows.even):         # sequences end at different steps
+            total = full(device, (rows.total, hidden), 0, x.dtype) if dy is None else copy(dy)
+            rows.add_to_ends(total, dh)
+            dy, dh = total, None
+        if dy is not None and dy.strides[-1] != 1:
             dy = contiguous(dy)
         dh = None if dh is None else contiguous(dh)
         carry = empty(device, (batch, hidden), x.dtype)
         assign(carry, 0 if dc is None else dc)
-        gates_x = empty(device, (steps, batch, gates * hidden), x.dtype)
+        gates_x = empty(device, (rows.total, gates * hidden), x.dtype)
         gates_h = empty(device, gates_x.shape, x.dtype) if ctx.cell == "GRU" else gates_x
         work = _Steps(ctx.cell, x, hidden, batch, 1 if device.type == "gpu" or hidden <= 16 else 2)
-        packed = work.pack(w_hh, transpose=False)
+        weights = work.pack(w_hh, transpose=False)
         step = work.kernel("recur_backward", "PllPPlliPliPPlPlPlPlPlPPl(40)")
         some, one_dy = cells or states, dy or carry
-        order = range(steps) if reverse else range(steps - 1, -1, -1)
-        for i, t in enumerate(order):
-            before, after = (t + 1, t) if reverse else (t, t + 1)
+        for i, t in enumerate(rows.order(not reverse)):
+            n, place = rows.sizes[t], rows.starts[t] * hidden
+            before, after = rows.before(t, reverse) * hidden, rows.after(t, reverse) * hidden
             start = dh if i == 0 else None
             next_ = t - 1 if reverse else t + 1
-            step(work.size, None, gates_h.buffer.handle, next_ * gates * one if i else 0, gates * hidden if i else 0,
-                 packed.buffer.handle, one_dy.buffer.handle, one_dy.offset + (0 if dy is None else t * dy.strides[0]),
-                 0 if dy is None else dy.strides[1], int(dy is not None), (start or carry).buffer.handle,
+            at = 0 if dy is None else t * dy.strides[0] if dy.ndim == 3 else rows.starts[t] * dy.strides[0]
+            step(work.size(n), None, gates_h.buffer.handle, rows.starts[next_] * gates * hidden if i else 0,
+                 min(n, rows.sizes[next_]) if i else 0, weights.buffer.handle, one_dy.buffer.handle, one_dy.offset + at,
+                 0 if dy is None else dy.strides[-2], int(dy is not None), (start or carry).buffer.handle,
                  0 if start is None else start.offset, int(start is not None), carry.buffer.handle,
-                 states.buffer.handle, before * one, states.buffer.handle, after * one, some.buffer.handle,
-                 before * one, some.buffer.handle, after * one, kept.buffer.handle, t * 4 * one, gates_x.buffer.handle,
-                 gates_h.buffer.handle, t * gates * one, work.sizes)
+                 states.buffer.handle, before, states.buffer.handle, after, some.buffer.handle, before,
+                 some.buffer.handle, after, kept.buffer.handle, 4 * place, gates_x.buffer.handle,
+                 gates_h.buffer.handle, gates * place, work.sizes(n))
         return cls._gradients(ctx, x, states, w_ih, w_hh, gates_x, gates_h, carry)
 
     @classmethod
     def _gradients(cls, ctx: Context, x: Array, states: Array, w_ih: Array, w_hh: Array, gates_x: Array,
                    gates_h: Array, carry: Array) -> tuple[Array | None, ...]:
         """The inputs' gradients, from those of the gates of all steps."""
-        (steps, batch, width), hidden, reverse = x.shape, w_hh.shape[1], ctx.reverse
-        need = ctx.needs
-        flat_x, flat_h = (g.view((steps * batch, g.shape[2]), (g.shape[2], 1)) for g in (gates_x, gates_h))
+        need, rows = ctx.needs, ctx.rows
         grads: list[Array | None] = [None] * 7
         if need[0]:
-            grads[0] = product(gates_x, w_ih)
+            grads[0] = _like(product(gates_x, w_ih), x)
         if need[1]:
-            first = _rows(gates_h, steps - 1 if reverse else 0, 1)
-            g = product(first.view(first.shape[1:], first.strides[1:]), w_hh)
+            g = product(rows.ends(gates_h) if ctx.reverse else part(gates_h, 0, rows.batch), w_hh)
             grads[1] = run("add", [g, carry], g.dtype, out=g) if ctx.cell == "GRU" else g
         if need[2]:
             grads[2] = carry
         if need[3]:
-            rows = contiguous(x)
-            rows = rows.view((steps * batch, width), (width, 1))
-            grads[3] = _into(ctx, 3, transposed(flat_x), rows)
+            flat = contiguous(x).view((rows.total, x.shape[-1]), (x.shape[-1], 1))
+            grads[3] = _into(ctx, 3, transposed(gates_x), flat)
         if need[4]:
-            before = _rows(states, 1 if reverse else 0, steps)
-            before = before.view((steps * batch, hidden), (hidden, 1))
-            grads[4] = _into(ctx, 4, transposed(flat_h), before)
+            grads[4] = _into(ctx, 4, transposed(gates_h), rows.befores(states, ctx.reverse))
         if need[5]:
-            grads[5] = reduce("sum", flat_x, (0,))
+            grads[5] = reduce("sum", gates_x, (0,))
         if need[6]:
-            grads[6] = reduce("sum", flat_h, (0,))
+            grads[6] = reduce("sum", gates_h, (0,))
         return tuple(None if g is None else cast(g, dtype) for g, dtype in zip(grads, ctx.dtypes))
 
     @classmethod
@@ -192,7 +199,7 @@ class _Recurrent(Operation):
                dc: Array | None) -> tuple[Array | None, ...]:
         """Gradients where nothing was computed: the last state is the first one."""
         hidden = w_hh.shape[1]
-        shapes = (x.shape, (x.shape[1], hidden), (x.shape[1], hidden), w_ih.shape, w_hh.shape, w_hh.shape[:1],
+        shapes = (x.shape, (ctx.rows.batch, hidden), (ctx.rows.batch, hidden), w_ih.shape, w_hh.shape, w_hh.shape[:1],
                   w_hh.shape[:1])
         given = (None, dh, dc)
         return tuple(None if not need else given[i] if i < 3 and given[i] is not None
@@ -223,27 +230,10 @@ def _wide(x: Array | None) -> Any:
     return x if x is None or x.dtype.itemsize > 2 else cast(x, dtypes.float32)
 
 
-def _history(first: Array, steps: int, reverse: bool) -> Array:
-    """Memory (T + 1, B, H) for a state before and after every step, with the first one in its place."""
-    out = empty(first.device, (steps + 1, *first.shape), first.dtype)
-    place = _rows(out, steps if reverse else 0, 1)
-    assign(place.view(first.shape, place.strides[1:]), first)
-    return out
-
-
-def first_state(history: Array, reverse: bool) -> Array:
-    """The state (B, H) that a layer began with, from the memory of all its states."""
-    place = _rows(history, history.shape[0] - 1 if reverse else 0, 1)
-    return place.view(place.shape[1:], place.strides[1:])
-
-
-def _rows(x: Array, first: int, count: int) -> Array:
-    """Entries of the first dimension."""
-    return x.view((count, *x.shape[1:]), x.strides, x.offset + first * x.strides[0])
-
-
-def _last(x: Array, at: int, dtype: dtypes.DType) -> Array:
-    return copy(x.view(x.shape[1:], x.strides[1:], x.offset + at * x.strides[0]), dtype)
+def _like(rows: Array, x: Array) -> Array:
+    """Rows (N, n) with the leading dimensions of x."""
+    n = rows.shape[-1]
+    return rows if x.ndim == 2 else rows.view((*x.shape[:2], n), (x.shape[1] * n, n, 1))
 
 
 def _into(ctx: Context, i: int, left: Array, right: Array) -> Array:

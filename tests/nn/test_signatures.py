@@ -8,8 +8,9 @@ import genesis
 
 torch = pytest.importorskip("torch")
 
-# PyTorch has long advised against the first two, for ``reduction``; the others are not for calls in models.
-LEFT_OUT = {"size_average", "reduce", "_stacklevel", "out"}
+# PyTorch has long advised against the first two, for ``reduction``; the others are not for calls in models, or choose
+# among its implementations.
+LEFT_OUT = {"size_average", "reduce", "_stacklevel", "out", "foreach"}
 DIFFERENT = {
     "an older name of an argument is left out": "Hardtanh",
     "an argument is left out, or made more": "F.interpolate F.batch_norm",
@@ -31,7 +32,8 @@ def arguments(function):
 
 
 def pairs():
-    for prefix, mine, its in (("", genesis.nn, torch.nn), ("F.", genesis.nn.functional, torch.nn.functional)):
+    for prefix, mine, its in (("", genesis.nn, torch.nn), ("F.", genesis.nn.functional, torch.nn.functional),
+                              ("init.", genesis.nn.init, torch.nn.init), ("utils.", genesis.nn.utils, torch.nn.utils)):
         for name in mine.__all__:
             if hasattr(its, name) and callable(getattr(its, name)):
                 yield prefix + name, getattr(mine, name), getattr(its, name)
