@@ -1,4 +1,4 @@
-"""Optimizers. Each is a rule in ``cl/optim`` and a class of the same name here."""
+"""Optimizers. Each but LBFGS is a rule in ``cl/optim`` and a class of the same name here."""
 
 from . import lr_scheduler, swa_utils
 from .adadelta import Adadelta
@@ -7,6 +7,7 @@ from .adam import Adam
 from .adamax import Adamax
 from .adamw import AdamW
 from .asgd import ASGD
+from .lbfgs import LBFGS
 from .lion import Lion
 from .nadam import NAdam
 from .optimizer import Optimizer
@@ -20,4 +21,5 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     name.lower(): value for name, value in sorted(vars().items())
     if isinstance(value, type) and issubclass(value, Optimizer) and value.source}
 
-__all__ = ["OPTIMIZERS", "Optimizer", "lr_scheduler", "swa_utils", *(value.__name__ for value in OPTIMIZERS.values())]
+__all__ = ["LBFGS", "OPTIMIZERS", "Optimizer", "lr_scheduler", "swa_utils",
+           *(value.__name__ for value in OPTIMIZERS.values())]
