@@ -149,8 +149,7 @@ class History:
 
     With the products s·y and y·y at hand, the two loops of Nocedal & Wright's Algorithm 7.4 take place on the host, on
     numbers, and the device reads the history twice: for the products with a new gradient, and for the direction, which
-    is a weighted sum of its rows. That way of L-BFGS is that of Chen, Wang & Zhou 2014, "Large-Scale L-BFGS Using
-    MapReduce"; solved for all i at once the loops are two triangular systems (Byrd, Nocedal & Schnabel 1994).
+    is a weighted sum of its rows, as in Chen, Wang & Zhou 2014, "Large-Scale L-BFGS Using MapReduce".
 
     Args:
         flat: the parameters.
@@ -215,18 +214,17 @@ class History:
             scale: the approximation to begin with is this number times the identity.
         """
         slots = np.array(self.slots, np.int32)
-        weights = np.zeros((len(slots), 2))
-        if self.slots:
-            sg, yg = self._products[2 * slots, 0], self._products[2 * slots + 1, 0]
-            sy, yy = self._sy[np.ix_(slots, slots)], self._yy[np.ix_(slots, slots)]
-            upper = np.triu(sy)
-            # First loop, from the newest pair: alpha_i = s_i·q / s_i·y_i, then q = q - alpha_i y_i, from q = -g on.
-            alpha = np.linalg.solve(upper, -sg)
-            # Second, from the oldest: beta_i = y_i·r / s_i·y_i, then r = r + (alpha_i - beta_i) s_i, from r = scale q.
-            # Turned round, this system is an upper triangle too, which a solver takes as it is.
-            right = np.diag(sy) * alpha - scale * (-yg - yy @ alpha)
-            gain = np.linalg.solve(upper.T[::-1, ::-1], right[::-1])[::-1]
-            weights[:, 0], weights[:, 1] = gain, -scale * alpha
+        sg, yg = self._products[2 * slots, 0], self._products[2 * slots + 1, 0]
+        sy, yy = self._sy[np.ix_(slots, slots)], self._yy[np.ix_(slots, slots)]
+        # Beginning with q = -g, from the newest pair on: q = q - alpha_i y_i.
+        alpha = np.zeros(len(slots))
+        for i in reversed(range(len(slots))):
+            alpha[i] = (-sg[i] - sy[i, i + 1:] @ alpha[i + 1:]) / sy[i, i]
+        # Beginning with r = scale q, from the oldest pair on: r = r + gain_i s_i, where gain_i = alpha_i - beta_i.
+        yr, gain = scale * (-yg - yy @ alpha), np.zeros(len(slots))
+        for i in range(len(slots)):
+            gain[i] = alpha[i] - (yr[i] + gain[:i] @ sy[:i, i]) / sy[i, i]
+        weights = np.stack([gain, -scale * alpha], axis=1)
         # The oldest pair first, wherever pairs lie, so that a history that was saved and loaded gives the same bits.
         flat, result = self.flat, self.flat.vector()
         order, own = upload(flat.device, slots), upload(flat.device, weights.astype(flat.dtype.numpy))
