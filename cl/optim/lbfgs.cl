@@ -1,6 +1,6 @@
-// What L-BFGS (Liu & Nocedal 1989) does with vectors as long as all parameters together; genesis/optim/quasi_newton.py is
-// the host's half, genesis/optim/lbfgs.py the algorithm. A vector has n elements without gaps, in SCALAR; parameters and
-// gradients lie in an arena, whose chunk c holds the vector's elements from spans[2 c] on, spans[2 c + 1] in number.
+// What L-BFGS (Liu & Nocedal 1989) does with vectors as long as all parameters together; genesis/optim/quasi_newton.py
+// is the host's half, genesis/optim/lbfgs.py the algorithm. A vector has n elements without gaps, in SCALAR; parameters
+// and gradients lie in an arena, whose chunk c holds the vector's elements from spans[2 c] on, spans[2 c + 1] in number.
 //
 //   gather      the gradient as a vector               move        parameters = start + t * direction
 //   pair        s = t * direction, y = change of the gradient: a row pair of the history
@@ -70,11 +70,12 @@ static SCALAR dot_share(global const SCALAR *a, global const SCALAR *b, long cou
     return sum;
 }
 
-// Global size: parts * GROUP, rows; local size GROUP, 1. The second and third vector begin at rows[at] and rows[at + n].
+// Global size: parts * GROUP, rows; local size GROUP, 1. Second and third vector begin at rows[at] and rows[at + n].
 VECTOR_KERNEL dots(global const SCALAR *rows, global const SCALAR *grad, long at, long n, global SCALAR *parts)
 {
     local SCALAR scratch[GROUP];
-    const long part = get_group_id(0), first = part * CHUNK, count = min((long)CHUNK, n - first), row = get_global_id(1);
+    const long part = get_group_id(0), first = part * CHUNK, count = min((long)CHUNK, n - first);
+    const long row = get_global_id(1);
     global const SCALAR *own = rows + row * n + first;
     global const SCALAR *const others[3] = {grad + first, rows + at + first, rows + at + n + first};
     for (int k = 0; k < 3; k++) {
@@ -121,7 +122,7 @@ kernel void join(global const SCALAR *parts, long count, int maxima, global SCAL
         joined = largest_of_group(joined, scratch);
     } else {
         for (long i = get_local_id(0); i < count;) {
-            SCALAR run = 0;                                         // few additions meet a sum much larger than themselves
+            SCALAR run = 0;                                         // few additions meet a much larger sum
             for (int j = 0; j < 32 && i < count; j++, i += GROUP)
                 run += parts[i];
             joined += run;

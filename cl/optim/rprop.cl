@@ -1,5 +1,5 @@
-// Rprop (Riedmiller & Braun 1993), in the form "without weight-backtracking" (iRprop-, Igel & Huesken 2000) that PyTorch
-// has too. Only the gradient's sign counts. `first` is 1 in a parameter's first step, in which its step size is lr.
+// Rprop (Riedmiller & Braun 1993), in the form "without weight-backtracking" (iRprop-, Igel & Huesken 2000) that
+// PyTorch has too. Only the gradient's sign counts. `first` is 1 in a parameter's first step, whose size is lr.
 
 void rprop(real *param, real grad, real *prev, real *step_size,
            float first, float lr, float eta_minus, float eta_plus, float size_min, float size_max)
