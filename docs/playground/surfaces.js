@@ -9,7 +9,7 @@ const bowl = {
     gradient: (x, y, k) => [x, k * y],
     start: [-4, 1.2], minimum: [0, 0], window: [-5, 2.5, -2.6, 2.6],
     rates: { sgd: 0.03, momentum: 0.02, nesterov: 0.02, rmsprop: 0.05, adam: 0.3, adamw: 0.3, lion: 0.05,
-        adamax: 0.3, nadam: 0.2, radam: 0.1, adagrad: 0.5, adadelta: 5, other: 0.1 },
+        adamax: 0.3, nadam: 0.2, radam: 0.1, adagrad: 0.5, adadelta: 5, asgd: 0.03, rprop: 0.1, other: 0.1 },
 };
 
 const turned = {
@@ -29,7 +29,7 @@ const rosenbrock = {
     gradient: (x, y) => [-2 * (1 - x) - 400 * x * (y - x * x), 200 * (y - x * x)],
     start: [-1.4, 1.8], minimum: [1, 1], window: [-2, 2, -0.9, 2.8],
     rates: { sgd: 1e-3, momentum: 1e-3, nesterov: 1e-3, rmsprop: 0.02, adam: 0.2, adamw: 0.2, lion: 0.01,
-        adamax: 0.3, nadam: 0.1, radam: 0.002, adagrad: 1, adadelta: 5, other: 0.05 },
+        adamax: 0.3, nadam: 0.1, radam: 0.002, adagrad: 1, adadelta: 5, asgd: 1e-3, rprop: 0.05, other: 0.05 },
 };
 
 const beale = {
@@ -43,7 +43,7 @@ const beale = {
     },
     start: [1, 1.5], minimum: [3, 0.5], window: [-1, 4.4, -1.6, 2],
     rates: { sgd: 0.01, momentum: 0.005, nesterov: 0.005, rmsprop: 0.02, adam: 0.1, adamw: 0.1, lion: 0.02,
-        adamax: 0.3, nadam: 0.1, radam: 0.01, adagrad: 0.5, adadelta: 5, other: 0.05 },
+        adamax: 0.3, nadam: 0.1, radam: 0.01, adagrad: 0.5, adadelta: 5, asgd: 0.01, rprop: 0.1, other: 0.05 },
 };
 
 const saddle = {
@@ -53,7 +53,7 @@ const saddle = {
     gradient: (x, y) => [x, y ** 3 - y],
     start: [-2, 0.001], minimum: [0, 1], window: [-2.6, 1.6, -1.6, 1.6],
     rates: { sgd: 0.1, momentum: 0.05, nesterov: 0.05, rmsprop: 0.02, adam: 0.05, adamw: 0.05, lion: 0.02,
-        adamax: 0.05, nadam: 0.05, radam: 0.2, adagrad: 0.2, adadelta: 5, other: 0.05 },
+        adamax: 0.05, nadam: 0.05, radam: 0.2, adagrad: 0.2, adadelta: 5, asgd: 0.1, rprop: 0.05, other: 0.05 },
 };
 
 export const SURFACES = { bowl, turned, rosenbrock, beale, saddle };

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,43 @@ def optimizer(b: Bench, cls: type[Optimizer]) -> None:
 
 OPTIMIZER_CHECKS = Checks({f"optimizer {name}": functools.partial(optimizer, cls=cls)
                            for name, cls in ALGORITHMS.items()})
+
+
+@AROUND.add("optimizer lbfgs")
+def lbfgs(b: Bench) -> None:
+    """L-BFGS with and without a line search: two iterations against the formula, and the way to a minimum."""
+    shapes = [(), (33,), (b.size(70001, 1101),), (17, 5)]
+    curvature = [b.rng.uniform(1, 3, shape).astype(np.float32).astype(np.float64) for shape in shapes]
+    targets = [b.normal(*shape) for shape in shapes]
+    minimum = np.concatenate([x.ravel() for x in targets])
+    bent = np.concatenate([c.ravel() for c in curvature])
+    g = -bent * minimum
+    total = float(np.abs(g).sum())      # by which the first step is divided
+    for search, rate, count in ((None, 0.25 * total, 1), ("strong_wolfe", 1.0, 12)):
+        params = [b.tensor(np.zeros(shape), pad=1, grad=True) for shape in shapes]
+        rows = [(p, b.tensor(c), b.tensor(x)) for p, c, x in zip(params, curvature, targets)]
+        stepper = genesis.optim.LBFGS(params, lr=rate, max_iter=count, line_search_fn=search)
+
+        def closure(stepper: Optimizer = stepper, rows: list[tuple[Any, Any, Any]] = rows) -> genesis.Tensor:
+            stepper.zero_grad()
+            loss = sum((0.5 * (c * (p - x) ** 2).sum() for p, c, x in rows), genesis.tensor(0.0, device=b.device))
+            loss.backward()
+            return loss
+
+        stepper.step(closure)
+        found = np.concatenate([p.detach().numpy().ravel() for p in params])
+        if search is not None:
+            b.compare("the minimum", found, minimum, 1e-2)
+            continue
+        stepper.param_groups[0]["lr"] = 0.5
+        stepper.step(closure)
+        s = -0.25 * g
+        y, new = bent * s, bent * (s - minimum)
+        alpha = s @ -new / (s @ y)
+        direction = (s @ y) / (y @ y) * (-new - alpha * y)
+        b.compare("the first step", found, s)
+        b.compare("the second", np.concatenate([p.detach().numpy().ravel() for p in params]),
+                  s + 0.5 * (direction + (alpha - y @ direction / (s @ y)) * s))
 
 
 @AROUND.add("gradient clipping")

@@ -1,4 +1,4 @@
-"""Optimizers. Each is a rule in ``cl/optim`` and a class of the same name here."""
+"""Optimizers. Each but LBFGS is a rule in ``cl/optim`` and a class of the same name here."""
 
 from . import lr_scheduler, swa_utils
 from .adadelta import Adadelta
@@ -7,12 +7,15 @@ from .adagrad import Adagrad
 from .adam import Adam
 from .adamax import Adamax
 from .adamw import AdamW
+from .asgd import ASGD
+from .lbfgs import LBFGS
 from .lion import Lion
 from .muon import Muon
 from .nadam import NAdam
 from .optimizer import Optimizer
 from .radam import RAdam
 from .rmsprop import RMSprop
+from .rprop import Rprop
 from .sgd import SGD
 
 # Name, as in files and on the command line -> class: every optimizer with a rule that is imported above.
@@ -22,5 +25,5 @@ ALGORITHMS: dict[str, type[Optimizer]] = {
 # Those that train any model by themselves.
 OPTIMIZERS = {name: value for name, value in ALGORITHMS.items() if not value.matrices_only}
 
-__all__ = ["ALGORITHMS", "OPTIMIZERS", "Optimizer", "lr_scheduler", "swa_utils",
+__all__ = ["ALGORITHMS", "LBFGS", "OPTIMIZERS", "Optimizer", "lr_scheduler", "swa_utils",
            *(value.__name__ for value in ALGORITHMS.values())]

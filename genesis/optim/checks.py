@@ -38,14 +38,39 @@ def _at_least_zero(name: str, value: Any) -> float:
     return number(name, value, 0.0)
 
 
-def _betas(name: str, value: Any) -> tuple[float, ...]:
+def _two(name: str, value: Any) -> tuple[Any, ...]:
     try:
         pair = tuple(value)
     except TypeError:
         pair = ()
     if len(pair) != 2:
         raise ValueError(f"{name} must be two numbers, got {value!r}")
-    return tuple(number(f"{name}[{i}]", b, 0.0, 1.0, open_high=True) for i, b in enumerate(pair))
+    return pair
+
+
+def _betas(name: str, value: Any) -> tuple[float, ...]:
+    return tuple(number(f"{name}[{i}]", b, 0.0, 1.0, open_high=True) for i, b in enumerate(_two(name, value)))
+
+
+def _at_most_infinite(name: str, value: Any, low: float = -math.inf) -> float:
+    return math.inf if isinstance(value, float) and value == math.inf else number(name, value, low)
+
+
+def _etas(name: str, value: Any) -> tuple[float, ...]:
+    minus, plus = _two(name, value)
+    pair = number(f"{name}[0]", minus, 0.0, 1.0), number(f"{name}[1]", plus, 1.0)
+    if not 0 < pair[0] < 1 < pair[1]:
+        raise ValueError(f"{name} must be a number between 0 and 1 and one above 1, got {value!r}")
+    return pair
+
+
+def _step_sizes(name: str, value: Any) -> tuple[float, ...]:
+    smallest, largest = _two(name, value)
+    low = number(f"{name}[0]", smallest, 0.0)
+    high = _at_most_infinite(f"{name}[1]", largest)
+    if high < low:
+        raise ValueError(f"{name} must be the smallest and the largest step size, in this order, got {value!r}")
+    return low, high
 
 
 def _coefficients(name: str, value: Any) -> tuple[float, ...]:
@@ -92,7 +117,11 @@ TABLE: dict[str, Callable[[str, Any], Any]] = {
     "mu_product": lambda name, value: number(name, value, 0.0, 1.0),
     "momentum": _at_least_zero,
     "dampening": number,
-    "alpha": lambda name, value: number(name, value, 0.0, 1.0),
+    "alpha": _at_least_zero,            # of ASGD; RMSprop's, which is a decay rate, is at most 1
+    "lambd": _at_least_zero,
+    "t0": _at_most_infinite,
+    "etas": _etas,
+    "step_sizes": _step_sizes,
     "rho": lambda name, value: number(name, value, 0.0, 1.0),
     "nesterov": _flag,
     "ns_coefficients": _coefficients,

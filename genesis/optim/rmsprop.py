@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from . import checks
 from .optimizer import Optimizer
 
 
@@ -55,6 +56,10 @@ class RMSprop(Optimizer):
         super().__init__(params, {
             "lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay, "momentum": momentum,
             "centered": centered, "maximize": maximize}, max_grad_norm)
+
+    def check_group(self, group: dict[str, Any]) -> None:
+        """The decay rate of an average is at most 1, where ASGD's ``alpha`` has no upper limit."""
+        checks.number("alpha", group["alpha"], 0.0, 1.0)
 
     def rule(self, group: dict[str, Any]) -> str:
         """By momentum and centering."""

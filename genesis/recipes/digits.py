@@ -37,8 +37,10 @@ USUAL: dict[str, dict[str, Any]] = {
     "adamax": {"lr": 0.02},
     "nadam": {"lr": 0.01},
     "radam": {"lr": 0.02},
+    "asgd": {"lr": 0.6},
     "lion": {"lr": 0.005},
     "rmsprop": {"lr": 0.004},
+    "rprop": {"lr": 0.001},
 }
 
 PANELS = [

@@ -39,6 +39,7 @@ USUAL: dict[str, dict[str, Any]] = {
     "adagrad": {"lr": 0.05, "max_grad_norm": 1.0},
     "adam": {"lr": 0.004, "betas": (0.9, 0.95), "max_grad_norm": 1.0},
     "adamw": {"lr": 0.004, "betas": (0.9, 0.95), "weight_decay": 0.1, "max_grad_norm": 1.0},
+    "asgd": {"lr": 1.0, "max_grad_norm": 1.0},
     "adamax": {"lr": 0.008, "betas": (0.9, 0.99), "max_grad_norm": 1.0},
     "nadam": {"lr": 0.004, "betas": (0.9, 0.95), "max_grad_norm": 1.0},
     "radam": {"lr": 0.004, "betas": (0.9, 0.95), "max_grad_norm": 1.0},

@@ -26,6 +26,10 @@ VALUES = {
     "lr_decay": [0, 0.01],
     "initial_accumulator_value": [0, 0.1],
     "alpha": [0.99, 0.9],
+    "etas": [(0.5, 1.2), (0.7, 1.1)],
+    "step_sizes": [(1e-6, 50), (0.002, 0.05)],
+    "lambd": [1e-4, 0.1],
+    "t0": [1e6, 7],
     "rho": [0.9, 0.99],
     "momentum": [0, 0.9],
     "dampening": [0, 0.3],
@@ -43,6 +47,11 @@ def defaults(name):
     """An optimizer's arguments beside params, lr and max_grad_norm, with their default values."""
     found = inspect.signature(OPTIMIZERS[name]).parameters
     return {k: v.default for k, v in found.items() if k not in ("params", "lr", "max_grad_norm")}
+
+
+def decaying(name, value):
+    """An argument ``weight_decay``, for those that have one."""
+    return {"weight_decay": value} if "weight_decay" in defaults(name) else {}
 
 
 def combinations(name):
@@ -75,7 +84,7 @@ def label(case):
 
 
 # What is around the rules is the same for all: on a GPU that a CPU imitates the tests of that leave these out.
-ALIKE = ("adadelta", "adagrad", "adamax", "radam")
+ALIKE = ("adadelta", "adagrad", "adamax", "asgd", "radam", "rprop")
 
 
 def marks(name):

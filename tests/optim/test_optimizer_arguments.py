@@ -6,7 +6,7 @@ import tokenize
 
 import numpy as np
 import pytest
-from support import OPTIMIZERS, defaults, flow, give, leaf, torch_class, updates, values
+from support import OPTIMIZERS, decaying, defaults, flow, give, leaf, torch_class, updates, values
 from support import launches as counted
 
 import genesis
@@ -24,7 +24,12 @@ BAD = {
     "momentum_decay": [-1e-9, *NOT_FINITE, *NOT_NUMBERS],
     "momentum": [-0.1, *NOT_FINITE, *NOT_NUMBERS],
     "dampening": [*NOT_FINITE, *NOT_NUMBERS],
-    "alpha": [-0.1, 1.1, *NOT_FINITE, *NOT_NUMBERS],
+    "alpha": [-0.1, *NOT_FINITE, *NOT_NUMBERS],
+    "etas": [(0, 1.2), (1, 1.2), (0.5, 1), (1.2, 0.5), (0.5, math.inf), (-0.5, 1.2), (0.5,), 0.5, None, "ab",
+             (None, 1.2), (0.5, math.nan)],
+    "step_sizes": [(-1e-6, 50), (50, 1e-6), (math.inf, math.inf), (0, math.nan), (0,), 50, None, "ab", (None, 1)],
+    "lambd": [-1e-9, *NOT_FINITE, *NOT_NUMBERS],
+    "t0": [math.nan, -math.inf, *NOT_NUMBERS],
     "rho": [-0.1, 1.1, *NOT_FINITE, *NOT_NUMBERS],
     "betas": [(1.0, 0.9), (0.9, 1.0), (-0.1, 0.9), (0.9, -0.1), (0.9,), (0.9, 0.9, 0.9), 0.9, None, "ab", ("a", 0.9),
               (math.nan, 0.9), (0.9, math.inf), (None, 0.9), (True, 0.9), ()],
@@ -54,6 +59,12 @@ def test_a_bad_argument_is_refused_by_name(name, key, value):
         with pytest.raises(ValueError, match=key):
             OPTIMIZERS[name]([{"params": [p], key: value}], lr=0.1)
     untouched(p, [1.0, 2.0])
+
+
+def test_a_decay_rate_above_1_is_refused():
+    with pytest.raises(ValueError, match="alpha"):
+        genesis.optim.RMSprop([leaf([1.0])], alpha=1.1)
+    genesis.optim.ASGD([leaf([1.0])], alpha=1.1)       # which is a power
 
 
 def untouched(p, expected):
@@ -257,10 +268,10 @@ def test_a_failed_step_of_one_group_changes_no_other():
 def test_the_repr_has_the_form_of_torch(name):
     torch = pytest.importorskip("torch")
     p, q = leaf([1.0]), leaf([1.0])
-    optimizer = OPTIMIZERS[name]([{"params": [p]}, {"params": [q], "lr": 0.5}], lr=0.25, weight_decay=0.125)
+    optimizer = OPTIMIZERS[name]([{"params": [p]}, {"params": [q], "lr": 0.5}], lr=0.25, **decaying(name, 0.125))
     theirs = [torch.zeros(1, requires_grad=True) for _ in range(2)]
     its = torch_class(torch, name)([{"params": theirs[:1]}, {"params": theirs[1:], "lr": 0.5}], lr=0.25,
-                                   weight_decay=0.125)
+                                   **decaying(name, 0.125))
     extra = {"foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay"} - optimizer.defaults.keys()
     lines = [line for line in repr(its).splitlines() if not line.strip().startswith(tuple(extra))]
 

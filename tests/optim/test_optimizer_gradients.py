@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support import OPTIMIZERS, everything, extremes, flow, give, launches, leaf, updates, values
+from support import OPTIMIZERS, decaying, everything, extremes, flow, give, launches, leaf, updates, values
 
 import genesis
 from genesis import nn
@@ -302,7 +302,7 @@ def test_a_deleted_gradient_is_none_and_the_parameter_skipped():
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_without_any_gradient_a_step_does_nothing(name):
     p = leaf([1.0, 2.0])
-    optimizer = OPTIMIZERS[name]([p], lr=0.1, weight_decay=0.1)
+    optimizer = OPTIMIZERS[name]([p], lr=0.1, **decaying(name, 0.1))
     with launches() as seen:
         optimizer.step()
     assert not updates(seen)

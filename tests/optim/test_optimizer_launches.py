@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from support import OPTIMIZERS, defaults, everything, extremes, flow, give, launches, leaf, updates, values
+from support import OPTIMIZERS, decaying, defaults, everything, extremes, flow, give, launches, leaf, updates, values
 
 import genesis
 
@@ -26,7 +26,8 @@ def test_nothing_is_compiled_when_hyperparameters_change(name, case, max_grad_no
     params = filled(3)
     optimizer = OPTIMIZERS[name](params, lr=0.1, max_grad_norm=max_grad_norm, **case)
     changes = {"lr": [0.2, 0.0, 1e-6], "weight_decay": [0.3, 0.0, 1e-4], "betas": [(0.5, 0.6), (0.0, 0.0)],
-               "eps": [1e-3, 0.1], "alpha": [0.5], "momentum_decay": [0.0, 0.1], "maximize": [True, False]}
+               "eps": [1e-3, 0.1], "alpha": [0.5], "etas": [(0.1, 3.0)], "lambd": [0.0, 0.5], "t0": [0.0, 2.0],
+               "momentum_decay": [0.0, 0.1], "maximize": [True, False]}
     if case.get("momentum"):
         changes["momentum"] = [0.5, 0.99]
     for p in params:
@@ -48,8 +49,8 @@ def test_nothing_is_compiled_when_hyperparameters_change(name, case, max_grad_no
 def test_a_step_is_one_launch_for_all_parameters_and_groups(name, case):
     sizes = [1, 1023, 1024, 1025, 5000, 0, 33, 2]
     params = [leaf(np.ones(n)) for n in sizes]
-    groups = [{"params": params[:2]}, {"params": params[2:5], "lr": 0.2}, {"params": params[5:7], "weight_decay": 0.1},
-              {"params": params[7:], "lr": 0.0}]
+    groups = [{"params": params[:2]}, {"params": params[2:5], "lr": 0.2},
+              {"params": params[5:7], **decaying(name, 0.1)}, {"params": params[7:], "lr": 0.0}]
     optimizer = OPTIMIZERS[name](groups, lr=0.1, **case)
     for _ in range(3):
         optimizer.zero_grad()

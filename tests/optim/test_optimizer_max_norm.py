@@ -10,6 +10,7 @@ from support import (
     OPTIMIZERS,
     Reference,
     combinations,
+    decaying,
     everything,
     extremes,
     flow,
@@ -87,8 +88,8 @@ def test_a_clipped_step_equals_torch_clip_grad_norm_and_step(name, limit):
     torch = pytest.importorskip("torch")
     params, rng = made()
     theirs = [torch.tensor(values(p), requires_grad=True) for p in params]
-    optimizer = OPTIMIZERS[name](params, lr=0.01, weight_decay=0.01, max_grad_norm=limit)
-    its = torch_class(torch, name)(theirs, lr=0.01, weight_decay=0.01)
+    optimizer = OPTIMIZERS[name](params, lr=0.01, max_grad_norm=limit, **decaying(name, 0.01))
+    its = torch_class(torch, name)(theirs, lr=0.01, **decaying(name, 0.01))
     for _ in range(10):
         gradients = [gradient(rng, p.shape) for p in params]
         for p, q, g in zip(params, theirs, gradients):
@@ -193,7 +194,7 @@ def test_the_norm_of_very_many_equal_gradients_is_exact():
 @pytest.mark.parametrize("value", BAD)
 def test_a_gradient_that_is_not_finite_skips_the_step_entirely(name, value):
     params, rng = made()
-    optimizer = OPTIMIZERS[name](params, lr=0.1, weight_decay=0.1, max_grad_norm=1.0)
+    optimizer = OPTIMIZERS[name](params, lr=0.1, max_grad_norm=1.0, **decaying(name, 0.1))
     for p in params:
         give(p, gradient(rng, p.shape))
     optimizer.step()

@@ -16,6 +16,10 @@ CHOICES = {
     "betas": st.tuples(st.sampled_from([0.0, 0.5, 0.9]), st.sampled_from([0.0, 0.9, 0.999])),
     "eps": st.sampled_from([1e-8, 1e-3]),
     "alpha": st.sampled_from([0.5, 0.9, 0.99]),
+    "etas": st.sampled_from([(0.5, 1.2), (0.1, 3.0)]),
+    "step_sizes": st.sampled_from([(1e-6, 50.0), (0.001, 0.01)]),
+    "lambd": st.sampled_from([0.0, 1e-4, 0.5]),
+    "t0": st.sampled_from([0.0, 2.0, 1e6]),
     "rho": st.sampled_from([0.5, 0.9, 0.99]),
     "lr_decay": st.sampled_from([0.0, 0.1]),
     "initial_accumulator_value": st.sampled_from([0.0, 0.5]),
@@ -37,6 +41,8 @@ def configurations(draw, name):
     own = {key: draw(CHOICES[key]) for key in ["lr", *defaults(name)]}
     if own.get("nesterov") and (not own["momentum"] or own["dampening"]):
         own["nesterov"] = False
+    if own.get("weight_decay") and own.get("betas", (0, 1))[1] == 0:
+        own["betas"] = (0.0, 0.0)      # else an average is divided by a square that decay and gradient nearly cancel in
     return own
 
 

@@ -2,7 +2,8 @@
 
 Errors are measured in units of eps * (largest |parameter| + length of all its steps), see ``Reference.error``. Over the
 100 steps of these tests up to 13 of these units were measured, the same on Intel's runtime, PoCL and rusticl: Lion 13,
-AdamW 12, Adadelta 12, Adam, RAdam and Adagrad 10, NAdam and Adamax 9, SGD 7, RMSprop 6; in float64, with its eps, 10.
+AdamW 12, Adadelta 12, Adam, RAdam and Adagrad 10, NAdam, Adamax and Rprop 9, SGD 7, RMSprop and ASGD 6; in float64,
+with its eps, 10.
 """
 
 import numpy as np
@@ -14,6 +15,8 @@ from support import (
     SMALL_SHAPES,
     Reference,
     combinations,
+    decaying,
+    defaults,
     everything,
     expected_step,
     extremes,
@@ -107,9 +110,9 @@ def test_values_equal_torch_in_float32(name):
     torch = pytest.importorskip("torch")
     params, rng = tensors(SMALL_SHAPES)
     theirs = [torch.tensor(values(p), dtype=torch.float32, requires_grad=True) for p in params]
-    optimizer = OPTIMIZERS[name](params, lr=0.01, weight_decay=0.1)
+    optimizer = OPTIMIZERS[name](params, lr=0.01, **decaying(name, 0.1))
     reference = Reference(optimizer)
-    torch_optimizer = torch_class(torch, name)(theirs, lr=0.01, weight_decay=0.1)
+    torch_optimizer = torch_class(torch, name)(theirs, lr=0.01, **decaying(name, 0.1))
     for _ in range(STEPS):
         gradients = [gradient(rng, shape) for shape in SMALL_SHAPES]
         for p, g in zip(params, gradients):
@@ -197,6 +200,12 @@ def changes(name, step):
         new["betas"] = (0.8 + 0.02 * (step % 5), 0.99)
     if "alpha" in own:
         new["alpha"] = 0.9 + 0.01 * (step % 5)
+    if "etas" in own:
+        new["etas"] = (0.4 + 0.05 * (step % 5), 1.2 + 0.1 * (step % 3))
+        new["step_sizes"] = (0.001 * (step % 3), 0.05 + 0.01 * (step % 4))
+    if "lambd" in own:
+        new["lambd"] = 0.1 * (step % 3)
+        new["t0"] = 20 - step % 2
     if "rho" in own:
         new["rho"] = 0.9 + 0.01 * (step % 5)
     if "momentum_decay" in own:
@@ -244,7 +253,7 @@ def test_hyperparameters_may_change_between_steps(name):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_groups_use_their_own_hyperparameters(name):
     params, rng = tensors(SMALL_SHAPES)
-    groups = [{"params": [p], "lr": 0.001 * (i + 1), "weight_decay": 0.1 * (i % 2), "maximize": i % 3 == 0}
+    groups = [{"params": [p], "lr": 0.001 * (i + 1), "maximize": i % 3 == 0, **decaying(name, 0.1 * (i % 2))}
               for i, p in enumerate(params)]
     optimizer = OPTIMIZERS[name](groups, lr=0.5)
     reference = Reference(optimizer)
@@ -260,7 +269,8 @@ def test_groups_use_their_own_hyperparameters(name):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_learning_rate_of_0_changes_no_parameter(name):
     params, rng = tensors(SMALL_SHAPES)
-    optimizer = OPTIMIZERS[name](params, lr=0.0, weight_decay=0.1)
+    least = {"step_sizes": (0, 50)} if "step_sizes" in defaults(name) else {}
+    optimizer = OPTIMIZERS[name](params, lr=0.0, **decaying(name, 0.1), **least)
     before = [values(p) for p in params]
     for p in params:
         give(p, rng.standard_normal(p.shape))
@@ -291,7 +301,7 @@ def test_a_small_decoupled_weight_decay_is_not_lost_in_rounding(name):
     # lr * weight_decay = 5e-7 is eight roundings of the factor 1 - lr * weight_decay, in float32.
     start = np.random.default_rng(0).uniform(1, 2, 5000)
     p = leaf(start)
-    optimizer = OPTIMIZERS[name]([p], lr=5e-5, weight_decay=0.01)
+    optimizer = OPTIMIZERS[name]([p], lr=5e-5, **decaying(name, 0.01))
     if optimizer._rule(optimizer.param_groups[0]).weight_decay != "DECOUPLED":
         return
     give(p, np.zeros(5000))

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not (shutil.which("clang") and shutil.which("was
 VARIANTS = [{}, {"weight_decay": 0.1}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True},
             {"momentum": 0.9, "dampening": 0.5}, {"amsgrad": True}, {"centered": True},
             {"centered": True, "momentum": 0.5}, {"lr_decay": 0.1, "initial_accumulator_value": 0.5},
-            {"rho": 0.5, "eps": 1e-2}]
+            {"rho": 0.5, "eps": 1e-2}, {"etas": [0.3, 2.0], "step_sizes": [0.01, 0.1]}, {"lambd": 0.5, "t0": 5}]
 
 
 def cases():

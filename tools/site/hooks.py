@@ -71,7 +71,8 @@ def _buttons(path: Path, download: str) -> str:
         buttons += [f"[The kernel](../{kernel}){{ .md-button }}",
                     f"[Reference](../api/genesis.optim.md#genesis.optim.{cls.__name__}){{ .md-button }}"]
         if path.stem in wasm.racers()[0]:
-            lr = {"sgd": 0.001, "lion": 0.01, "adagrad": 1, "adadelta": 5, "radam": 0.2}.get(path.stem, 0.05)
+            lr = {"sgd": 0.001, "asgd": 0.001, "lion": 0.01, "adagrad": 1, "adadelta": 5,
+                  "radam": 0.2}.get(path.stem, 0.05)
             surface = "saddle" if path.stem == "radam" else "rosenbrock"      # whose walls RAdam's first steps fly up
             race = f"?on={surface}&r={path.stem}~lr:{lr}"
             buttons.append(f"[Watch it move](../playground.md{race}){{ .md-button .race-link }}")
