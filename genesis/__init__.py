@@ -12,13 +12,30 @@ Example:
 
 from importlib.metadata import PackageNotFoundError as _PackageNotFoundError
 from importlib.metadata import version as _version
+from math import e, inf, nan, pi
 
-from . import amp, autograd, data, distributions, dtypes, errors, functions, nn, opencl, optim, random, utils
+from . import (
+    amp,
+    autograd,
+    data,
+    distributions,
+    dtypes,
+    errors,
+    forms,
+    functions,
+    nn,
+    opencl,
+    optim,
+    random,
+    special,
+    utils,
+)
 from .amp import autocast, get_autocast_dtype, is_autocast_enabled
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .creation import (
     arange,
     as_tensor,
+    asarray,
     empty,
     empty_like,
     eye,
@@ -38,6 +55,7 @@ from .creation import (
     randn,
     randn_like,
     randperm,
+    range,
     scalar_tensor,
     zeros,
     zeros_like,
@@ -57,9 +75,15 @@ from .dtypes import (
     int64,
     promote_types,
     result_type,
+    set_default_dtype,
     uint8,
 )
 from .dtypes import bool_ as bool
+from .dtypes import float16 as half
+from .dtypes import float32 as float
+from .dtypes import float64 as double
+from .dtypes import int32 as int
+from .dtypes import int64 as long
 from .errors import (
     DeviceIndexError,
     GenesisError,
@@ -69,11 +93,17 @@ from .errors import (
     SecondDerivativeError,
 )
 from .fingerprint import fingerprint
+from .forms import *
 from .functions import *
+from .methods.printing import set_printoptions
 from .opencl import Device, device, devices, set_default_device, synchronize
+from .opencl import default_device as get_default_device
 from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .serialization import CheckpointError, load, save
 from .tensor import Size, Tensor, tensor
+from .windows import bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window
+
+newaxis = None
 
 try:
     __version__ = _version("genesis-cl")
@@ -84,14 +114,17 @@ enable_autocast = False     # True: operations choose their precision outside `a
 
 __all__ = [
     "CheckpointError", "Device", "DeviceIndexError", "Generator", "GenesisError", "KernelError", "NoDeviceError",
-    "OutOfMemoryError", "SecondDerivativeError", "Size", "Tensor", "amp", "arange", "as_tensor", "autocast",
-    "autograd", "bfloat16", "bool", "bool_", "can_cast", "data", "device", "devices", "distributions", "dtypes",
-    "empty", "empty_like", "enable_autocast", "enable_grad", "errors", "eye", "finfo", "fingerprint", "float16",
-    "float32", "float64", "from_dlpack", "from_numpy", "from_pyopencl", "full", "full_like", "get_autocast_dtype",
-    "get_default_dtype", "get_rng_state", "iinfo", "inference_mode", "initial_seed", "int32", "int64",
-    "is_autocast_enabled", "is_grad_enabled", "linspace", "load", "logspace", "manual_seed", "nn", "no_grad",
-    "normal", "ones", "ones_like", "opencl", "optim", "promote_types", "rand", "rand_like", "randint", "randint_like",
-    "randn", "randn_like", "random", "randperm", "result_type", "save", "scalar_tensor", "seed", "set_default_device",
-    "set_grad_enabled", "set_rng_state", "synchronize", "tensor", "uint8", "utils", "zeros", "zeros_like",
-    *functions.__all__,
+    "OutOfMemoryError", "SecondDerivativeError", "Size", "Tensor", "amp", "arange", "as_tensor", "asarray",
+    "autocast", "autograd", "bartlett_window", "bfloat16", "blackman_window", "bool", "bool_", "can_cast", "data",
+    "device", "devices", "distributions", "double", "dtypes", "e", "empty", "empty_like", "enable_autocast",
+    "enable_grad", "errors", "eye", "finfo", "fingerprint", "float", "float16", "float32", "float64", "from_dlpack",
+    "from_numpy", "from_pyopencl", "full", "full_like", "get_autocast_dtype", "get_default_device",
+    "get_default_dtype", "get_rng_state", "half", "hamming_window", "hann_window", "iinfo", "inf", "inference_mode",
+    "initial_seed", "int", "int32", "int64", "is_autocast_enabled", "is_grad_enabled", "kaiser_window", "linspace",
+    "load", "logspace", "long", "manual_seed", "nan", "newaxis", "nn", "no_grad", "normal", "ones", "ones_like",
+    "opencl", "optim", "pi", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
+    "random", "randperm", "range", "result_type", "save", "scalar_tensor", "seed", "set_default_device",
+    "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state", "special", "synchronize",
+    "tensor", "uint8", "utils", "zeros", "zeros_like",
+    *forms.__all__, *functions.__all__,
 ]

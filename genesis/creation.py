@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from . import dtypes
-from .dtypes import DType, Scalar, as_dtype, float32, int64
+from .dtypes import DType, Scalar, as_dtype, get_default_dtype, int64
 from .opencl import Device
 from .opencl import device as find_device
 from .opencl.foreign import adopt
@@ -37,18 +38,18 @@ def full(size: Any, fill_value: Scalar, *, dtype: Any = None, device: Where = No
 
 
 def zeros(*size: Any, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of zeros, float32 by default."""
-    return full(_shape(size), 0, dtype=dtype or float32, device=device, requires_grad=requires_grad)
+    """A tensor of zeros, of the default type unless another is given."""
+    return full(_shape(size), 0, dtype=dtype or get_default_dtype(), device=device, requires_grad=requires_grad)
 
 
 def ones(*size: Any, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of ones, float32 by default."""
-    return full(_shape(size), 1, dtype=dtype or float32, device=device, requires_grad=requires_grad)
+    """A tensor of ones, of the default type unless another is given."""
+    return full(_shape(size), 1, dtype=dtype or get_default_dtype(), device=device, requires_grad=requires_grad)
 
 
 def empty(*size: Any, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
     """A tensor whose elements are whatever the memory holds."""
-    array = empty_array(find_device(device), _shape(size), as_dtype(dtype or float32))
+    array = empty_array(find_device(device), _shape(size), as_dtype(dtype or get_default_dtype()))
     return Tensor._wrap(array).requires_grad_(requires_grad)
 
 
@@ -82,28 +83,48 @@ def arange(start: Scalar, end: Scalar | None = None, step: Scalar = 1, *, dtype:
     if (last - first) * step < 0:
         raise RuntimeError(f"arange cannot come from {first} to {last} in steps of {step}")
     whole = all(isinstance(v, int | np.integer) for v in (first, last, step))
-    kind = as_dtype(dtype) if dtype is not None else int64 if whole else float32
+    kind = as_dtype(dtype) if dtype is not None else int64 if whole else get_default_dtype()
     values = np.arange(first, last, step).astype(kind.numpy)
     return tensor(values, device=device, requires_grad=requires_grad)
+
+
+def range(start: Scalar, end: Scalar | None = None, step: Scalar = 1, *, dtype: Any = None, device: Where = None,
+          requires_grad: bool = False) -> Tensor:
+    """Numbers from ``start`` (0 if only one is given) to ``end``, which is included; floating-point ones by default.
+
+    PyTorch keeps it for old programs; `arange` leaves the end out, as Python's ``range`` does.
+
+    Raises:
+        RuntimeError: the step is 0, or leads away from the end.
+
+    Example:
+        >>> genesis.range(1, 3)
+        tensor([1., 2., 3.])
+    """
+    first, last = (0, start) if end is None else (start, end)
+    if step == 0 or (last - first) * step < 0:
+        raise RuntimeError(f"range cannot come from {first} to {last} in steps of {step}")
+    values = first + step * np.arange(math.floor((last - first) / step) + 1)
+    return tensor(values, dtype=dtype or get_default_dtype(), device=device, requires_grad=requires_grad)
 
 
 def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device: Where = None,
              requires_grad: bool = False) -> Tensor:
     """``steps`` numbers at equal distances from ``start`` to ``end``, both included."""
-    values = np.linspace(start, end, steps).astype(as_dtype(dtype or float32).numpy)
+    values = np.linspace(start, end, steps).astype(as_dtype(dtype or get_default_dtype()).numpy)
     return tensor(values, device=device, requires_grad=requires_grad)
 
 
 def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype: Any = None, device: Where = None,
              requires_grad: bool = False) -> Tensor:
     """``steps`` numbers from ``base`` to the power ``start`` to that to the power ``end``, at equal ratios."""
-    values = np.logspace(start, end, steps, base=base).astype(as_dtype(dtype or float32).numpy)
+    values = np.logspace(start, end, steps, base=base).astype(as_dtype(dtype or get_default_dtype()).numpy)
     return tensor(values, device=device, requires_grad=requires_grad)
 
 
 def scalar_tensor(s: Scalar, *, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
-    """A 0-d tensor of a number, float32 by default."""
-    return full((), s, dtype=dtype or float32, device=device, requires_grad=requires_grad)
+    """A 0-d tensor of a number, of the default type unless another is given."""
+    return full((), s, dtype=dtype or get_default_dtype(), device=device, requires_grad=requires_grad)
 
 
 def as_tensor(data: Any, *, dtype: Any = None, device: Where = None) -> Tensor:
@@ -117,10 +138,40 @@ def as_tensor(data: Any, *, dtype: Any = None, device: Where = None) -> Tensor:
     return tensor(data, dtype=dtype, device=device)
 
 
+def asarray(obj: Any, *, dtype: Any = None, device: Where = None, copy: bool | None = None,
+            requires_grad: bool = False) -> Tensor:
+    """A tensor of ``obj``, which may be anything that `genesis.tensor` takes.
+
+    Args:
+        obj: data; of a tensor the memory is shared if that is possible.
+        dtype, device: if others are wanted than those of the data.
+        copy: True for memory of its own, False for an error where that is needed, None for whatever is possible.
+        requires_grad: whether the result, which has no history, is to require a gradient.
+
+    Raises:
+        ValueError: ``copy`` is False and the data is no tensor of that type on that device.
+
+    Example:
+        >>> x = genesis.zeros(2)
+        >>> genesis.asarray(x)[0] = 1
+        >>> x
+        tensor([1., 0.])
+    """
+    if isinstance(obj, Tensor) and not copy:
+        result = obj.to(device=None if device is None else find_device(device),
+                        dtype=None if dtype is None else as_dtype(dtype))
+        if copy is None or result is obj:
+            return result.detach().requires_grad_(requires_grad)
+    if copy is False:
+        raise ValueError("asarray(copy=False) shares memory with tensors of the wanted type and device only; leave "
+                         "copy out")
+    return tensor(obj, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Where = None,
         requires_grad: bool = False) -> Tensor:
     """A matrix with ones on the diagonal."""
-    values = np.eye(n, m, dtype=as_dtype(dtype or float32).numpy)
+    values = np.eye(n, m, dtype=as_dtype(dtype or get_default_dtype()).numpy)
     return tensor(values, device=device, requires_grad=requires_grad)
 
 
@@ -144,8 +195,8 @@ def from_pyopencl(array: Any, *, requires_grad: bool = False) -> Tensor:
     return Tensor._wrap(Array(buffer, dtypes.from_numpy(dtype), shape, strides, offset)).requires_grad_(requires_grad)
 
 
-def _drawn(shape: Shape, dtype: Any, device: Where, default: DType = float32) -> Any:
-    return empty_array(find_device(device), shape, as_dtype(dtype or default))
+def _drawn(shape: Shape, dtype: Any, device: Where, default: DType | None = None) -> Any:
+    return empty_array(find_device(device), shape, as_dtype(dtype or default or get_default_dtype()))
 
 
 def rand(*size: Any, generator: Generator | None = None, dtype: Any = None, device: Where = None,

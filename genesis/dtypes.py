@@ -56,6 +56,8 @@ bfloat16 = DType("bfloat16", "f", ml_dtypes.bfloat16, "float", 4)
 float32 = DType("float32", "f", np.float32, "float", 5)
 float64 = DType("float64", "f", np.float64, "double", 6)
 
+_default = float32       # what Python's floats become
+
 ALL = (bool_, uint8, int32, int64, float16, bfloat16, float32, float64)
 _BY_NUMPY = {dtype.numpy: dtype for dtype in ALL}
 
@@ -83,12 +85,12 @@ def as_dtype(dtype: Any) -> DType:
 
 
 def of_scalar(value: Scalar) -> DType:
-    """The dtype that a Python number becomes: bool, int64 or float32."""
+    """The dtype that a Python number becomes: bool, int64 or the default one, float32."""
     if isinstance(value, bool | np.bool_):
         return bool_
     if isinstance(value, int | np.integer):
         return int64
-    return float32
+    return _default
 
 
 def promote(a: DType, b: DType) -> DType:
@@ -140,8 +142,30 @@ def can_cast(from_: DType, to: DType) -> bool:
 
 
 def get_default_dtype() -> DType:
-    """The element type of what is made from Python's floats: float32."""
-    return float32
+    """The element type of what is made from Python's floats: float32, unless `set_default_dtype` chose another."""
+    return _default
+
+
+def set_default_dtype(d: Any) -> None:
+    """Choose the element type of what is made from Python's floats, and of what integers become in functions.
+
+    Args:
+        d: float16, bfloat16, float32 or float64.
+
+    Raises:
+        TypeError: another type.
+
+    Example:
+        >>> genesis.set_default_dtype(genesis.float16)
+        >>> genesis.tensor(1.5).dtype, genesis.zeros(2).dtype, (genesis.arange(3) / 2).dtype
+        (genesis.float16, genesis.float16, genesis.float16)
+        >>> genesis.set_default_dtype(genesis.float32)
+    """
+    global _default
+    kind = as_dtype(d)
+    if not kind.is_floating_point:
+        raise TypeError(f"only a floating-point type can be the default one, not {kind}")
+    _default = kind
 
 
 class finfo:

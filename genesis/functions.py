@@ -130,6 +130,11 @@ def searchsorted(sorted_sequence: Tensor, input: Any, *, out_int32: bool = False
     return found.int() if out_int32 else found
 
 
+def polygamma(n: int, input: Tensor) -> Tensor:
+    """The ``n``-th derivative of `digamma`, the same as ``input.polygamma(n)``."""
+    return input.polygamma(n)
+
+
 def is_tensor(obj: Any) -> bool:
     """Whether an object is a Tensor."""
     return isinstance(obj, Tensor)
@@ -138,5 +143,5 @@ def is_tensor(obj: Any) -> bool:
 __all__ = [*OF_METHODS, "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_shapes",
            "broadcast_tensors", "cartesian_prod", "cat", "cdist", "column_stack", "combinations", "concat",
            "concatenate", "cumulative_trapezoid", "dstack", "einsum", "embedding", "hstack", "is_tensor", "isin",
-           "meshgrid", "row_stack", "searchsorted", "split", "stack", "tensordot", "trapezoid", "trapz",
+           "meshgrid", "polygamma", "row_stack", "searchsorted", "split", "stack", "tensordot", "trapezoid", "trapz",
            "tril_indices", "triu_indices", "vander", "vstack", "where"]

@@ -18,7 +18,7 @@ from .methods import Conversion, TensorMethods
 from .opencl import Device, default_device
 from .opencl import device as find_device
 from .ops import elementwise
-from .ops.array import Array, contiguous_strides, upload
+from .ops.array import Array, contiguous_strides, empty, upload
 from .ops.pointwise import Copy
 
 
@@ -58,6 +58,16 @@ class Tensor(Conversion, TensorMethods):
     Make one with `genesis.tensor`, `genesis.zeros` and their kin. Operations follow PyTorch's names and
     rules. They are enqueued and run later; reading a value (``item``, ``numpy``, printing) waits for the device.
 
+    Args:
+        data: sizes, for memory with whatever it holds; a tensor, whose memory is shared; or data that
+            `genesis.tensor` takes.
+        dtype: element type; the default type, float32, where it is not given.
+        device: where to put it; the default device if None.
+        requires_grad: whether gradients are to be computed for it.
+
+    Example:
+        >>> genesis.Tensor(2, 3).shape, genesis.Tensor([1, 2])
+        (genesis.Size([2, 3]), tensor([1., 2.]))
     """
 
     __slots__ = ("__weakref__", "_array", "_grad", "_hooks", "_node", "_requires_grad", "_retains", "_slot", "_view")
@@ -71,10 +81,21 @@ class Tensor(Conversion, TensorMethods):
     _requires_grad: bool
     _view: View | None
 
-    def __init__(self, data: Any, dtype: DType | None = None, device: Device | str | None = None,
+    def __init__(self, *data: Any, dtype: Any = None, device: Device | str | None = None,
                  requires_grad: bool = False):
-        other = data if isinstance(data, Tensor) else tensor(data, dtype=dtype, device=device)
-        self._setup(other._array, None, requires_grad)
+        whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in data)
+        if not whole and len(data) > 1:
+            raise TypeError(f"Tensor() takes sizes, or one argument with data, not {len(data)} of other types")
+        if isinstance(data[0] if data else None, Tensor):
+            array = data[0].to(dtype=dtype, device=device)._array
+        elif whole or isinstance(data[0], Size):
+            sizes = tuple(int(n) for n in (data if whole else data[0])) if data else (0,)
+            if any(n < 0 for n in sizes):
+                raise RuntimeError(f"sizes cannot be negative: {sizes}")
+            array = empty(find_device(device), sizes, as_dtype(dtype or dtypes.get_default_dtype()))
+        else:
+            array = tensor(data[0], dtype=dtype or dtypes.get_default_dtype(), device=device)._array
+        self._setup(array, None, requires_grad)
 
     def _setup(self, array: Array, node: Node | None, requires_grad: bool) -> None:
         self._array = array
@@ -113,6 +134,15 @@ class Tensor(Conversion, TensorMethods):
     def device(self) -> Device:
         """The device that holds it."""
         return self._array.buffer.device
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether the device is a CPU."""
+        return self.device.type == "cpu"
+
+    def get_device(self) -> int:
+        """The device's position among those of its type; -1 for CPUs."""
+        return -1 if self.is_cpu else self.device.index
 
     @property
     def ndim(self) -> int:
@@ -413,7 +443,7 @@ def as_array(data: Any, dtype: DType | None) -> np.ndarray:
         if dtype is None and values.dtype == np.float64 and not hasattr(data, "__array__"):
             typed = isinstance(data, list | tuple) and any(
                 isinstance(x, np.ndarray | np.generic) and x.dtype == np.float64 for x in data)
-            dtype = None if typed else dtypes.float32
+            dtype = None if typed else dtypes.get_default_dtype()
     if values.dtype.kind in "OUSV" and values.dtype != dtypes.bfloat16.numpy:
         raise TypeError(f"cannot make a tensor from {type(data).__name__} with elements of type {values.dtype}")
     if dtype is not None:

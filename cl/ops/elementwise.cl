@@ -5,7 +5,8 @@
 // knows them to be 0 or 1 loads whole vectors.
 //
 // Defined by the host (genesis/ops/elementwise.py):
-//   OP              OP_add or another macro of functions.h, activations.h or losses.h
+//   OP              OP_add or another macro of functions.h, activations.h, losses.h or special.h
+//   SPECIAL         OP is one of special.h
 //   INPUTS          1 to 5; the inputs are called a to e
 //   OUT, A ... E    storage types
 //   A_KIND ...      array, or scalar for a number handed in by value
@@ -34,6 +35,9 @@
 #if !INTEGER
 #include "activations.h"
 #include "losses.h"
+#ifdef SPECIAL
+#include "special.h"
+#endif
 #endif
 
 typedef struct {

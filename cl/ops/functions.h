@@ -64,7 +64,12 @@
 #define OP_signbit(a)       (signbit(a) != 0)
 #endif
 
+#define OP_frexp_exponent(a)  frexp_exponent(a)
+
 // Two inputs.
+#define OP_gcd(a, b)        gcd(a, b)
+#define OP_lcm(a, b)        lcm(a, b)
+#define OP_nextafter(a, b)  nextafter(a, b)
 #define OP_add(a, b)        ((a) + (b))
 #define OP_sub(a, b)        ((a) - (b))
 #define OP_mul(a, b)        ((a) * (b))
@@ -182,6 +187,21 @@ static COMPUTE power(COMPUTE a, COMPUTE b)
         if (b & 1) result *= a;
     return result;
 }
+static COMPUTE gcd(COMPUTE a, COMPUTE b)
+{
+    while (b != 0) {
+        const COMPUTE rest = b == -1 ? 0 : a % b;
+        a = b;
+        b = rest;
+    }
+    return a < 0 ? -a : a;
+}
+static COMPUTE lcm(COMPUTE a, COMPUTE b)
+{
+    if (a == 0 || b == 0) return 0;
+    const COMPUTE product = a / gcd(a, b) * b;
+    return product < 0 ? -product : product;
+}
 static COMPUTE trunc_divide(COMPUTE a, COMPUTE b)     // what stops a process elsewhere gives 0 (b = 0) or wraps
 {
     if (b == 0) return 0;
@@ -197,6 +217,10 @@ static COMPUTE floor_divide(COMPUTE a, COMPUTE b)     // rounds down
 static COMPUTE remainder_(COMPUTE a, COMPUTE b) { return a - floor_divide(a, b) * b; }
 static COMPUTE fmod_(COMPUTE a, COMPUTE b) { return a - trunc_divide(a, b) * b; }
 #else
+static int frexp_exponent(COMPUTE a)                  // a = m 2^e with |m| in [1/2, 1); 0 for 0, infinity and NaN
+{
+    return a == 0 || a - a != 0 ? 0 : ilogb(a) + 1;
+}
 static COMPUTE power(COMPUTE a, COMPUTE b) { return b == 2 ? a * a : b == 1 ? a : pow(a, b); }
 static COMPUTE fmod_(COMPUTE a, COMPUTE b) { return fmod(a, b); }
 static COMPUTE remainder_(COMPUTE a, COMPUTE b)       // has the sign of the divisor, as in Python

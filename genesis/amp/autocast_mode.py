@@ -33,9 +33,10 @@ class autocast:
     - **16 bits**: matmul, mm, bmm, @, einsum, tensordot; nn.functional.linear; nn.functional.conv1d, conv2d,
       conv_transpose2d; nn.functional.scaled_dot_product_attention; products of RNN, LSTM and GRU; nn.functional.prelu.
     - **float32**: exp, exp2, expm1; log, log2, log10, log1p; pow, square, rsqrt, reciprocal; tan, asin, acos, sinh,
-      cosh, asinh, acosh, atanh; logit, xlogy, logaddexp; sum, nansum, mean, prod, var, std, norm, logsumexp; cumsum,
-      cumprod; softmax, log_softmax; nn.functional.softplus, logsigmoid; nn.functional.layer_norm, rms_norm, group_norm,
-      batch_norm, instance_norm; cross_entropy, nll_loss, mse_loss and the other losses.
+      cosh, asinh, acosh, atanh; logit, xlogy, logaddexp, erfinv; sum, nansum, mean, prod, var, std, norm, logsumexp;
+      cumsum, cumprod, logcumsumexp; softmax, log_softmax; nn.functional.softplus, logsigmoid;
+      nn.functional.layer_norm, rms_norm, group_norm, batch_norm, instance_norm; cross_entropy, nll_loss, mse_loss and
+      the other losses.
     - **the widest of the inputs' types**: everything else, such as ``+``, ``*``, relu, cat and where.
 
     Inputs that are not floating point stay as they are, and so do all inputs of an operation when one is float64.

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from ..autograd import apply
 from ..ops import pointwise as ops
 from ..tensor import Tensor
 from .rules import RESULT, fitted, passing, rule, where, zeros
@@ -31,6 +32,11 @@ def _silu(x: Any) -> Any:
 def _mish(x: Any) -> Any:
     t = where(x > 20, x, (x.clamp(max=20.0).exp() + 1).log()).tanh()
     return t + x * x.sigmoid() * (1 - t * t)
+
+
+def _i1_slope(x: Any, i0: Any, i1: Any) -> Any:
+    still = x == 0
+    return where(still, 0.5 * i0, i0 - i1 / where(still, 1.0, x))
 
 
 def _logit(x: Any, eps: float) -> Any:
@@ -69,6 +75,15 @@ _SLOPES: dict[type[ops.Unary], Callable[..., Any]] = {
     ops.Atanh: lambda x: 1 / ((1 - x) * (1 + x)),
     ops.Erf: lambda x: 2 / math.sqrt(math.pi) * (-x * x).exp(),
     ops.Erfc: lambda x: -2 / math.sqrt(math.pi) * (-x * x).exp(),
+    ops.Lgamma: lambda x: x.digamma(),
+    ops.Digamma: lambda x: x.polygamma(1),
+    ops.Erfinv: lambda y: 0.5 * math.sqrt(math.pi) * (y * y).exp(),
+    ops.Ndtri: lambda y: math.sqrt(2 * math.pi) * (0.5 * y * y).exp(),
+    ops.LogNdtr: lambda x: _RSQRT_2PI * (-0.5 * x * x - apply(ops.LogNdtr, x)).exp(),
+    ops.I0: lambda x: apply(ops.I1, x),
+    ops.I0e: lambda x: apply(ops.I1e, x) - x.sign() * apply(ops.I0e, x),
+    ops.I1: lambda x: _i1_slope(x, apply(ops.I0, x), apply(ops.I1, x)),
+    ops.I1e: lambda x: _i1_slope(x, apply(ops.I0e, x), apply(ops.I1e, x)) - x.sign() * apply(ops.I1e, x),
     ops.Logit: _logit,
     ops.Gelu: _gelu,
     ops.GeluTanh: _gelu_tanh,
@@ -125,6 +140,11 @@ def _neg(ctx: Any, g: Tensor) -> Tensor:
 @rule(ops.Cast)
 def _cast(ctx: Any, g: Tensor) -> Tensor:
     return g.to(ctx.dtype)
+
+
+@rule(ops.Polygamma, saved=(0,))
+def _polygamma(ctx: Any, g: Tensor) -> Tensor:
+    return (g * ctx.saved[0].polygamma(ctx.n + 1)).to(g.dtype)
 
 
 @rule(ops.Softplus, saved=(0,))

@@ -96,6 +96,19 @@ def _log_softmax(ctx: Any, g: Tensor) -> Tensor:
     return (g - y.exp() * _add_up(g, (ctx.axis,) if y.ndim else None)).to(ctx.dtype)
 
 
+@rule(scan.LogCumSumExp, saved=(0, RESULT))
+def _logcumsumexp(ctx: Any, g: Tensor) -> Any:
+    def formula(x: Any) -> Any:
+        step = 1
+        while x.ndim and step < x.shape[ctx.axis]:
+            n = x.shape[ctx.axis]
+            later = x.narrow(ctx.axis, step, n - step).logaddexp(x.narrow(ctx.axis, 0, n - step))
+            x, step = cat([x.narrow(ctx.axis, 0, step), later], ctx.axis), 2 * step
+        return x
+
+    return vjp(formula, [ctx.saved[0]], g)[0]
+
+
 @rule(scan.CumSum)
 def _cumsum(ctx: Any, g: Tensor) -> Tensor:
     axis = ctx.axis

@@ -22,6 +22,12 @@ def _reshape(ctx: Any, g: Tensor) -> Tensor:
     return g.reshape(ctx.shape)
 
 
+@rule(views.AsStrided)
+def _as_strided(ctx: Any, g: Tensor) -> Tensor:
+    source, look = ctx.source, ctx.look
+    return linear(g, lambda x: views.unstrided(x, source, look), lambda x: views.strided(x, source, look))
+
+
 @rule(views.Permute)
 def _permute(ctx: Any, g: Tensor) -> Tensor:
     back = [0] * len(ctx.axes)

@@ -13,10 +13,12 @@ from .reductions import Reductions
 from .sampling import Sampling
 from .selection import Selection
 from .shapes import Shapes
+from .special import Special
+from .statistics import Statistics
 from .twins import in_place
 
-FAMILIES = (Arithmetic, Pointwise, Reductions, Products, Choice, Selection, Ordering, Shapes, Parts, Analysis, Sampling,
-            Making)
+FAMILIES = (Arithmetic, Pointwise, Special, Reductions, Products, Choice, Selection, Ordering, Statistics, Shapes,
+            Parts, Analysis, Sampling, Making)
 ELEMENTWISE = (Arithmetic, Pointwise, Choice)      # whose methods all have in-place twins
 
 

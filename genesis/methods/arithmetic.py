@@ -81,10 +81,10 @@ class Arithmetic(Methods):
 
     __slots__ = ()
     FUNCTIONS = ("add addcdiv addcmul arctan2 atan2 bitwise_and bitwise_left_shift bitwise_not bitwise_or "
-                 "bitwise_right_shift bitwise_xor copysign div divide eq floor_divide fmax fmin fmod ge greater "
-                 "greater_equal gt heaviside hypot ldexp le lerp less less_equal logaddexp logaddexp2 logical_and "
-                 "logical_or logical_xor lt maximum minimum mul multiply ne not_equal pow remainder sub subtract "
-                 "true_divide xlogy")
+                 "bitwise_right_shift bitwise_xor copysign div divide eq float_power floor_divide fmax fmin fmod ge "
+                 "greater greater_equal gt heaviside hypot ldexp le lerp less less_equal logaddexp logaddexp2 "
+                 "logical_and logical_or logical_xor lt maximum minimum mul multiply ne not_equal pow remainder sub "
+                 "subtract true_divide xlogy")
 
     __add__ = __radd__ = _binary(binary.Add)
     __sub__, __rsub__ = _binary(binary.Sub), _binary(binary.Sub, swapped=True)
@@ -180,6 +180,11 @@ class Arithmetic(Methods):
         if self.dtype is not end.dtype or getattr(weight, "dtype", self.dtype) is not self.dtype:
             raise RuntimeError(f"lerp() needs tensors of one type, not {self.dtype} and {end.dtype}")
         return apply(ternary.Lerp, self, end, weight)
+
+    def float_power(self, exponent: Any) -> Any:
+        """``self ** exponent`` in float64; in float32 on a device without it."""
+        wide = dtypes.float64 if self.device.fp64 else dtypes.float32
+        return self.to(wide).pow(exponent.to(wide) if hasattr(exponent, "_array") else float(exponent))
 
     def ldexp(self, other: Any) -> Any:
         """Each element times 2 to the power ``other``."""

@@ -16,6 +16,7 @@ from ..ops import elementwise
 from ..ops.array import download
 from ..ops.pointwise import Cast
 from ..ops.transfer import Transfer
+from . import printing
 from .support import Methods
 
 if TYPE_CHECKING:
@@ -68,6 +69,10 @@ class Conversion(Methods):
     def bfloat16(self) -> Tensor:
         """As bfloat16."""
         return self.to(dtypes.bfloat16)
+
+    def byte(self) -> Tensor:
+        """As uint8."""
+        return self.to(dtypes.uint8)
 
     def long(self) -> Tensor:
         """As int64."""
@@ -160,10 +165,11 @@ class Conversion(Methods):
         values = self.detach().numpy()
         if self.dtype is dtypes.bfloat16:
             values = values.astype(np.float32)
-        text = np.array2string(values, separator=", ", prefix="tensor(", threshold=1000, edgeitems=3, precision=4)
+        text = printing.text_of(values, "tensor(")
         if self._array.size == 0:
             text = f"[], size={tuple(self.shape)}"
-        notes = "" if self.dtype in (dtypes.float32, dtypes.int64, dtypes.bool_) else f", dtype={self.dtype}"
+        plain = (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_)
+        notes = "" if self.dtype in plain else f", dtype={self.dtype}"
         if self.grad_fn is not None:
             notes += f", grad_fn={self.grad_fn}"
         elif self.requires_grad:

@@ -32,9 +32,9 @@ class Selection(Methods):
     """Taking and writing elements at indices."""
 
     __slots__ = ()
-    FUNCTIONS = ("argwhere gather index_add index_copy index_fill index_put index_select masked_scatter masked_select "
-                 "nonzero scatter scatter_add scatter_reduce take take_along_dim")
-    IN_PLACE = "index_add index_copy index_fill masked_scatter scatter scatter_add scatter_reduce"
+    FUNCTIONS = ("argwhere gather index_add index_copy index_fill index_put index_reduce index_select masked_scatter "
+                 "masked_select nonzero put scatter scatter_add scatter_reduce take take_along_dim")
+    IN_PLACE = "index_add index_copy index_fill index_reduce masked_scatter put scatter scatter_add scatter_reduce"
 
     def _along(self, dim: int, index: Any, name: str) -> tuple[Any, int, Any]:
         """The tensor, the dimension and the index of an operation along a dimension; 0-d ones as 1-d."""
@@ -267,6 +267,53 @@ class Selection(Methods):
             count = ew.run("maximum", [count, 1], count.dtype)
             y = y / plain(count) if self.dtype.is_floating_point else y // plain(count)
         return y if self.ndim else y.reshape(())
+
+    def index_reduce(self, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True) -> Any:
+        """The tensor with rows of ``source`` joined with its rows at ``index``, in a fixed order.
+
+        Args:
+            dim, index, source: as for `index_add`.
+            reduce: ``"prod"``, ``"mean"``, ``"amax"`` or ``"amin"``.
+            include_self: whether the tensor's own rows take part where something is joined.
+
+        Raises:
+            RuntimeError: another name, or shapes or types that do not fit.
+            DeviceIndexError: an index is out of range; see there for when.
+        """
+        if reduce not in ("prod", "mean", "amax", "amin"):
+            raise RuntimeError(f"index_reduce() knows prod, mean, amax and amin, not {reduce!r}")
+        x, axis, array = self._rows(dim, index, "index_reduce")
+        shape = x._array.shape
+        wanted = (*shape[:axis], array.size, *shape[axis + 1:])
+        if source.shape != wanted:
+            raise RuntimeError(f"index_reduce() needs a source of shape {wanted}, not {tuple(source.shape)}")
+        at = plain(array.view((array.size,) + (1,) * (len(shape) - 1 - axis),
+                              (1,) + (0,) * (len(shape) - 1 - axis)).expand(wanted))
+        y = x.scatter_reduce(axis, at, source, reduce, include_self=include_self)
+        return y if self.ndim else y.reshape(())
+
+    def put(self, index: Tensor, source: Tensor, accumulate: bool = False) -> Any:
+        """The tensor with ``source`` at positions in the flattened tensor; negative ones count from the end.
+
+        Args:
+            index: int64 or int32, any shape.
+            source: of the tensor's type, as many elements.
+            accumulate: add, in a fixed order. Without it the last of several values for a place wins.
+
+        Raises:
+            IndexError: the index and the source have different numbers of elements.
+            RuntimeError: the types do not fit.
+            DeviceIndexError: an index is out of range; see there for when.
+        """
+        array = _indices(self, index, "put")
+        if source.dtype is not self.dtype:
+            raise RuntimeError(f"put() needs a source of the tensor's type {self.dtype}, not {source.dtype}")
+        if array.size != source.numel():
+            raise IndexError(f"put() needs as many indices as values, not {array.size} and {source.numel()}")
+        places = ew.contiguous(array).view((array.size,), (1,))
+        y = apply(scattering.Joined, self.reshape(-1), source.reshape(-1), axis=0, index=places, rows=True,
+                  join="add" if accumulate else "put", bounds=Bounds("put", True))
+        return y.reshape(self.shape)
 
     def masked_select(self, mask: Tensor) -> Any:
         """Elements where the mask is True, as a vector; both broadcast. Waits for the device."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
-from ..autograd import apply
-from ..ops import views
-from ..ops.array import Array, normalize_axis
+from ..autograd import apply, inplace
+from ..autograd.modes import state
+from ..ops import elementwise, views
+from ..ops.array import Array, contiguous_strides, empty, normalize_axis
 from .support import Dims, Methods, axes_of
 
 
@@ -15,8 +17,8 @@ class Shapes(Methods):
     """The same elements in other shapes and orders."""
 
     __slots__ = ()
-    FUNCTIONS = ("broadcast_to flatten moveaxis movedim permute ravel reshape squeeze swapaxes swapdims t transpose "
-                 "unsqueeze")
+    FUNCTIONS = ("as_strided broadcast_to flatten moveaxis movedim permute ravel reshape squeeze swapaxes swapdims t "
+                 "transpose unsqueeze")
 
     def reshape(self, *shape: Any) -> Any:
         """The elements in another shape; one size may be -1."""
@@ -29,6 +31,32 @@ class Shapes(Methods):
             raise RuntimeError(f"a tensor of shape {self._array.shape} and strides {self._array.strides} has no view "
                                f"of shape {wanted}; use reshape()")
         return apply(views.Reshape, self, shape=wanted)
+
+    def as_strided(self, size: Any, stride: Any, storage_offset: int | None = None) -> Any:
+        """A look at the tensor's memory with any sizes and strides, counted in elements; elements may share memory.
+
+        Args:
+            size, stride: of the result.
+            storage_offset: where its first element is in memory; by default where the tensor's is.
+
+        Raises:
+            RuntimeError: the look would leave the memory, or sizes and strides do not fit together; or the tensor
+                requires a gradient and several of its elements share memory already.
+        """
+        shape, steps = tuple(int(n) for n in size), tuple(int(n) for n in stride)
+        x = self._array
+        first = x.offset if storage_offset is None else int(storage_offset)
+        if len(shape) != len(steps) or any(n < 0 for n in (*shape, *steps, first)):
+            raise RuntimeError(f"as_strided() needs as many strides as sizes, none negative, got {shape}, {steps} and "
+                               f"{first}")
+        end = first + sum((n - 1) * s for n, s in zip(shape, steps)) + 1 if math.prod(shape) else 0
+        if end > x.buffer.nbytes // x.dtype.itemsize:
+            raise RuntimeError(f"sizes {shape} and strides {steps} from {first} on reach element {end - 1}, beyond the "
+                               f"memory of {x.buffer.nbytes // x.dtype.itemsize}")
+        if self.requires_grad and inplace.is_expanded(x):
+            raise RuntimeError("several elements of this expanded tensor are one in memory; clone() it before "
+                               "as_strided()")
+        return apply(views.AsStrided, self, shape=shape, strides=steps, shift=first - x.offset)
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Any:
         """Dimensions from ``start_dim`` to ``end_dim`` merged into one."""
@@ -108,6 +136,83 @@ class Shapes(Methods):
         """A new dimension of size 1."""
         axis = normalize_axis(dim, self.ndim + 1)
         return self.reshape((*self._array.shape[:axis], 1, *self._array.shape[axis:]))
+
+    # The tensor itself gets another shape. ---------------------------------------------------------------------
+
+    def squeeze_(self, dim: Dims = None) -> Any:
+        """`squeeze` of the tensor itself, which is returned; so with the other methods whose names end in ``_``.
+
+        The history of the tensor goes on as that of the new one would. Views that were made of it before are views of
+        what it was: they keep their shapes and their histories.
+
+        Raises:
+            RuntimeError: a leaf that requires gradients, where they are recorded; or the elements lie so that the new
+                shape would need a copy.
+        """
+        return reshaped(self, lambda x: x.squeeze(dim))
+
+    def unsqueeze_(self, dim: int) -> Any:
+        """`unsqueeze` of the tensor itself; see `squeeze_`."""
+        return reshaped(self, lambda x: x.unsqueeze(dim))
+
+    def t_(self) -> Any:
+        """`t` of the tensor itself; see `squeeze_`."""
+        return reshaped(self, lambda x: x.t())
+
+    def transpose_(self, dim0: int, dim1: int) -> Any:
+        """`transpose` of the tensor itself; see `squeeze_`."""
+        return reshaped(self, lambda x: x.transpose(dim0, dim1))
+
+    swapaxes_ = swapdims_ = transpose_
+
+    def resize_(self, *sizes: Any) -> Any:
+        """Give the tensor itself another number of elements: the first ones stay, what is added is undefined.
+
+        Raises:
+            RuntimeError: the tensor requires gradients, or is a view of one that does.
+        """
+        listed = sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
+        shape, x = tuple(int(n) for n in listed), self._array
+        if any(n < 0 for n in shape):
+            raise RuntimeError(f"sizes cannot be negative: {shape}")
+        if self.requires_grad:
+            raise RuntimeError("resize_() cannot change a tensor that requires gradients; use detach() first")
+        if shape == x.shape:
+            return self
+        size, flat = math.prod(shape), elementwise.contiguous(x)
+        if size <= x.size:
+            new = flat.view(shape, contiguous_strides(shape))
+        else:
+            new = empty(x.device, shape, x.dtype)
+            elementwise.assign(new.view((x.size,), (1,)), flat.view((x.size,), (1,)))
+        self._rebind(new)
+        return self
+
+    def resize_as_(self, the_template: Any) -> Any:
+        """`resize_` to the shape of another tensor."""
+        return self.resize_(the_template.shape)
+
+
+def reshaped(x: Any, change: Callable[[Any], Any]) -> Any:
+    """Make a tensor what ``change``, which makes a view, makes of it; returns the tensor."""
+    if state.recording and x.requires_grad and x.is_leaf:
+        raise RuntimeError("a leaf that requires gradients cannot be changed in place; do it in genesis.no_grad()")
+    if x._view is not None and x._view.holds(x):
+        before = x
+    else:                     # a name for what the tensor was, of which it becomes a view
+        before = type(x)._wrap(x._array, x._node)
+        before._requires_grad = x._requires_grad
+    after = change(before)
+    if after._array.version is not x._array.version:
+        raise RuntimeError(f"elements of strides {x._array.strides} cannot have another shape without a copy; make the "
+                           "tensor contiguous() first")
+    if x._slot is not None or (x.requires_grad and x.is_leaf):
+        x._rebind(after._array)
+        return x
+    if x._retains is not None and after._node is not None:
+        x._retains.move(after._node)
+    x._array, x._node, x._view, x._requires_grad = after._array, after._node, after._view, after._requires_grad
+    return x
 
 
 def _new_shape(x: Array, given: tuple[Any, ...]) -> tuple[int, ...]:

@@ -94,7 +94,7 @@ class Div(Binary):
     def result_dtype(cls, a: Operand, b: Operand) -> DType:
         """Floating point."""
         dtype = dtype_of(a, b)
-        return dtype if dtype.is_floating_point else dtypes.float32
+        return dtype if dtype.is_floating_point else dtypes.get_default_dtype()
 
     @classmethod
     def remember(cls, ctx: Context, a: Operand, b: Operand) -> None:
@@ -218,7 +218,7 @@ class _Saving(Binary):
     def result_dtype(cls, a: Operand, b: Operand) -> DType:
         """As for other operations, or floating point."""
         dtype = dtype_of(a, b)
-        return dtypes.float32 if cls.floating and not dtype.is_floating_point else dtype
+        return dtypes.get_default_dtype() if cls.floating and not dtype.is_floating_point else dtype
 
     @classmethod
     def remember(cls, ctx: Context, a: Operand, b: Operand) -> None:

@@ -18,6 +18,8 @@ from .array import Array, Shape, broadcast_shapes, contiguous_strides, empty
 Operand = Array | Scalar
 
 _BITS = {"int": 32, "long": 64}
+_SPECIAL = frozenset(f"{name}{end}" for end in ("", "_backward") for name in (    # operations of cl/ops/special.h
+    "lgamma", "digamma", "trigamma", "zeta", "erfinv", "ndtri", "log_ndtr", "i0", "i0e", "i1", "i1e"))
 _MAX_PLANS = 20_000
 Plan = tuple[Kernel, tuple[int, int], tuple[int, int], int, bytes]
 
@@ -55,6 +57,8 @@ def _plan(op: str, out: Array, operands: Sequence[Operand], compute: str) -> Pla
         ("INTEGER", int(compute in ("int", "long"))), ("OUT_STEP", _step("out", steps[0][0]))]
     if compute == "double":
         defines.append(("REAL64", 1))
+    if op in _SPECIAL:
+        defines.append(("SPECIAL", 1))
     signature = "Pl"
     layout = sizes + steps[0]
     rest = iter(steps[1:])

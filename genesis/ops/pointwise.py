@@ -20,13 +20,13 @@ class Unary(Operation):
         save: what backward needs: ``"x"``, ``"y"``, or nothing.
         backward_op: the macro that backward applies to the gradient, what was saved, and the numbers; ``"zero"`` for a
             gradient of zeros, ``"same"`` for one that passes unchanged.
-        integers: what integers become: ``"float32"``, ``"keep"``, or ``"refuse"`` for an error.
+        integers: what integers become: ``"float"`` (the default type), ``"keep"``, or ``"refuse"`` for an error.
     """
 
     op = ""
     save = ""
     backward_op = ""
-    integers = "float32"
+    integers = "float"
 
     @classmethod
     def forward(cls, ctx: Context, x: Array, *numbers: float) -> Array:
@@ -35,8 +35,8 @@ class Unary(Operation):
         if not dtype.is_floating_point:
             if cls.integers == "refuse":
                 raise NotImplementedError(f"{cls.__name__.lower()}() is not defined for {dtype}; convert to float32")
-            if cls.integers == "float32":
-                dtype = dtypes.float32
+            if cls.integers == "float":
+                dtype = dtypes.get_default_dtype()
         y = run(cls.op, [x, *numbers], dtype)
         if cls.save:
             ctx.save(x if cls.save == "x" else y)
@@ -55,7 +55,7 @@ class Unary(Operation):
         return (gradient, *(None for _ in ctx.numbers))
 
 
-def _unary(name: str, save: str, backward_op: str = "", integers: str = "float32", op: str = "") -> type[Unary]:
+def _unary(name: str, save: str, backward_op: str = "", integers: str = "float", op: str = "") -> type[Unary]:
     op = op or name.lower()
     return type(name, (Unary,), {"op": op, "save": save, "backward_op": backward_op or f"{op}_backward",
                                  "integers": integers, "__doc__": f"``{op}`` of each element."})
@@ -89,6 +89,15 @@ Acosh = _unary("Acosh", "x")
 Atanh = _unary("Atanh", "x")
 Erf = _unary("Erf", "x")
 Erfc = _unary("Erfc", "x")
+Lgamma = _unary("Lgamma", "x")
+Digamma = _unary("Digamma", "x")
+Erfinv = _unary("Erfinv", "y")
+Ndtri = _unary("Ndtri", "y")
+LogNdtr = _unary("LogNdtr", "x", op="log_ndtr")
+I0 = _unary("I0", "x")
+I0e = _unary("I0e", "x")
+I1 = _unary("I1", "x")
+I1e = _unary("I1e", "x")
 Logit = _unary("Logit", "x")                      # numbers: eps, negative for none
 Floor = _unary("Floor", "", "zero", "keep")
 Ceil = _unary("Ceil", "", "zero", "keep")
@@ -125,6 +134,32 @@ class Neg(Unary):
         if x.dtype is dtypes.bool_:
             raise RuntimeError("booleans have no negative; use ~")
         return super().forward(ctx, x)
+
+
+class Polygamma(Operation):
+    """The n-th derivative of digamma, n from 1."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, *, n: int) -> Array:
+        """By trigamma, or (-1)^(n + 1) n! times the Hurwitz zeta function at n + 1."""
+        ctx.n = n
+        ctx.save(x)
+        return cls.values(x, n, x.dtype if x.dtype.is_floating_point else dtypes.get_default_dtype())
+
+    @staticmethod
+    def values(x: Array, n: int, dtype: DType) -> Array:
+        """The function."""
+        if n == 1:
+            return run("trigamma", [x], dtype)
+        wide = dtypes.float32 if dtype.itemsize < 4 else dtype         # the factor may be more than 16 bits hold
+        y = run("mul", [run("zeta", [x, n + 1.0], wide), math.factorial(n) * (-1.0) ** (n + 1)], wide)
+        return cast(y, dtype)
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Array:
+        """The gradient times the next derivative."""
+        (x,) = ctx.saved
+        return run("mul", [g, cls.values(x, ctx.n + 1, g.dtype)], g.dtype)
 
 
 class NanToNum(Unary):

@@ -22,10 +22,10 @@ FLOAT32: dict[str, tuple[str, ...]] = {
     "pow, square, rsqrt, reciprocal": ("Pow", "Square", "Rsqrt", "Reciprocal"),
     "tan, asin, acos, sinh, cosh, asinh, acosh, atanh": (
         "Tan", "Asin", "Acos", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh"),
-    "logit, xlogy, logaddexp": ("Logit", "Xlogy", "Logaddexp"),
+    "logit, xlogy, logaddexp, erfinv": ("Logit", "Xlogy", "Logaddexp", "Erfinv"),
     "sum, nansum, mean, prod, var, std, norm, logsumexp": (
         "Sum", "Mean", "Prod", "Var", "VectorNorm", "LogSumExp"),
-    "cumsum, cumprod": ("CumSum", "CumProd"),
+    "cumsum, cumprod, logcumsumexp": ("CumSum", "CumProd", "LogCumSumExp"),
     "softmax, log_softmax": ("Softmax", "LogSoftmax"),
     "nn.functional.softplus, logsigmoid": ("Softplus", "LogSigmoid"),
     "nn.functional.layer_norm, rms_norm, group_norm, batch_norm, instance_norm": (

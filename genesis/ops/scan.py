@@ -9,7 +9,7 @@ from typing import Any
 from .. import dtypes
 from ..dtypes import DType
 from .array import Array, empty
-from .elementwise import assign, cast, contiguous, run
+from .elementwise import assign, cast, contiguous, copy, run
 from .operation import Context, Operation
 from .reduce import result_dtype
 
@@ -90,6 +90,86 @@ def _run(op: str, x: Array, out: Array, outer: int, n: int, inner: int, acc: DTy
         sizes, local, block, defines = (-(-outer // 64) * 64,), (64,), outer, (*defines, ("SHORT", 1))
     kernel = device.programs.kernel("ops/scan.cl", "scan", "PlPPlll", defines)
     kernel(sizes, local, x.buffer.handle, x.offset, before.buffer.handle, out.buffer.handle, n, inner, block)
+
+
+def zeros_like(x: Array, dtype: DType) -> Array:
+    """Zeros in the shape of an array."""
+    return assign(empty(x.device, x.shape, dtype), 0)
+
+
+def _ends(x: Array, axis: int, step: int, reverse: bool = False) -> tuple[Array, Array]:
+    """The elements from ``step`` on, and for each of them the one that many before it (after it, with ``reverse``)."""
+    shape = (*x.shape[:axis], x.shape[axis] - step, *x.shape[axis + 1:])
+    later, earlier = x.view(shape, x.strides, x.offset + step * x.strides[axis]), x.view(shape, x.strides)
+    return (earlier, later) if reverse else (later, earlier)
+
+
+def running_extremes(compare: str, x: Array, axis: int) -> Array:
+    """Positions, int64, of the largest (``"ge"``) or smallest (``"le"``) element so far, the last of equal ones.
+
+    By doubling: after each step an element knows the extreme of twice as many before it (Hillis & Steele 1986, "Data
+    parallel algorithms"). NaN counts as more extreme than any number.
+    """
+    from .search import positions
+
+    n = x.shape[axis]
+    value = copy(x)
+    at = copy(positions(x.device, n).view((n,) + (1,) * (x.ndim - 1 - axis), (1,) + (0,) * (x.ndim - 1 - axis)).expand(
+        x.shape))
+    step = 1
+    while step < n:
+        (mine, its), (at_mine, at_its) = (_ends(y, axis, step) for y in (value, at))
+        kept = run(compare, [mine, its], dtypes.bool_, compute=x.dtype.compute)
+        if x.dtype.is_floating_point:
+            whole = run("eq", [its, its], dtypes.bool_, compute=x.dtype.compute)          # not NaN
+            nan = run("ne", [mine, mine], dtypes.bool_, compute=x.dtype.compute)
+            kept = run("logical_or", [nan, run("logical_and", [kept, whole], dtypes.bool_)], dtypes.bool_)
+        # Both are new arrays: the next elements still need the old ones.
+        best = run("where", [kept, mine, its], x.dtype), run("where", [kept, at_mine, at_its], at.dtype)
+        assign(mine, best[0])
+        assign(at_mine, best[1])
+        step *= 2
+    return at
+
+
+def running_logsumexp(x: Array, axis: int, reverse: bool = False) -> Array:
+    """The logarithm of the running sum of exponentials, by doubling as `running_extremes`."""
+    value, step = copy(x), 1
+    while x.ndim and step < x.shape[axis]:
+        mine, its = _ends(value, axis, step, reverse)
+        assign(mine, run("logaddexp", [mine, its], x.dtype))
+        step *= 2
+    return value
+
+
+class LogCumSumExp(Operation):
+    """Logarithm of the running sum of exponentials along a dimension."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, *, axis: int) -> Array:
+        """Add up in float32 at least."""
+        wide = x if x.dtype.itemsize > 2 else cast(x, dtypes.float32)
+        y = running_logsumexp(wide, axis)
+        ctx.axis, ctx.dtype = axis, x.dtype
+        ctx.save(wide, y)
+        return cast(y, x.dtype)
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Array:
+        """The sum of ``g exp(x - y)`` over what follows, apart for positive and negative ``g``, in logarithms."""
+        x, y = ctx.saved
+        wide = x.dtype
+        parts = []
+        for sign in (1, -1):
+            size = run("maximum", [run("mul", [g, sign], wide), 0], wide)
+            rest = run("sub", [run("log", [size], wide), y], wide)
+            # Where no gradient flows it is -infinity, also where y is.
+            rest = run("where", [run("gt", [size, 0], dtypes.bool_, compute=wide.compute), rest, -math.inf], wide)
+            total = running_logsumexp(rest, ctx.axis, True)
+            share = run("exp", [run("add", [x, total], wide)], wide)
+            none = run("eq", [x, -math.inf], dtypes.bool_, compute=wide.compute)
+            parts.append(run("where", [none, 0, share], wide))
+        return cast(run("sub", parts, wide), ctx.dtype)
 
 
 class CumSum(Operation):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from ..dtypes import bool_, int64
+from ..opencl import Device
 from .array import Array, Shape, contiguous_strides, empty
 from .elementwise import assign, cast, copy, dtype_of, full, run, sum_to
 from .operation import Context, Operation
@@ -31,6 +34,59 @@ def reshaped(x: Array, shape: Shape) -> Array:
         x = copy(x)
         view = x.view(shape, contiguous_strides(shape))
     return view
+
+
+class AsStrided(Operation):
+    """Any look at an array's memory: ``shift`` elements from its first one, with the given sizes and strides."""
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, *, shape: Shape, strides: Shape, shift: int) -> Array:
+        """Look."""
+        ctx.source, ctx.look = (x.shape, x.strides), (shape, strides, shift)
+        return x.view(shape, strides, x.offset + shift)
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Array:
+        """Each element of memory gets the sum of the gradients of those that look at it."""
+        return unstrided(g, ctx.source, ctx.look)
+
+
+def _looked_at(device: Device, source: tuple[Shape, Shape], look: tuple[Shape, Shape, int]) -> tuple[int, Array]:
+    """How much memory an array of some shape and strides lies in, and where in it a look has its elements.
+
+    What lies outside, in memory that is not the array's, is said to lie behind it.
+    """
+    from .search import positions
+
+    (shape, strides), (sizes, steps, shift) = source, look
+    extent = 1 + sum((n - 1) * s for n, s in zip(shape, strides)) if math.prod(shape) else 0
+    at = full(device, (1,) * len(sizes), shift, int64)
+    for axis, (n, step) in enumerate(zip(sizes, steps)):
+        after = len(sizes) - 1 - axis
+        places = positions(device, n).view((n, *(1,) * after), (1, *(0,) * after))
+        at = run("add", [at, run("mul", [places, step], int64)], int64)
+    inside = run("logical_and", [run("ge", [at, 0], bool_, compute="long"),
+                                 run("lt", [at, extent], bool_, compute="long")], bool_)
+    return extent, run("where", [inside, at, extent], int64).view((math.prod(sizes),), (1,))
+
+
+def strided(x: Array, source: tuple[Shape, Shape], look: tuple[Shape, Shape, int]) -> Array:
+    """What a look would find if an array lay as ``source`` says, and 0 outside of it."""
+    from .index import select
+
+    extent, at = _looked_at(x.device, source, look)
+    memory = full(x.device, (extent + 1,), 0, x.dtype)
+    assign(memory.view(*source), x)
+    return select(memory, 0, at).view(look[0], contiguous_strides(look[0]))
+
+
+def unstrided(g: Array, source: tuple[Shape, Shape], look: tuple[Shape, Shape, int]) -> Array:
+    """The transpose of `strided`."""
+    from .index import add_rows
+
+    extent, at = _looked_at(g.device, source, look)
+    memory = add_rows(copy(g).view((g.size,), (1,)), (extent + 1,), 0, at)
+    return copy(memory.view(*source))
 
 
 class Permute(Operation):
