@@ -27,6 +27,7 @@ ALLOWED = {
     # An averaged model is a module, and optim.swa_utils, where PyTorch has it, hands it on: the one way from optim
     # to nn.
     "averaging": {*BELOW_NN, "nn"},
+    "func": {*BELOW_NN, "nn"},
     "optim": {*BELOW_NN, "averaging"},
     "fingerprint": {*BELOW_NN, "nn", "optim"},
     "testing": {*BELOW_NN, "optim"},

@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..autograd import inplace
-from ..ops import pool, random, resize, rotary, transfer, triangle, views
+from ..autograd import apply, inplace
+from ..ops import fold, pool, random, resize, rotary, transfer, triangle, views
 from ..ops.array import Array
 from ..ops.elementwise import assign, copy, full
 from ..ops.index import gather
@@ -156,6 +156,18 @@ def _avg_pool(ctx: Any, g: Tensor) -> Tensor:
     plain, size = ctx.plain, g._array.shape[2:]
     return linear(g, lambda a: pool.AvgPool.backward(plain, a),
                   lambda a: pool.AvgPool.forward(Context((False,)), a, windows=plain.windows, size=size))
+
+
+@rule(fold.Im2Col)
+def _im2col(ctx: Any, g: Tensor) -> Tensor:
+    result: Tensor = apply(fold.Col2Im, g, blocks=ctx.blocks)
+    return result
+
+
+@rule(fold.Col2Im)
+def _col2im(ctx: Any, g: Tensor) -> Tensor:
+    result: Tensor = apply(fold.Im2Col, g, blocks=ctx.blocks)
+    return result
 
 
 @rule(pool.MaxPool)

@@ -75,6 +75,11 @@ def pool(b: Bench) -> None:
                     lambda x, s=(size, stride, padding): windows(x, s[0], s[1], s[2], -np.inf).max((-1, -2)), x)
         b.gradients(f"avg_pool2d of {of}", lambda x, s=(size, stride, padding): F.avg_pool2d(x, *s),
                     lambda x, s=(size, stride, padding): windows(x, s[0], s[1], s[2], 0).mean((-1, -2)), x)
+    x = b.normal(2, 3, 9, 13)
+    b.gradients("unfold", lambda x: F.unfold(x, 3, stride=2), lambda x: windows(x, 3, 2, 0, 0).transpose(
+        0, 1, 4, 5, 2, 3).reshape(2, 27, 24), x)
+    times = [1, 2, 2, 2, 1]
+    b.compare("fold", F.fold(b.tensor(np.ones((1, 4, 16))), 5, 2), [[np.outer(times, times)]], 0)
     b.gradients("adaptive_avg_pool2d", lambda x: F.adaptive_avg_pool2d(x, 1), lambda x: x.mean((2, 3), keepdims=True),
                 b.normal(2, 3, 9, 7))
 

@@ -306,3 +306,32 @@ class ConvTranspose2d(_Transposed):
         """(N, C, H, W) -> (N, O, H', W'), or without the batch; ``output_size`` chooses among the sizes that fit."""
         return F.conv_transpose2d(input, self.weight, self.bias, self.stride, self.padding,
                                   self._extra(input, output_size), self.groups, self.dilation)
+
+
+class ConvTranspose3d(_Transposed):
+    """Transposed convolution over three dimensions: (N, C, D, H, W) -> (N, O, D', H', W').
+
+    Args:
+        in_channels: C.
+        out_channels: O.
+        kernel_size: depth, height and width of the filters; one number for all.
+        stride: distance in the output of the volumes of neighbouring elements.
+        padding: elements cut off on each side.
+        output_padding: elements more at the end.
+        groups: number of groups of channels.
+        bias: whether to add a learned number to each output channel.
+        dilation: distance between the filters' elements.
+        padding_mode: ``"zeros"``.
+
+    Attributes:
+        weight: (in_channels, out_channels / groups, kd, kh, kw), drawn from U(-b, b) with
+            b = 1 / sqrt(out_channels / groups * kd * kh * kw).
+        bias: (out_channels,), from the same distribution; or None.
+    """
+
+    dims = 3
+
+    def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        """(N, C, D, H, W) -> (N, O, D', H', W'), or without the batch; ``output_size`` as of `ConvTranspose2d`."""
+        return F.conv_transpose3d(input, self.weight, self.bias, self.stride, self.padding,
+                                  self._extra(input, output_size), self.groups, self.dilation)

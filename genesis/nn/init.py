@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
-from ..methods.sampling import fill
+from ..methods import sampling
 from ..ops import random
 from ..random import Generator, default_generator
 from ..tensor import Tensor
@@ -15,6 +18,23 @@ from ..tensor import tensor as to_tensor
 
 __all__ = ["calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_",
            "orthogonal_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_"]
+
+_skipped: ContextVar[bool] = ContextVar("skipped", default=False)
+
+
+@contextmanager
+def skipped() -> Iterator[None]:
+    """Within this context the functions here leave tensors as they are; see `genesis.nn.utils.skip_init`."""
+    token = _skipped.set(True)
+    try:
+        yield
+    finally:
+        _skipped.reset(token)
+
+
+def fill(tensor: Tensor, draw: Callable[..., Any], generator: Generator | None, a: float, b: float) -> Tensor:
+    """Fill with random numbers, unless starting values are skipped."""
+    return tensor if _skipped.get() else sampling.fill(tensor, draw, generator, a, b)
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
@@ -55,7 +75,7 @@ def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """The same number everywhere."""
-    return tensor._assign(val)
+    return tensor if _skipped.get() else tensor._assign(val)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
@@ -148,10 +168,11 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     if groups < 1 or tensor.shape[0] % groups:
         raise ValueError(f"groups must divide the {tensor.shape[0]} output channels, got {groups}")
     values = np.zeros(tensor.shape)
-    middle = tuple(n // 2 for n in tensor.shape[2:])
+    middle = tuple([n // 2 for n in tensor.shape[2:]])
     size = tensor.shape[0] // groups
     for channel in range(min(size, tensor.shape[1])):
-        values[(slice(channel, None, size), channel, *middle)] = 1
+        place: Any = (slice(channel, None, size), channel, *middle)       # of each group
+        values[place] = 1
     return _set(tensor, values)
 
 
@@ -177,7 +198,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     """
     if tensor.ndim < 2:
         raise ValueError(f"orthogonal_() needs a tensor of at least 2 dimensions, not {tensor.ndim}")
-    if not tensor.numel():
+    if _skipped.get() or not tensor.numel():
         return tensor
     rows, columns = tensor.shape[0], tensor.numel() // tensor.shape[0]
     normal = (generator or default_generator).host_rng().standard_normal((max(rows, columns), min(rows, columns)))
@@ -207,6 +228,8 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
         raise ValueError(f"sparse_() needs a tensor of 2 dimensions, not {tensor.ndim}")
     if not 0 <= sparsity <= 1:
         raise ValueError(f"sparsity must be between 0 and 1, not {sparsity}")
+    if _skipped.get():
+        return tensor
     rows, columns = tensor.shape
     rng = (generator or default_generator).host_rng()
     values = rng.normal(0, std, (rows, columns))
@@ -216,4 +239,5 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
 
 def _set(tensor: Tensor, values: np.ndarray) -> Tensor:
     """Copy values from the host."""
-    return tensor._assign(to_tensor(values.reshape(tensor.shape).astype(tensor.dtype.numpy), device=tensor.device))
+    return tensor if _skipped.get() else tensor._assign(
+        to_tensor(values.reshape(tensor.shape).astype(tensor.dtype.numpy), device=tensor.device))

@@ -166,6 +166,12 @@ class LazyConvTranspose2d(_LazyConvTranspose, conv.ConvTranspose2d):
     becomes = conv.ConvTranspose2d
 
 
+class LazyConvTranspose3d(_LazyConvTranspose, conv.ConvTranspose3d):
+    """A `ConvTranspose3d` whose ``in_channels`` are those of its first input; see `LazyLinear`."""
+
+    becomes = conv.ConvTranspose3d
+
+
 class _LazyNorm(_Lazy):
     size_name = "num_features"
 
@@ -222,5 +228,5 @@ class LazyInstanceNorm3d(_LazyInstanceNorm, normalization.InstanceNorm3d):
 
 
 __all__ = ["LazyBatchNorm1d", "LazyBatchNorm2d", "LazyBatchNorm3d", "LazyConv1d", "LazyConv2d", "LazyConv3d",
-           "LazyConvTranspose1d", "LazyConvTranspose2d", "LazyInstanceNorm1d", "LazyInstanceNorm2d",
-           "LazyInstanceNorm3d", "LazyLinear", "UninitializedParameter"]
+           "LazyConvTranspose1d", "LazyConvTranspose2d", "LazyConvTranspose3d", "LazyInstanceNorm1d",
+           "LazyInstanceNorm2d", "LazyInstanceNorm3d", "LazyLinear", "UninitializedParameter"]

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from .. import dtypes
+from ..creation import empty
 from ..dtypes import DType, as_dtype
 from ..hooks import Hooks, RemovableHandle, register
 from ..opencl import Device
 from ..opencl import device as find_device
-from ..tensor import Tensor, tensor
+from ..tensor import Tensor
+from .backward_hooks import Passage
 from .parameter import Buffer, Parameter
+from .state import IncompatibleKeys, State
+
+__all__ = ["IncompatibleKeys", "Module"]
 
 T = TypeVar("T", bound="Module")
 
 
-class IncompatibleKeys(NamedTuple):
-    """What `Module.load_state_dict` did not find, and what it had no use for."""
+class _WithKeywords:
+    """A hook that also takes keyword arguments."""
 
-    missing_keys: list[str]
-    unexpected_keys: list[str]
+    def __init__(self, hook: Callable[..., Any]):
+        self.hook = hook
+
+    def __call__(self, *args: Any) -> Any:
+        return self.hook(*args)
 
 
-class Module:
+class Module(State):
     """Base class of everything with parameters.
 
     Parameters, buffers and modules assigned as attributes are registered under the attribute's name; ``forward``
@@ -51,6 +59,7 @@ class Module:
         object.__setattr__(self, "_transient", set())
         object.__setattr__(self, "_forward_hooks", Hooks())
         object.__setattr__(self, "_forward_pre_hooks", Hooks())
+        object.__setattr__(self, "_hooks", {})              # of other kinds, where there are any
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; defined by every subclass."""
@@ -59,23 +68,83 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the hooks before, compute the output, and call the hooks after it."""
         for hook in list(self._forward_pre_hooks.values()):
+            if isinstance(hook, _WithKeywords):
+                replaced = hook(self, args, kwargs)
+                if replaced is not None:
+                    if not isinstance(replaced, tuple) or len(replaced) != 2:
+                        raise RuntimeError("a forward pre-hook with with_kwargs must return None or a pair: the "
+                                           f"arguments and the keyword arguments, not {replaced!r}")
+                    args, kwargs = replaced
+                continue
             replaced = hook(self, args)
             if replaced is not None:
                 args = replaced if isinstance(replaced, tuple) else (replaced,)
+        passage = None
+        if self._hooks:
+            hooks, pre_hooks = self._registered("backward"), self._registered("before backward")
+            if hooks or pre_hooks:
+                passage = Passage(self, hooks, pre_hooks)
+                args = passage.enter(args)
         result = self.forward(*args, **kwargs)
         for hook in list(self._forward_hooks.values()):
-            changed = hook(self, args, result)
+            if isinstance(hook, _WithKeywords):
+                changed = hook(self, args, kwargs, result)
+            else:
+                changed = hook(self, args, result)
             if changed is not None:
                 result = changed
-        return result
+        return result if passage is None else passage.leave(result)
 
-    def register_forward_hook(self, hook: Callable[[Module, Any, Any], Any]) -> RemovableHandle:
-        """Call ``hook(module, args, output)`` after each forward; what it returns, unless None, replaces the output."""
-        return register(self._forward_hooks, hook)
+    def register_forward_hook(self, hook: Callable[..., Any], *, prepend: bool = False,
+                              with_kwargs: bool = False) -> RemovableHandle:
+        """Call ``hook(module, args, output)`` after each forward; what it returns, unless None, replaces the output.
 
-    def register_forward_pre_hook(self, hook: Callable[[Module, Any], Any]) -> RemovableHandle:
-        """Call ``hook(module, args)`` before each forward; what it returns, unless None, replaces the arguments."""
-        return register(self._forward_pre_hooks, hook)
+        Args:
+            hook: the function.
+            prepend: whether it comes before the hooks there are.
+            with_kwargs: whether it is called as ``hook(module, args, kwargs, output)``.
+        """
+        return register(self._forward_hooks, _WithKeywords(hook) if with_kwargs else hook, prepend)
+
+    def register_forward_pre_hook(self, hook: Callable[..., Any], *, prepend: bool = False,
+                                  with_kwargs: bool = False) -> RemovableHandle:
+        """Call ``hook(module, args)`` before each forward; what it returns, unless None, replaces the arguments.
+
+        Args:
+            hook: the function.
+            prepend: whether it comes before the hooks there are.
+            with_kwargs: whether it is called as ``hook(module, args, kwargs)``, and returns None or both.
+        """
+        return register(self._forward_pre_hooks, _WithKeywords(hook) if with_kwargs else hook, prepend)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` when backward has the gradients of the module's inputs.
+
+        ``grad_input`` has a place for each positional argument, with None for those that are no tensors, and zeros for
+        tensors without a gradient; what the hook returns, unless None, takes its place. ``grad_output`` has one for
+        each result, with None for those without one. If no input requires a gradient, the hook is called with those of
+        the results alone, and a warning.
+
+        Args:
+            hook: the function.
+            prepend: whether it comes before the hooks there are.
+
+        Example:
+            >>> layer = genesis.nn.ReLU()
+            >>> handle = layer.register_full_backward_hook(lambda module, grad_input, grad_output: print(grad_input))
+            >>> layer(genesis.tensor([-1.0, 1.0], requires_grad=True)).sum().backward()
+            (tensor([0., 1.]),)
+        """
+        return self._register("backward", hook, prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_output)`` before backward goes through the module.
+
+        Args:
+            hook: the function; what it returns, unless None, takes the place of the results' gradients.
+            prepend: whether it comes before the hooks there are.
+        """
+        return self._register("before backward", hook, prepend)
 
     # Registration ----------------------------------------------------------------------------------------------
 
@@ -233,6 +302,30 @@ class Module:
             module = found
         return module
 
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put a module in the place of the one under a dotted name.
+
+        Args:
+            target: the name.
+            module: what comes there.
+            strict: whether there must be one already.
+
+        Raises:
+            ValueError: the name is empty, or ``module`` is no Module.
+            AttributeError: a module on the way is not there, or something else has the name.
+        """
+        if not target:
+            raise ValueError("a module cannot be put in the place of the whole one: target is empty")
+        if not isinstance(module, Module):
+            raise ValueError(f"{target!r} must be a Module, not {type(module).__name__}")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if strict and not hasattr(parent, name):
+            raise AttributeError(f"{type(parent).__name__} has no module {name!r} (looking for {target!r})")
+        if hasattr(parent, name) and not isinstance(getattr(parent, name), Module):
+            raise AttributeError(f"{name!r} of {type(parent).__name__} is not a module")
+        setattr(parent, name, module)
+
     # Modes and moves -------------------------------------------------------------------------------------------
 
     def get_parameter(self, target: str) -> Parameter:
@@ -297,19 +390,40 @@ class Module:
         if dtype is not None and not as_dtype(dtype).is_floating_point:
             raise TypeError(f"a module can be converted to a floating-point type, not to {dtype}")
         where = None if device is None else find_device(device)
-        for module in self.modules():
+        return self._apply(lambda x: x.to(dtype=dtype if x.is_floating_point() else None, device=where))
+
+    def _apply(self: T, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> T:
+        """Let parameters, buffers and gradients be what a function makes of them; they stay the same objects."""
+        for module in self.modules() if recurse else [self]:
             for store in (module._parameters, module._buffers):
                 for value in store.values():
                     if value is not None:
-                        kind = dtype if value.is_floating_point() else None
-                        moved = value.detach().to(dtype=kind, device=where)
-                        if moved._array is not value._array:
+                        changed = fn(value.detach())
+                        if changed._array is not value._array:
                             gradient = value.grad
                             value.grad = None
-                            value._rebind(moved._array)
+                            value._rebind(changed._array)
                             if gradient is not None:
-                                value.grad = gradient.to(dtype=kind, device=where)
+                                value.grad = fn(gradient)
         return self
+
+    def type(self: T, dst_type: DType) -> T:
+        """Parameters and buffers, those of integers too, converted to a type; in place."""
+        return self._apply(lambda x: x.to(as_dtype(dst_type)))
+
+    def cpu(self: T) -> T:
+        """Move to the CPU device; in place."""
+        return self.to(device="cpu")
+
+    def to_empty(self: T, *, device: Device | str | None, recurse: bool = True) -> T:
+        """Move to a device without copying anything: parameters and buffers have any values then.
+
+        Args:
+            device: the device; None for where they are.
+            recurse: whether the modules below move, too.
+        """
+        return self._apply(lambda x: empty(*x.shape, dtype=x.dtype, device=x.device if device is None else device),
+                           recurse)
 
     def float(self: T) -> T:
         """Parameters and buffers as float32."""
@@ -326,58 +440,6 @@ class Module:
     def double(self: T) -> T:
         """Floating-point parameters and buffers as float64."""
         return self.to(dtype=dtypes.float64)
-
-    # State -----------------------------------------------------------------------------------------------------
-
-    def _entries(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        for name, value in self._parameters.items():
-            if value is not None:
-                yield prefix + name, value
-        for name, value in self._buffers.items():
-            if value is not None and name not in self._transient:
-                yield prefix + name, value
-        for name, module in self._modules.items():
-            if module is not None:
-                yield from module._entries(f"{prefix}{name}.")
-
-    def state_dict(self) -> OrderedDict[str, Tensor]:
-        """All parameters and persistent buffers by name, sharing their memory (as PyTorch's)."""
-        return OrderedDict((name, value.detach()) for name, value in self._entries())
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
-        """Copy values into the existing parameters and buffers; lazy layers take their sizes from them first.
-
-        Args:
-            state_dict: name -> tensor or NumPy array.
-            strict: whether missing and unexpected names are errors.
-
-        Raises:
-            RuntimeError: listing every missing and unexpected name and every wrong shape; nothing is changed then.
-        """
-        for path, module in self.named_modules():
-            module._expect(state_dict, f"{path}." if path else "")
-        own = dict(self._entries())
-        missing = [name for name in own if name not in state_dict]
-        unexpected = [name for name in state_dict if name not in own]
-        problems = [f"shape of {name}: {tuple(state_dict[name].shape)} given, {tuple(value.shape)} needed"
-                    for name, value in own.items()
-                    if name in state_dict and tuple(state_dict[name].shape) != tuple(value.shape)]
-        if strict:
-            problems += [f"missing: {name}" for name in missing] + [f"unexpected: {name}" for name in unexpected]
-        if problems:
-            raise RuntimeError(f"the state does not fit {type(self).__name__}:\n  " + "\n  ".join(problems))
-        sources = {}
-        for name, value in own.items():
-            if name in state_dict:
-                given = state_dict[name]
-                source = given if isinstance(given, Tensor) else tensor(given, device=value.device)
-                sources[name] = source.detach().to(value.device)
-        for name, source in sources.items():
-            own[name]._assign(source)
-        return IncompatibleKeys(missing, unexpected)
-
-    def _expect(self, state_dict: Mapping[str, Any], prefix: str) -> None:
-        """Prepare for a state that is about to be loaded; names in it begin with the prefix."""
 
     # Printing --------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import struct
 from typing import Any, NamedTuple
 
 from .. import dtypes
+from ..opencl import Device
 from .array import Array, Shape, empty
 from .conv import as_planes
 from .elementwise import contiguous
@@ -60,13 +61,18 @@ def _launch(name: str, signature: str, windows: Windows, large: Array, small: Ar
         fixed += (("REAL64", 1),)
     kernel = device.programs.kernel("ops/pool.cl", name, f"{signature}(64)", fixed)
     planes, (rows, columns) = over.shape[0] * over.shape[1], over.shape[2:]
+    sizes = struct.pack("q14i", planes, *large.shape[2:], *small.shape[2:], *windows.kernel, *windows.stride,
+                        *windows.padding, *windows.dilation, windows.include_pad, windows.divisor)
+    kernel(*spatial_grid(device, columns, rows, planes), *args, sizes)
+
+
+def spatial_grid(device: Device, columns: int, rows: int, planes: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Global and local size for a work-item a pixel."""
     most = min(1024 if device.type == "cpu" else 256, device.handle.max_work_group_size)
     local: list[int] = []
     for size, limit in zip((columns, rows, planes), device.max_items):
         local.append(min(1 << (size - 1).bit_length(), most // math.prod(local), limit))
-    sizes = struct.pack("q14i", planes, *large.shape[2:], *small.shape[2:], *windows.kernel, *windows.stride,
-                        *windows.padding, *windows.dilation, windows.include_pad, windows.divisor)
-    kernel(tuple(-(-n // m) * m for n, m in zip((columns, rows, planes), local)), tuple(local), *args, sizes)
+    return tuple(-(-n // m) * m for n, m in zip((columns, rows, planes), local)), tuple(local)
 
 
 class MaxPool(Operation):

@@ -288,6 +288,9 @@ LAYERS = {
     # Put together from others.
     "conv3d": (lambda L, F, x, w, b: F.conv3d(x, w, b, padding=1, stride=(1, 2, 1)), normal(1, 2, 3, 4, 3),
                normal(3, 2, 2, 2, 3), normal(3)),
+    "conv_transpose3d": (lambda L, F, x, w, b: F.conv_transpose3d(x, w, b, stride=(2, 1, 1)), normal(1, 2, 2, 2, 2),
+                         normal(2, 2, 2, 1, 2), normal(2)),
+    "unfold_blocks": (lambda L, F, x: F.unfold(x ** 2, 2, stride=2, padding=1), normal(1, 2, 3, 4)),
     "max_pool3d": (lambda L, F, x: F.max_pool3d(x, 2, 1) ** 2, normal(2, 3, 3, 3)),
     "fold": (lambda L, F, x: F.fold(x ** 2, (4, 3), 2), normal(1, 8, 6)),
     "embedding_bag": (lambda L, F, w: F.embedding_bag(ints(L, [0, 1, 2, 1]), w ** 2, ints(L, [0, 3]), mode="mean")

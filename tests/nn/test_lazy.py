@@ -16,6 +16,7 @@ LAYERS = {
     "LazyConv3d": ((4, 2), {"bias": False}, (2, 3, 4, 4, 4)),
     "LazyConvTranspose1d": ((4, 3), {}, (2, 6, 9)),
     "LazyConvTranspose2d": ((4, 3), {"groups": 2, "stride": 2, "output_padding": 1}, (2, 6, 5, 5)),
+    "LazyConvTranspose3d": ((4, 2), {"stride": 2}, (2, 3, 3, 2, 4)),
     "LazyBatchNorm1d": ((), {}, (4, 3)),
     "LazyBatchNorm2d": ((1e-3, 0.2), {}, (4, 3, 5, 5)),
     "LazyBatchNorm3d": ((), {"affine": False}, (2, 3, 3, 3, 3)),

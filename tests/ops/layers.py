@@ -107,6 +107,11 @@ def _vector_norm(d, name):
     return Call(called(name, d.of(1, 2, 3), alpha=0.1), [Input(shape)], steps=4)
 
 
+@case("F.pdist")
+def _pairs(d, name):
+    return Call(called(name, d.of(1, 2, 3)), [Input((d.of(2, 5), d.of(3, 33)), distinct=True)], steps=4)
+
+
 @case("F.cosine_similarity", "F.pairwise_distance")
 def _distance(d, name):
     shape = (d.of(2, 3), 5, d.of(4, 33))
@@ -117,7 +122,8 @@ def _distance(d, name):
 # Windows -------------------------------------------------------------------------------------------------------------
 
 
-@case("F.conv1d", "F.conv2d", "F.conv3d", "F.conv_transpose1d", "F.conv_transpose2d")
+@case("F.conv1d", "F.conv2d", "F.conv3d", "F.conv_transpose1d", "F.conv_transpose2d",
+      "F.conv_transpose3d")
 def _convolution(d, name):
     n = int(name[-2])
     groups = d.of(1, 1, 2)
@@ -135,6 +141,7 @@ def _convolution(d, name):
 
 
 @case("F.max_pool1d", "F.max_pool2d", "F.max_pool3d", "F.avg_pool1d", "F.avg_pool2d", "F.avg_pool3d",
+      "F.lp_pool1d", "F.lp_pool2d", "F.lp_pool3d",
       *(f"F.adaptive_{kind}_pool{n}d" for kind in ("avg", "max") for n in (1, 2, 3)))
 def _pool(d, name):
     n = int(name[-2])
@@ -143,8 +150,25 @@ def _pool(d, name):
     if "adaptive" in name:
         return Call(called(name, d.of(1, 2, 3)), [Input(shape, distinct=np.prod(shape) < 200)], steps=2)
     kernel = d.of(2, 3)
+    if "lp" in name:
+        return Call(called(name, d.of(1, 2, 3), kernel, stride=d.of(1, 2, None), ceil_mode=d.flag()),
+                    [Input(shape, 0.25, 3)], steps=3)
     return Call(called(name, kernel, stride=d.of(1, 2, None), padding=d.of(0, 1), ceil_mode=d.flag()),
                 [Input(shape, distinct=np.prod(shape) < 200)], steps=2)
+
+
+@case("F.max_unpool1d", "F.max_unpool2d", "F.max_unpool3d")
+def _unpool(d, name):
+    n = int(name[-2])
+    shape, kernel = (d.of(1, 2), 2, *(d.of(2, 3) for _ in range(n))), d.of(1, 2, 3)
+    size = np.prod([(k - 1) * 2 + kernel for k in shape[2:]])
+    rng = np.random.default_rng(d.number(0, 99))
+    places = np.stack([rng.permutation(size)[:np.prod(shape[2:])] for _ in range(shape[0] * 2)]).reshape(shape)
+
+    def function(lib, x):
+        return getattr(lib.nn.functional, name[2:])(x, lib.tensor(places), kernel, stride=2)
+
+    return Call(function, [Input(shape)])
 
 
 @case("F.interpolate", "F.pixel_shuffle", "F.pixel_unshuffle", "F.channel_shuffle", "F.pad", "F.glu")

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...autograd import apply
 from ...ops.conv import Convolution, Geometry, TransposedConvolution
+from ...ops.fold import Blocks, Col2Im
 from ...tensor import Tensor
 from .padding import pad
 
@@ -210,7 +211,26 @@ def _transpose(name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | 
                   for size, s, p, d, k, e in zip(sizes, steps, before, spacing, filters, extra))
     if min(sizes) < 1 or min(after) < 1:
         raise RuntimeError(f"{name}: an input of size {sizes} gives an output of size {after}, which is too small")
+    if n == 3:
+        return _transpose_depth(input, weight, bias, steps, before, spacing, groups, after)
     return _run(TransposedConvolution, n, input, weight, bias, steps, before, spacing, groups, after)
+
+
+def _transpose_depth(input: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...],
+                     padding: tuple[int, ...], dilation: tuple[int, ...], groups: int, size: tuple[int, ...]) -> Tensor:
+    """Over three dimensions: over two for all depths and depths of the filters, which are then added up in place."""
+    x = input if input.ndim == 5 else input.unsqueeze(0)
+    samples, depth, taps = x.shape[0], x.shape[2], weight.shape[2]
+    planes = _run(TransposedConvolution, 2, x.transpose(1, 2).flatten(0, 1), weight.flatten(1, 2), None, stride[1:],
+                  padding[1:], dilation[1:], groups, size[1:])                      # (N * D, O * taps, H', W')
+    outputs, area = planes.shape[1] // taps, size[1] * size[2]
+    blocks = planes.reshape(samples, depth, outputs, taps, area).permute(0, 2, 3, 1, 4)
+    y: Tensor = apply(Col2Im, blocks.reshape(samples * outputs, taps, depth * area), blocks=Blocks(
+        (size[0], area), (depth, area), (taps, 1), (stride[0], 1), (padding[0], 0), (dilation[0], 1)))
+    y = y.reshape(samples, outputs, *size)
+    if bias is not None:
+        y = y + bias.reshape(-1, 1, 1, 1)
+    return y if input.ndim == 5 else y.squeeze(0)
 
 
 def conv_transpose1d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1, padding: Ints = 0,
@@ -258,3 +278,32 @@ def conv_transpose2d(input: Tensor, weight: Tensor, bias: Tensor | None = None, 
         [[[[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]]]
     """
     return _transpose("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose3d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1, padding: Ints = 0,
+                     output_padding: Ints = 0, groups: int = 1, dilation: Ints = 1) -> Tensor:
+    """Transposed convolution over three dimensions; as `conv_transpose2d` with a depth.
+
+    Args:
+        input: (N, C, D, H, W) or (C, D, H, W). The result is formed once for each depth of the filters, and added up.
+        weight: (C, O / groups, kd, kh, kw).
+        bias: (O,).
+        stride: as for `conv_transpose2d`, as are the arguments after it: a number, or one each for depth, height and
+            width.
+        padding: elements cut off on each side.
+        output_padding: elements more at the end.
+        groups: number of groups of channels.
+        dilation: distance between the filter's elements.
+
+    Returns:
+        (N, O, D', H', W') or (O, D', H', W').
+
+    Raises:
+        RuntimeError: shapes, types or sizes that do not fit.
+
+    Example:
+        >>> ones = genesis.ones(1, 1, 2, 1, 1)
+        >>> genesis.nn.functional.conv_transpose3d(ones, ones).flatten().tolist()
+        [1.0, 2.0, 1.0]
+    """
+    return _transpose("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation)

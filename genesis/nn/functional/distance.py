@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...joining import broadcast_tensors
+from ...joining import broadcast_tensors, triu_indices
 from ...tensor import Tensor
 
 
@@ -60,4 +60,32 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
     return distance
 
 
-__all__ = ["at_least", "cosine_similarity", "pairwise_distance"]
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """Distances of all pairs of rows: the part of ``cdist(input, input, p)`` above the diagonal, row by row.
+
+    Args:
+        input: (N, M), floating point.
+        p: the order of the norm, at least 0 (0 counts elements that differ), or infinity.
+
+    Returns:
+        (N * (N - 1) / 2,). All differences are formed, M times as much.
+
+    Raises:
+        RuntimeError: the input is no matrix of floating-point numbers, or ``p`` is negative.
+
+    Example:
+        >>> genesis.nn.functional.pdist(genesis.tensor([[0.0, 0.0], [3.0, 4.0], [3.0, 0.0]]))
+        tensor([5., 3., 4.])
+    """
+    if input.ndim != 2 or not input.is_floating_point():
+        raise RuntimeError(f"pdist() needs a matrix of floating-point numbers, not {input.dtype} of shape "
+                           f"{tuple(input.shape)}")
+    if not p >= 0:
+        raise RuntimeError(f"pdist() needs p >= 0, got {p}")
+    n = input.shape[0]
+    first, second = triu_indices(n, n, 1, device=input.device)
+    distances: Tensor = (input.index_select(0, first) - input.index_select(0, second)).norm(p, -1)
+    return distances
+
+
+__all__ = ["at_least", "cosine_similarity", "pairwise_distance", "pdist"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
+from ...autograd import apply
+from ...ops.fold import Blocks, Col2Im, Im2Col
 from ...tensor import Tensor
 from .conv import Ints, spread
-from .padding import pad
 
 Pair = tuple[int, ...]
 
@@ -54,14 +54,10 @@ def unfold(input: Tensor, kernel_size: Ints, dilation: Ints = 1, padding: Ints =
     kernel, spacing = spread("kernel_size", kernel_size, 2), spread("dilation", dilation, 2)
     before, steps = spread("padding", padding, 2), spread("stride", stride, 2)
     counts = _counts("unfold", tuple(input.shape)[-2:], kernel, spacing, before, steps)
-    x: Any = pad(input, (before[1], before[1], before[0], before[0])) if max(before) else input
-    for axis, k, d, s in zip((input.ndim - 2, input.ndim - 1), kernel, spacing, steps):
-        x = x.unfold(axis, d * (k - 1) + 1, s)[..., ::d]                     # (..., h, w, kh), then (..., kh, kw)
-    lead = tuple(input.shape)[:-3]
-    n = len(lead)
-    columns: Tensor = x.permute(*range(n + 1), n + 3, n + 4, n + 1, n + 2).reshape(
-        *lead, input.shape[-3] * math.prod(kernel), math.prod(counts))
-    return columns
+    lead = tuple(input.shape)[:-2]
+    columns: Tensor = apply(Im2Col, input.reshape(math.prod(lead), *input.shape[-2:]), blocks=Blocks(
+        tuple(input.shape)[-2:], counts, kernel, steps, before, spacing))  # type: ignore[arg-type]
+    return columns.reshape(*lead[:-1], lead[-1] * math.prod(kernel), math.prod(counts))
 
 
 def fold(input: Tensor, output_size: Ints, kernel_size: Ints, dilation: Ints = 1, padding: Ints = 0,
@@ -95,29 +91,10 @@ def fold(input: Tensor, output_size: Ints, kernel_size: Ints, dilation: Ints = 1
         raise RuntimeError(f"fold needs an input (N, C * {math.prod(kernel)}, {math.prod(counts)}), or without N, for "
                            f"blocks of {kernel} and images of {size}, not of shape {tuple(input.shape)}")
     lead = (*input.shape[:-2], input.shape[-2] // math.prod(kernel))
-    x: Any = input.reshape(math.prod(lead), *kernel, *counts).transpose(2, 3).unsqueeze(-1)    # (NC, kh, oh, kw, ow, 1)
-    x = _added(x, size[1], spacing[1], before[1], steps[1]).squeeze(-1)                        # (NC, kh, oh, W)
-    image: Tensor = _added(x, size[0], spacing[0], before[0], steps[0]).reshape(*lead, *size)
-    return image
-
-
-def _added(x: Any, size: int, dilation: int, padding: int, stride: int) -> Any:
-    """Elements k of windows along a line, (..., k, count, rest), added at their places: (..., size, rest)."""
-    k, count = x.shape[-3:-1]
-    if dilation > 1:
-        x = pad(x.unsqueeze(-3), (0, 0, 0, 0, 0, dilation - 1)).flatten(-4, -3)
-    steps = -(-(dilation * (k - 1) + 1) // stride)               # how many strides a window reaches over
-    if steps * stride != x.shape[-3]:
-        x = pad(x, (0, 0, 0, 0, 0, steps * stride - x.shape[-3]))
-    x = x.unflatten(-3, (steps, stride)).transpose(-3, -2)                     # (..., steps, count, stride, rest)
-    if steps > 1:
-        # Rows of count + steps strides, read as rows of one less: each is a stride to the right of the one before it.
-        x = pad(x, (0, 0, 0, 0, 0, steps)).flatten(-4, -3).narrow(-3, 0, steps * (count + steps - 1))
-        x = x.unflatten(-3, (steps, count + steps - 1)).sum(-4)
-    else:
-        x = x.squeeze(-4)
-    x = x.flatten(-3, -2)
-    return pad(x, (0, 0, -padding, size + padding - x.shape[-2]))
+    columns = input.reshape(math.prod(lead), math.prod(kernel), math.prod(counts))
+    image: Tensor = apply(Col2Im, columns, blocks=Blocks(
+        size, counts, kernel, steps, before, spacing))  # type: ignore[arg-type]
+    return image.reshape(*lead, *size)
 
 
 __all__ = ["fold", "unfold"]

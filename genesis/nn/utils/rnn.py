@@ -155,13 +155,13 @@ def pack_padded_sequence(input: Tensor, lengths: Tensor | Sequence[int], batch_f
     if not input.numel():
         raise RuntimeError("cannot pack an empty tensor")
     steps, batch = input.shape[:2][::-1] if batch_first else input.shape[:2]
-    lengths = _whole(lengths, "lengths")
-    if lengths.shape != (batch,):
-        raise RuntimeError(f"lengths must hold one number for each of {batch} sequences; its shape is {lengths.shape}")
-    if lengths.max() > steps:
-        raise RuntimeError(f"a length of {lengths.max()} is more than the {steps} elements of a padded sequence")
+    found = _whole(lengths, "lengths")
+    if found.shape != (batch,):
+        raise RuntimeError(f"lengths must hold one number for each of {batch} sequences; its shape is {found.shape}")
+    if found.max() > steps:
+        raise RuntimeError(f"a length of {found.max()} is more than the {steps} elements of a padded sequence")
     by_step, by_sequence = (1, steps) if batch_first else (batch, 1)
-    return _pack(input.flatten(0, 1), lengths, np.arange(batch) * by_sequence, by_step, enforce_sorted)
+    return _pack(input.flatten(0, 1), found, np.arange(batch) * by_sequence, by_step, enforce_sorted)
 
 
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:

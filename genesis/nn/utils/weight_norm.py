@@ -12,7 +12,7 @@ from ..parameter import Parameter
 T = TypeVar("T", bound=Module)
 
 
-def _length(v: Tensor, dim: int | None) -> Tensor:
+def length(v: Tensor, dim: int | None) -> Tensor:
     """Norms over all dimensions but one, which keep their places; over all for None or -1, as PyTorch has it."""
     if dim is None or dim == -1:
         return v.norm()
@@ -34,7 +34,7 @@ class WeightNorm:
     def compute(self, module: Module) -> Tensor:
         """``g * v / |v|``."""
         g, v = getattr(module, self.name + "_g"), getattr(module, self.name + "_v")
-        return v * (g / _length(v, self.dim))
+        return v * (g / length(v, self.dim))
 
     def __call__(self, module: Module, args: Any) -> None:
         """The hook."""
@@ -72,9 +72,9 @@ def weight_norm(module: T, name: str = "weight", dim: int | None = 0) -> T:
         raise ValueError(f"{type(module).__name__} has no parameter {name!r}")
     rule = WeightNorm(name, dim)
     with no_grad():
-        length = _length(weight.detach(), dim)
+        start = length(weight.detach(), dim)
     del module._parameters[name]
-    module.register_parameter(name + "_g", Parameter(length))
+    module.register_parameter(name + "_g", Parameter(start))
     module.register_parameter(name + "_v", Parameter(weight.detach()))
     setattr(module, name, rule.compute(module))
     module.register_forward_pre_hook(rule)
