@@ -24,6 +24,7 @@ from . import (
     forms,
     func,
     functions,
+    linalg,
     nn,
     opencl,
     optim,
@@ -62,6 +63,7 @@ from .creation import (
     zeros_like,
 )
 from .dlpack import from_dlpack
+from .dtypes import DType as dtype
 from .dtypes import (
     bfloat16,
     bool_,
@@ -117,16 +119,16 @@ __all__ = [
     "CheckpointError", "Device", "DeviceIndexError", "Generator", "GenesisError", "KernelError", "NoDeviceError",
     "OutOfMemoryError", "SecondDerivativeError", "Size", "Tensor", "amp", "arange", "as_tensor", "asarray",
     "autocast", "autograd", "bartlett_window", "bfloat16", "blackman_window", "bool", "bool_", "can_cast", "data",
-    "device", "devices", "distributions", "double", "dtypes", "e", "empty", "empty_like", "enable_autocast",
-    "enable_grad", "errors", "eye", "finfo", "fingerprint", "float", "float16", "float32", "float64", "from_dlpack",
-    "from_numpy", "from_pyopencl", "full", "full_like", "func", "get_autocast_dtype",
-    "get_default_device",
-    "get_default_dtype", "get_rng_state", "half", "hamming_window", "hann_window", "iinfo", "inf", "inference_mode",
-    "initial_seed", "int", "int32", "int64", "is_autocast_enabled", "is_grad_enabled", "kaiser_window", "linspace",
-    "load", "logspace", "long", "manual_seed", "nan", "newaxis", "nn", "no_grad", "normal", "ones", "ones_like",
-    "opencl", "optim", "pi", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
-    "random", "randperm", "range", "result_type", "save", "scalar_tensor", "seed", "set_default_device",
-    "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state", "special", "synchronize",
-    "tensor", "uint8", "utils", "zeros", "zeros_like",
+    "device", "devices", "distributions", "double", "dtype", "dtypes", "e", "empty", "empty_like",
+    "enable_autocast", "enable_grad", "errors", "eye", "finfo", "fingerprint", "float", "float16", "float32",
+    "float64", "from_dlpack", "from_numpy", "from_pyopencl", "full", "full_like", "func",
+    "get_autocast_dtype",
+    "get_default_device", "get_default_dtype", "get_rng_state", "half", "hamming_window", "hann_window", "iinfo",
+    "inf", "inference_mode", "initial_seed", "int", "int32", "int64", "is_autocast_enabled", "is_grad_enabled",
+    "kaiser_window", "linalg", "linspace", "load", "logspace", "long", "manual_seed", "nan", "newaxis", "nn",
+    "no_grad", "normal", "ones", "ones_like", "opencl", "optim", "pi", "promote_types", "rand", "rand_like",
+    "randint", "randint_like", "randn", "randn_like", "random", "randperm", "range", "result_type", "save",
+    "scalar_tensor", "seed", "set_default_device", "set_default_dtype", "set_grad_enabled", "set_printoptions",
+    "set_rng_state", "special", "synchronize", "tensor", "uint8", "utils", "zeros", "zeros_like",
     *forms.__all__, *functions.__all__,
 ]

@@ -10,6 +10,8 @@ from typing import Any
 
 from . import dtypes
 from .dtypes import DType
+from .joining import broadcast_tensors
+from .linalg import multi_dot
 from .nn import functional as F
 from .nn.functional import (
     adaptive_avg_pool1d,
@@ -39,6 +41,8 @@ from .nn.functional import (
     threshold,
     threshold_,
 )
+from .ops import draw
+from .random import Generator, default_generator
 from .tensor import Tensor
 
 # The reductions of losses, by the numbers that PyTorch's functions at the top level take.
@@ -167,6 +171,12 @@ def fill(input: Tensor, value: Any) -> Tensor:
     return input.clone().fill_(value)
 
 
+def chain_matmul(*matrices: Tensor) -> Tensor:
+    """The product of matrices in the order of the fewest multiplications; see `genesis.linalg.multi_dot`."""
+    result: Tensor = matrices[0] if len(matrices) == 1 else multi_dot(matrices)
+    return result
+
+
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """``other - alpha * input``.
 
@@ -210,12 +220,39 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     return tuple(reversed(found))
 
 
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Counts drawn from Poisson distributions whose rates are the elements, in their type; NaN for negative rates.
+
+    Raises:
+        RuntimeError: the tensor is not of a floating type.
+
+    Example:
+        >>> genesis.poisson(genesis.zeros(2))
+        tensor([0., 0.])
+    """
+    if not input.is_floating_point():
+        raise RuntimeError(f"poisson() needs a floating-point tensor, not {input.dtype}")
+    return Tensor._wrap(draw.poisson(input.detach()._array, (generator or default_generator).stream()))
+
+
+def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
+    """Numbers of successes among ``count`` independent trials of probability ``prob``, which broadcast together.
+
+    Raises:
+        RuntimeError: the tensors are not of one floating type.
+    """
+    if count.dtype is not prob.dtype or not prob.is_floating_point():
+        raise RuntimeError(f"binomial() needs tensors of one floating-point type, not {count.dtype} and {prob.dtype}")
+    one, other = (x.detach()._array for x in broadcast_tensors(count, prob))
+    return Tensor._wrap(draw.binomial(one, other, (generator or default_generator).stream()))
+
+
 # Changes in place ----------------------------------------------------------------------------------------------------
 
 IN_PLACE = """abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ asin_ asinh_ atan_ atanh_
     ceil_ clamp_ clamp_max_ clamp_min_ clip_ cos_ cosh_ deg2rad_ detach_ erf_ erfc_ exp2_ exp_ expm1_ fill_ fix_ floor_
-    frac_ index_put_ ldexp_ log10_ log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_
-    round_ rsqrt_ sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_""".split()
+    frac_ gcd_ i0_ index_put_ lcm_ ldexp_ log10_ log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_
+    reciprocal_ relu_ round_ rsqrt_ sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_""".split()
 
 
 def _in_place(name: str) -> Callable[..., Tensor]:
@@ -265,11 +302,12 @@ ByteTensor = _old_type("ByteTensor", dtypes.uint8)
 BoolTensor = _old_type("BoolTensor", dtypes.bool_)
 
 __all__ = ["BFloat16Tensor", "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor",
-           "LongTensor", "adaptive_avg_pool1d", "adaptive_max_pool1d", "alpha_dropout", "avg_pool1d", "batch_norm",
-           "bilinear", "binary_cross_entropy_with_logits", "celu", "celu_", "channel_shuffle", "clone", "conv1d",
-           "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "cosine_embedding_loss", "cosine_similarity",
-           "ctc_loss", "detach", "dropout", "dropout_", "feature_alpha_dropout", "fill", "group_norm",
-           "hinge_embedding_loss", "instance_norm", "kl_div", "layer_norm", "margin_ranking_loss", "max_pool1d",
-           "max_pool2d", "max_pool3d", "pairwise_distance", "pixel_shuffle", "pixel_unshuffle", "poisson_nll_loss",
-           "rms_norm", "rrelu", "rrelu_", "rsub", "selu", "selu_", "threshold", "threshold_", "triplet_margin_loss",
-           "unravel_index", *IN_PLACE]
+           "LongTensor", "adaptive_avg_pool1d", "adaptive_max_pool1d", "alpha_dropout", "avg_pool1d",
+           "batch_norm", "bilinear", "binary_cross_entropy_with_logits", "binomial", "celu", "celu_",
+           "chain_matmul", "channel_shuffle", "clone", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
+           "conv_transpose2d", "cosine_embedding_loss", "cosine_similarity", "ctc_loss", "detach",
+           "dropout", "dropout_", "feature_alpha_dropout", "fill", "group_norm", "hinge_embedding_loss",
+           "instance_norm", "kl_div", "layer_norm", "margin_ranking_loss", "max_pool1d", "max_pool2d",
+           "max_pool3d", "pairwise_distance", "pixel_shuffle", "pixel_unshuffle", "poisson",
+           "poisson_nll_loss", "rms_norm", "rrelu", "rrelu_", "rsub", "selu", "selu_", "threshold",
+           "threshold_", "triplet_margin_loss", "unravel_index", *IN_PLACE]

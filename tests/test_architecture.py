@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "genesis"
 # What a part may import beside itself. A part is a subpackage, or modules at the top that belong together.
 BASE = {"dtypes", "errors", "random"}                     # plain Python and NumPy, for everybody
 TENSOR = {"autograd", "creation", "derivatives", "dlpack", "functions", "gradients", "hooks", "indexing", "tensor",
-          "methods", "joining", "combining", "contraction", "special",
+          "methods", "joining", "combining", "contraction", "linalg", "special",
           "windows"}
 BELOW_TENSOR = {"opencl", "ops", *BASE}
 BELOW_NN = {*BELOW_TENSOR, *TENSOR}

@@ -30,6 +30,9 @@ def test_other_names_of_types_and_constants():
     assert repr(genesis.long) == "genesis.int64"
     assert (genesis.pi, genesis.e, genesis.inf) == (torch.pi, torch.e, torch.inf)
     assert math.isnan(genesis.nan)
+    assert isinstance(genesis.float16, genesis.dtype)
+    assert not genesis.is_complex(f32([1.0]))
+    assert f32([[1.0, 2.0]]).H.shape == f32([[1.0, 2.0]]).mH.shape == (2, 1)
     assert f32([1.0, 2.0])[:, genesis.newaxis].shape == (2, 1)
 
 
@@ -90,7 +93,9 @@ def test_functions_are_those_of_torch(name):
 
 def test_every_change_in_place_is_made():
     extra = {"addmv_": (torch.ones(3, 2), torch.ones(2)), "clamp_": (0.2, 0.4), "clip_": (0.2,), "clamp_max_": (0.4,),
-             "clamp_min_": (0.2,), "fill_": (2,), "index_put_": ((torch.tensor([0]),), torch.tensor(5.0)),
+             "clamp_min_": (0.2,), "fill_": (2,),
+             "gcd_": (torch.tensor([4, 6, 9]),), "lcm_": (torch.tensor([4, 6, 9]),),
+             "index_put_": ((torch.tensor([0]),), torch.tensor(5.0)),
              "ldexp_": (torch.tensor([1, 2, 3]),), "xlogy_": (torch.tensor([0.1, 0.2, 3.0]),)}
 
     def mine(x):
@@ -98,6 +103,7 @@ def test_every_change_in_place_is_made():
 
     for name in genesis.forms.IN_PLACE:
         values = np.float32([1.1, 1.5, 2.5]) if "acosh" in name or "arccosh" in name else np.float32([0.1, 0.3, 0.6])
+        values = np.array([2, 3, 6]) if name in ("gcd_", "lcm_") else values
         x, y = genesis.tensor(values), torch.tensor(values)
         assert getattr(genesis, name)(x, *mine(extra.get(name, ()))) is x, name
         getattr(torch, name)(y, *extra.get(name, ()))

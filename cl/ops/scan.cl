@@ -1,4 +1,4 @@
-// Running sums and products along one dimension of an array seen as (outer, n, inner), row by row without gaps.
+// Running sums, products, logarithms of sums of exponentials, and extrema along one dimension of an array seen as (outer, n, inner), row by row without gaps.
 //
 // A work-item goes through a block of `block` elements of one column. Long columns take three steps: `fold` joins each
 // block to one element of (outer, blocks, inner), these are scanned in turn, and `scan` joins the running
@@ -6,7 +6,7 @@
 // for bit.
 //
 // Defined by the host (genesis/ops/scan.py):
-//   OP        sum or prod
+//   OP        sum, prod or logaddexp; ge or le for the place of the largest or the smallest
 //   IN, OUT   storage types;  ACC  the C type of the running result
 //   REVERSE   from the last element to the first
 #include "types.h"
@@ -28,6 +28,14 @@
 #define START_prod 1
 #define STEP_sum(a, x)  ((a) + (x))
 #define STEP_prod(a, x) ((a) * (x))
+#define START_logaddexp -INFINITY
+#define STEP_logaddexp(a, x) \
+    ((a) == (x) ? (a) + LOG_2 : fmax((ACC)(a), (ACC)(x)) + log1p(exp(-fabs((ACC)(a) - (ACC)(x)))))
+#ifdef REAL64
+#define LOG_2 0.6931471805599453
+#else
+#define LOG_2 0.6931472f
+#endif
 #define START PASTE(START_, OP)
 #define STEP  PASTE(STEP_, OP)
 #ifdef REVERSE
@@ -78,6 +86,49 @@ kernel void scan(global const STORAGE(IN) *x, long x_at, global const ACC *befor
         const ACC e = (ACC)LOAD1(IN, x, AT(i) * inner);
         a = STEP(a, e);
         STORE1(OUT, out, AT(i) * inner, STEP(start, a));
+    }
+}
+
+// Places of extrema: the last of equal ones, and NaN before any number. `fold_extremes` gives that of each block,
+// `scan_extremes` those so far, `before` being the places of those of all blocks up to each.
+#define BEATS_ge(x, a) ((x) >= (a))
+#define BEATS_le(x, a) ((x) <= (a))
+#define BEATS(x, a) ((x) != (x) || ((a) == (a) && PASTE(BEATS_, OP)(x, a)))
+#define EXTREME(i) \
+    const ACC e = (ACC)LOAD1(IN, x, (i) * inner); \
+    if (BEATS(e, best)) { \
+        best = e; \
+        place = i; \
+    }
+
+kernel void fold_extremes(global const STORAGE(IN) *x, long x_at, global long *out, long n, long inner, long block)
+{
+    COLUMN;
+    if (column >= inner) return;
+    const long last = min(b * block + block, n);
+    x += x_at + o * n * inner + column;
+    long place = b * block;
+    ACC best = (ACC)LOAD1(IN, x, place * inner);
+    for (long i = place + 1; i < last; i++) {
+        EXTREME(i)
+    }
+    out[(o * blocks + b) * inner + column] = place;
+}
+
+kernel void scan_extremes(global const STORAGE(IN) *x, long x_at, global const long *before, global long *out, long n,
+                          long inner, long block)
+{
+    COLUMN;
+    if (column >= inner) return;
+    const long first = b * block, last = min(first + block, n);
+    x += x_at + o * n * inner + column;
+    out += o * n * inner + column;
+    long place = first;
+    if (b > 0) place = before[(o * blocks + b - 1) * inner + column];
+    ACC best = (ACC)LOAD1(IN, x, place * inner);
+    for (long i = first; i < last; i++) {
+        EXTREME(i)
+        out[i * inner] = place;
     }
 }
 

@@ -169,7 +169,7 @@ static COMPUTE erf_inverse(COMPUTE y, COMPUTE w)
     return x;
 }
 
-// The logarithm of the normal distribution: erfc, and far out, where that underflows, the asymptotic series of the ratio
+// The logarithm of the normal distribution: erfc, and far out, where it underflows, the asymptotic series of the ratio
 // of distribution and density times -x. The slope is the inverse of that ratio.
 #ifdef REAL64
 #define FAR -20

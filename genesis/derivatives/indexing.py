@@ -162,7 +162,7 @@ def _products(value: Tensor, places: Tensor, shape: Shape) -> Tensor:
     value, places = value[order], places.view(-1)[order]
     while True:
         place_in_run = arange(places.numel(), device=places.device) - searchsorted(places, places)
-        first = (place_in_run % 2 == 0).nonzero().view(-1)
+        first = place_in_run.remainder(2).eq(0).nonzero().view(-1)
         if first.numel() == places.numel():
             break
         second = (first + 1).clamp(max=places.numel() - 1)

@@ -19,6 +19,17 @@ def _inside(probs: Tensor) -> Tensor:
     return probs.clamp(eps, 1 - eps)
 
 
+def odds(name: str, probs: Any, logits: Any, validate_args: bool | None) -> tuple[Tensor, Tensor]:
+    """A probability and the logarithm of its odds, from the one that is given."""
+    given = either(name, probs, logits)
+    if probs is None:
+        return given.sigmoid(), given
+    if validate_args:
+        check("probs", given.ge(0).logical_and(given.le(1)), "in [0, 1]")
+    inside = _inside(given)
+    return given, inside.log() - (-inside).log1p()
+
+
 class Bernoulli(Distribution):
     """1 with a probability, else 0.
 
@@ -29,15 +40,8 @@ class Bernoulli(Distribution):
     """
 
     def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None):
-        given = either("Bernoulli", probs, logits)
-        if probs is None:
-            self.logits, self.probs = given, given.sigmoid()
-        else:
-            if validate_args:
-                check("probs", given.ge(0).logical_and(given.le(1)), "in [0, 1]")
-            inside = _inside(given)
-            self.probs, self.logits = given, inside.log() - (-inside).log1p()
-        super().__init__(given.shape)
+        self.probs, self.logits = odds("Bernoulli", probs, logits, validate_args)
+        super().__init__(self.probs.shape)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Zeros and ones of the parameters' type."""
@@ -57,6 +61,12 @@ class Bernoulli(Distribution):
     def mean(self) -> Tensor:
         """The probability of 1."""
         return self.probs
+
+    @property
+    def mode(self) -> Tensor:
+        """0 or 1, whichever is more likely; NaN where both are as likely."""
+        even = self.probs.detach() == 0.5
+        return (self.probs.detach() > 0.5).to(self.probs.dtype).masked_fill(even, math.nan)
 
     @property
     def variance(self) -> Tensor:

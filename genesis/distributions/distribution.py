@@ -46,6 +46,14 @@ class Distribution:
         """Probability of an outcome up to each value."""
         raise NotImplementedError(f"{type(self).__name__} has no cdf()")
 
+    def icdf(self, value: Tensor) -> Tensor:
+        """The outcome up to which each probability lies: the inverse of `cdf`."""
+        raise NotImplementedError(f"{type(self).__name__} has no icdf()")
+
+    def perplexity(self) -> Tensor:
+        """The exponential of the entropy."""
+        return self.entropy().exp()
+
     def entropy(self) -> Tensor:
         """Entropy in nats, in the shape of the batch."""
         raise NotImplementedError(f"{type(self).__name__} has no entropy()")
@@ -54,6 +62,11 @@ class Distribution:
     def mean(self) -> Tensor:
         """Expected outcome."""
         raise NotImplementedError(f"{type(self).__name__} has no mean")
+
+    @property
+    def mode(self) -> Tensor:
+        """The most likely outcome."""
+        raise NotImplementedError(f"{type(self).__name__} has no mode")
 
     @property
     def variance(self) -> Tensor:
@@ -77,6 +90,12 @@ def parameters(*values: Number) -> tuple[Tensor, ...]:
     given = [x for x in values if isinstance(x, Tensor)]
     device = given[0].device if given else None
     return broadcast_tensors(*(x if isinstance(x, Tensor) else tensor(float(x), device=device) for x in values))
+
+
+def exponential(like: Tensor, shape: Sequence[int]) -> Tensor:
+    """Numbers from the exponential distribution of rate 1, in the type and on the device of a tensor."""
+    drawn: Tensor = like.new_empty(tuple(shape)).exponential_()
+    return drawn
 
 
 def check(name: str, holds: Tensor, wanted: str) -> None:

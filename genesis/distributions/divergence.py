@@ -62,7 +62,7 @@ def _exponential(p: Exponential, q: Exponential) -> Tensor:
 @register_kl(Bernoulli, Bernoulli)
 def _bernoulli(p: Bernoulli, q: Bernoulli) -> Tensor:
     yes = p.probs * (F.softplus(-q.logits) - F.softplus(-p.logits))
-    no = (1 - p.probs) * (F.softplus(q.logits) - F.softplus(p.logits))
+    no = (-p.probs + 1) * (F.softplus(q.logits) - F.softplus(p.logits))
     yes = yes.masked_fill(q.probs == 0, math.inf).masked_fill(p.probs == 0, 0)
     return yes + no.masked_fill(q.probs == 1, math.inf).masked_fill(p.probs == 1, 0)
 

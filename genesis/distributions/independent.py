@@ -59,6 +59,11 @@ class Independent(Distribution):
         return self.base_dist.mean
 
     @property
+    def mode(self) -> Tensor:
+        """Modes of the elements."""
+        return self.base_dist.mode
+
+    @property
     def variance(self) -> Tensor:
         """Variances of the elements."""
         return self.base_dist.variance

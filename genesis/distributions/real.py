@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 from ..creation import rand, randn
+from ..special import ndtri
 from ..tensor import Tensor
-from .distribution import Distribution, Number, check, parameters
+from .distribution import Distribution, Number, check, exponential, parameters
 
 
 class Normal(Distribution):
@@ -47,6 +48,10 @@ class Normal(Distribution):
         """Probability of an outcome up to each value."""
         result: Tensor = 0.5 * (1 + ((value - self.loc) / (self.scale * math.sqrt(2))).erf())
         return result
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """The outcome up to which each probability lies."""
+        return self.loc + self.scale * ndtri(value)
 
     def entropy(self) -> Tensor:
         """Entropy in nats."""
@@ -103,6 +108,10 @@ class Uniform(Distribution):
         """Probability of an outcome up to each value."""
         return ((value - self.low) / (self.high - self.low)).clamp(0, 1)
 
+    def icdf(self, value: Tensor) -> Tensor:
+        """The outcome up to which each probability lies."""
+        return self.low + value * (self.high - self.low)
+
     def entropy(self) -> Tensor:
         """Entropy in nats."""
         return (self.high - self.low).log()
@@ -111,6 +120,11 @@ class Uniform(Distribution):
     def mean(self) -> Tensor:
         """The middle."""
         return (self.low + self.high) / 2
+
+    @property
+    def mode(self) -> Tensor:
+        """NaN: no outcome is more likely than others."""
+        return self.low.new_full(self.batch_shape, math.nan)
 
     @property
     def variance(self) -> Tensor:
@@ -136,7 +150,7 @@ class Exponential(Distribution):
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Outcomes that carry gradients to the rate."""
-        return self.rate.new_empty(self._extended(sample_shape)).exponential_() / self.rate
+        return exponential(self.rate, self._extended(sample_shape)) / self.rate
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Logarithm of the density at values from 0 on."""
@@ -146,6 +160,10 @@ class Exponential(Distribution):
         """Probability of an outcome up to each value."""
         return -(-self.rate * value).expm1()
 
+    def icdf(self, value: Tensor) -> Tensor:
+        """The outcome up to which each probability lies."""
+        return -(-value).log1p() / self.rate
+
     def entropy(self) -> Tensor:
         """Entropy in nats."""
         return 1 - self.rate.log()
@@ -154,6 +172,11 @@ class Exponential(Distribution):
     def mean(self) -> Tensor:
         """1 / rate."""
         return self.rate.reciprocal()
+
+    @property
+    def mode(self) -> Tensor:
+        """0."""
+        return self.rate.new_zeros(self.batch_shape)
 
     @property
     def variance(self) -> Tensor:

@@ -97,6 +97,24 @@ def matmul(b: Bench) -> None:
         b.compare(f"{kind}", (x @ y).float(), exact, 1e-2)
 
 
+@ARRAYS.add("linalg")
+def linalg(b: Bench) -> None:
+    """Systems of equations, factorizations, eigenvalues and singular values."""
+    for n in (1, 7, b.size(65, 12)):
+        x = b.normal(3, n, n) + 3 * np.eye(n)
+        y = b.normal(3, n, 5)
+        square, right = b.tensor(x, pad=3), b.tensor(y, pad=1)
+        b.compare(f"solve {n} equations", genesis.linalg.solve(square, right), np.linalg.solve(x, y), 1e-3)
+        b.compare(f"triangle of {n}", genesis.linalg.solve_triangular(square, right, upper=True),
+                  np.linalg.solve(np.triu(x), y), 1e-3)
+        s = x @ x.swapaxes(-1, -2)
+        b.compare(f"cholesky of {n}", genesis.linalg.cholesky(b.tensor(s, pad=1)), np.linalg.cholesky(s), 1e-3)
+        b.compare(f"eigenvalues of {n}", genesis.linalg.eigvalsh(b.tensor(s, pad=3)), np.linalg.eigvalsh(s), 1e-3)
+        q, r = genesis.linalg.qr(square[..., :n // 2 + 1])
+        b.compare(f"qr of {n}", q @ r, x[..., :n // 2 + 1], 1e-4)
+        b.compare(f"singular values of {n}", genesis.linalg.svdvals(right), np.linalg.svd(y)[1], 1e-3)
+
+
 @ARRAYS.add("index")
 def index(b: Bench) -> None:
     """Selecting, gathering, scattering, assigning, joining, triangles, and searching."""
@@ -168,12 +186,16 @@ def sort(b: Bench) -> None:
 
 @ARRAYS.add("scan")
 def scan(b: Bench) -> None:
-    """Running sums and products."""
+    """Running sums, products, extrema."""
     for n in (*b.edges[:-1], b.size(40009, 5000)):
         x = b.normal(2, n)
         b.gradients(f"cumsum of rows of {n}", lambda x: x.cumsum(-1), lambda x: x.cumsum(-1), x)
+        b.compare(f"cummax of rows of {n}", b.tensor(x, pad=3).cummax(-1).values, np.maximum.accumulate(x, -1), 0)
+        b.compare(f"logcumsumexp of rows of {n}", b.tensor(x, pad=1).logcumsumexp(-1), np.logaddexp.accumulate(x, -1))
     x = b.normal(33, 17)
     b.gradients("cumsum along columns", lambda x: x.cumsum(0), lambda x: x.cumsum(0), x)
+    b.gradients("logcumsumexp", lambda x: x.logcumsumexp(0), lambda x: np.logaddexp.accumulate(x, 0), x)
+    b.compare("cummin along columns", b.tensor(x, pad=1).cummin(0).values, np.minimum.accumulate(x, 0), 0)
     b.gradients("cumprod", lambda x: x.cumprod(0), lambda x: x.cumprod(0), 1 + x / 33)
 
 
@@ -200,6 +222,16 @@ def random(b: Bench) -> None:
     b.compare("dropout keeps the mean", y.detach().numpy().mean(), 1, slack)
     b.compare("dropout's gradient has its mask", x.grad, 2 * y.detach().numpy(), 0)
     kept = genesis.Tensor._wrap(dropout_rows(empty(b.device, (7, n), genesis.float32), (3, 5), 0.25)).numpy()
+    rates = b.tensor(np.repeat([0.5, 3.0, 30.0], n // 3), pad=3)
+    for name, drawn, mean in (("gamma", genesis.distributions.Gamma(rates, 1.0).sample(), rates),
+                              ("Poisson", genesis.poisson(rates), rates),
+                              ("binomial", genesis.binomial(2 * rates.ceil(), 0.4 + 0 * rates), 0.8 * rates.ceil())):
+        part = (drawn / mean).reshape(3, -1).mean(1)
+        b.compare(f"mean of {name} numbers", part, np.ones(3), 2 * slack)
+    shapes = b.tensor(np.full(n, 3.0), pad=1, grad=True)
+    genesis.distributions.Gamma(shapes, 1.0).rsample().mean().backward()
+    assert shapes.grad is not None
+    b.compare("gamma numbers move with their shape", shapes.grad.sum(), 1, slack)
     b.compare("what attention drops", [np.unique(kept)], [[0, np.float32(4) / 3]], 1e-6)
     b.compare("how much attention drops", kept.mean(1), np.ones(7), slack)
 

@@ -1,5 +1,6 @@
 """The mathematical methods of tensors, a family a module."""
 
+from .algebra import Algebra
 from .analysis import Analysis
 from .arithmetic import Arithmetic
 from .choice import Choice
@@ -18,7 +19,7 @@ from .statistics import Statistics
 from .twins import in_place
 
 FAMILIES = (Arithmetic, Pointwise, Special, Reductions, Products, Choice, Selection, Ordering, Statistics, Shapes,
-            Parts, Analysis, Sampling, Making)
+            Parts, Analysis, Algebra, Sampling, Making)
 ELEMENTWISE = (Arithmetic, Pointwise, Choice)      # whose methods all have in-place twins
 
 

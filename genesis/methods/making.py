@@ -14,7 +14,7 @@ class Making(Methods):
     """New tensors of this one's type and on its device, unless others are given; questions about the type."""
 
     __slots__ = ()
-    FUNCTIONS = "equal is_floating_point is_nonzero is_same_size is_signed numel"
+    FUNCTIONS = "equal is_complex is_floating_point is_nonzero is_same_size is_signed numel"
 
     def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
         """A tensor with a copy of ``data``; see `genesis.tensor`."""
@@ -69,6 +69,10 @@ class Making(Methods):
     def is_floating_point(self) -> bool:
         """Whether the element type is a floating-point type."""
         return self.dtype.is_floating_point
+
+    def is_complex(self) -> bool:
+        """False: there are no complex types."""
+        return False
 
     def is_signed(self) -> bool:
         """Whether the element type has negative numbers."""

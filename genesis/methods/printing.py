@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -48,9 +49,10 @@ def set_printoptions(precision: int | None = None, threshold: float | None = Non
     global _options
     if profile is not None and profile not in PROFILES:
         raise ValueError(f"profile must be one of {', '.join(PROFILES)}, not {profile!r}")
-    given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
-    _options = replace(_options if profile is None else PROFILES[profile], sci_mode=sci_mode,
-                       **{name: value for name, value in given.items() if value is not None})
+    before = _options if profile is None else PROFILES[profile]
+    given: dict[str, Any] = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems,
+                             "linewidth": linewidth}
+    _options = replace(before, sci_mode=sci_mode, **{name: x for name, x in given.items() if x is not None})
 
 
 def text_of(values: np.ndarray, prefix: str) -> str:

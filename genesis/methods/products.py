@@ -128,15 +128,15 @@ class Products(Methods):
         return self.diagonal().sum()
 
     def matrix_power(self, n: int) -> Any:
-        """The n-th power of square matrices (..., m, m), n not negative; of n = 0 the identity.
+        """The n-th power of square matrices (..., m, m); of n = 0 the identity, of a negative n that of the inverse.
 
         Raises:
-            RuntimeError: the matrices are not square, or n is negative, which needs an inverse.
+            RuntimeError: the matrices are not square, or n is negative and one is singular.
         """
         if self.ndim < 2 or self._array.shape[-1] != self._array.shape[-2]:
             raise RuntimeError(f"matrix_power() needs square matrices, not a tensor of shape {tuple(self.shape)}")
         if n < 0:
-            raise RuntimeError(f"matrix_power() takes powers from 0 on, got {n}: genesis has no inverse of a matrix")
+            return self.inverse().matrix_power(-n)
         if n == 0:
             from ..creation import eye
 

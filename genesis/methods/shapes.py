@@ -17,8 +17,8 @@ class Shapes(Methods):
     """The same elements in other shapes and orders."""
 
     __slots__ = ()
-    FUNCTIONS = ("as_strided broadcast_to flatten moveaxis movedim permute ravel reshape squeeze swapaxes swapdims t "
-                 "transpose unsqueeze")
+    FUNCTIONS = ("adjoint as_strided broadcast_to conj flatten moveaxis movedim permute ravel reshape squeeze swapaxes "
+                 "swapdims t transpose unsqueeze")
 
     def reshape(self, *shape: Any) -> Any:
         """The elements in another shape; one size may be -1."""
@@ -118,6 +118,17 @@ class Shapes(Methods):
     def mT(self) -> Any:
         """The last two dimensions swapped."""
         return self.transpose(-2, -1)
+
+    H = property(lambda self: self.adjoint(), doc="The transpose of a matrix, by the name of the complex one's.")
+    mH = property(lambda self: self.adjoint(), doc="The last two dimensions swapped, by the name of the complex one's.")
+
+    def adjoint(self) -> Any:
+        """The last two dimensions swapped: the conjugate transpose, of real numbers."""
+        return self.mT
+
+    def conj(self) -> Any:
+        """The tensor itself, whose numbers are real."""
+        return self
 
     def expand(self, *sizes: Any) -> Any:
         """Dimensions of size 1 repeated without copying; -1 keeps a size."""

@@ -1,4 +1,4 @@
-"""Running sums and products: the host half of ``cl/ops/scan.cl``."""
+"""Running sums, products, extrema: the host half of ``cl/ops/scan.cl``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from .. import dtypes
 from ..dtypes import DType
 from .array import Array, empty
-from .elementwise import assign, cast, contiguous, copy, run
+from .elementwise import assign, cast, contiguous, run
 from .operation import Context, Operation
 from .reduce import result_dtype
 
@@ -45,10 +45,10 @@ def _defines(op: str, x: DType, out: DType, acc: DType, reverse: bool, last: boo
 
 
 def running(op: str, x: Array, axis: int, dtype: DType | None = None, reverse: bool = False) -> Array:
-    """The running sum (``"sum"``) or product (``"prod"``) along a dimension.
+    """The running sum (``"sum"``), product (``"prod"``) or logarithm of the sum of exponentials along a dimension.
 
     Args:
-        op: ``"sum"`` or ``"prod"``.
+        op: ``"sum"``, ``"prod"`` or ``"logaddexp"``, for which a type must be given.
         x: array; integers give int64.
         axis: dimension.
         dtype: element type of the result.
@@ -65,13 +65,19 @@ def running(op: str, x: Array, axis: int, dtype: DType | None = None, reverse: b
     return out
 
 
-def _run(op: str, x: Array, out: Array, outer: int, n: int, inner: int, acc: DType, reverse: bool) -> None:
+def _block(x: Array, outer: int, n: int, inner: int) -> int:
+    """How many elements of a column a work-item takes."""
     device = x.device
     busy = 2 * device.compute_units * device.quirks.parallel
     most = min(1 << 20, device.quirks.max_loop or 1 << 20)
-    block = n
     if (outer * inner < busy and n >= 2 * _BLOCK) or n > most:
-        block = min(most, max(_BLOCK, -(-n * outer * inner // busy)))
+        return min(most, max(_BLOCK, -(-n * outer * inner // busy)))
+    return n
+
+
+def _run(op: str, x: Array, out: Array, outer: int, n: int, inner: int, acc: DType, reverse: bool) -> None:
+    device = x.device
+    block = _block(x, outer, n, inner)
     blocks = -(-n // block)
     last = inner == 1
     before = out
@@ -97,49 +103,32 @@ def zeros_like(x: Array, dtype: DType) -> Array:
     return assign(empty(x.device, x.shape, dtype), 0)
 
 
-def _ends(x: Array, axis: int, step: int, reverse: bool = False) -> tuple[Array, Array]:
-    """The elements from ``step`` on, and for each of them the one that many before it (after it, with ``reverse``)."""
-    shape = (*x.shape[:axis], x.shape[axis] - step, *x.shape[axis + 1:])
-    later, earlier = x.view(shape, x.strides, x.offset + step * x.strides[axis]), x.view(shape, x.strides)
-    return (earlier, later) if reverse else (later, earlier)
-
-
 def running_extremes(compare: str, x: Array, axis: int) -> Array:
     """Positions, int64, of the largest (``"ge"``) or smallest (``"le"``) element so far, the last of equal ones.
 
-    By doubling: after each step an element knows the extreme of twice as many before it (Hillis & Steele 1986, "Data
-    parallel algorithms"). NaN counts as more extreme than any number.
+    NaN counts as more extreme than any number.
     """
-    from .search import positions
+    from .index import gather
 
-    n = x.shape[axis]
-    value = copy(x)
-    at = copy(positions(x.device, n).view((n,) + (1,) * (x.ndim - 1 - axis), (1,) + (0,) * (x.ndim - 1 - axis)).expand(
-        x.shape))
-    step = 1
-    while step < n:
-        (mine, its), (at_mine, at_its) = (_ends(y, axis, step) for y in (value, at))
-        kept = run(compare, [mine, its], dtypes.bool_, compute=x.dtype.compute)
-        if x.dtype.is_floating_point:
-            whole = run("eq", [its, its], dtypes.bool_, compute=x.dtype.compute)          # not NaN
-            nan = run("ne", [mine, mine], dtypes.bool_, compute=x.dtype.compute)
-            kept = run("logical_or", [nan, run("logical_and", [kept, whole], dtypes.bool_)], dtypes.bool_)
-        # Both are new arrays: the next elements still need the old ones.
-        best = run("where", [kept, mine, its], x.dtype), run("where", [kept, at_mine, at_its], at.dtype)
-        assign(mine, best[0])
-        assign(at_mine, best[1])
-        step *= 2
-    return at
-
-
-def running_logsumexp(x: Array, axis: int, reverse: bool = False) -> Array:
-    """The logarithm of the running sum of exponentials, by doubling as `running_extremes`."""
-    value, step = copy(x), 1
-    while x.ndim and step < x.shape[axis]:
-        mine, its = _ends(value, axis, step, reverse)
-        assign(mine, run("logaddexp", [mine, its], x.dtype))
-        step *= 2
-    return value
+    x = contiguous(x)
+    shape, device = x.shape, x.device
+    outer, n, inner = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1:])
+    compute = {"uchar": dtypes.int32, "int": dtypes.int32, "long": dtypes.int64, "double": dtypes.float64}
+    defines = _defines(compare, x.dtype, dtypes.int64, compute.get(x.dtype.compute, dtypes.float32), False, inner == 1)
+    block = _block(x, outer, n, inner)
+    blocks = -(-n // block)
+    out = before = empty(device, shape, dtypes.int64)
+    sizes, local = ((blocks, outer), (1, 1)) if inner == 1 else grid(inner, blocks, outer)
+    if blocks > 1:
+        folded = empty(device, (*shape[:axis], blocks, *shape[axis + 1:]), dtypes.int64)
+        kernel = device.programs.kernel("ops/scan.cl", "fold_extremes", "PlPlll", defines)
+        kernel(sizes, local, x.buffer.handle, x.offset, folded.buffer.handle, n, inner, block)
+        before = gather(folded, axis, running_extremes(compare, gather(x, axis, folded), axis))
+    elif inner == 1 and n <= _SHORT:
+        sizes, local, block, defines = (-(-outer // 64) * 64,), (64,), outer, (*defines, ("SHORT", 1))
+    kernel = device.programs.kernel("ops/scan.cl", "scan_extremes", "PlPPlll", defines)
+    kernel(sizes, local, x.buffer.handle, x.offset, before.buffer.handle, out.buffer.handle, n, inner, block)
+    return out
 
 
 class LogCumSumExp(Operation):
@@ -149,7 +138,7 @@ class LogCumSumExp(Operation):
     def forward(cls, ctx: Context, x: Array, *, axis: int) -> Array:
         """Add up in float32 at least."""
         wide = x if x.dtype.itemsize > 2 else cast(x, dtypes.float32)
-        y = running_logsumexp(wide, axis)
+        y = running("logaddexp", wide, axis, wide.dtype)
         ctx.axis, ctx.dtype = axis, x.dtype
         ctx.save(wide, y)
         return cast(y, x.dtype)
@@ -165,7 +154,7 @@ class LogCumSumExp(Operation):
             rest = run("sub", [run("log", [size], wide), y], wide)
             # Where no gradient flows it is -infinity, also where y is.
             rest = run("where", [run("gt", [size, 0], dtypes.bool_, compute=wide.compute), rest, -math.inf], wide)
-            total = running_logsumexp(rest, ctx.axis, True)
+            total = running("logaddexp", rest, ctx.axis, wide, True)
             share = run("exp", [run("add", [x, total], wide)], wide)
             none = run("eq", [x, -math.inf], dtypes.bool_, compute=wide.compute)
             parts.append(run("where", [none, 0, share], wide))

@@ -28,9 +28,12 @@ FLOATS = tuple(t for t in EPS if t != "float64" or genesis.device().fp64)
 # Public, and without a row in the table, because: ...
 WITHOUT = {
     "it has no gradient, and its own tests": """allclose argwhere bincount bitwise_not broadcast_shapes bucketize equal
-        gcd histc histogram is_floating_point is_nonzero is_same_size is_signed is_tensor isclose isin lcm
+        gcd histc histogram is_complex is_floating_point is_nonzero is_same_size is_signed is_tensor isclose isin lcm
         multinomial nextafter nonzero numel searchsorted tril_indices triu_indices unique unique_consecutive
         F.one_hot""",
+    "tests/test_linalg.py compares it": """cholesky cholesky_inverse cholesky_solve det inverse logdet matrix_exp
+        pinverse qr slogdet svd""",
+    "PyTorch's derivative has ten right digits in float64; tests/test_special.py compares it": "digamma",
     "it is another name of one that has a row": "F.upsample F.upsample_nearest F.upsample_bilinear",
     "it draws random numbers, which differ from PyTorch's": """bernoulli F.dropout F.dropout1d F.dropout2d F.dropout3d
         F.alpha_dropout F.feature_alpha_dropout F.gumbel_softmax""",

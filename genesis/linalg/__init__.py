@@ -1,0 +1,37 @@
+"""Linear algebra, by the names of ``torch.linalg``: norms, systems of equations, factorizations, spectra.
+
+Matrices are the last two dimensions, all others a batch; float32 or float64. A work-group treats one matrix, so that
+batches of small matrices are fast. Gradients are those of the results, of any order.
+"""
+
+from .factors import cholesky, cholesky_ex, lstsq, qr
+from .norms import (
+    cross,
+    diagonal,
+    matmul,
+    matrix_norm,
+    matrix_power,
+    multi_dot,
+    norm,
+    vander,
+    vecdot,
+    vector_norm,
+)
+from .solving import (
+    det,
+    inv,
+    inv_ex,
+    lu_factor,
+    lu_solve,
+    slogdet,
+    solve,
+    solve_ex,
+    solve_triangular,
+)
+from .spectra import cond, eigh, eigvalsh, matrix_exp, matrix_rank, pinv, svd, svdvals
+from .support import LinAlgError
+
+__all__ = ["LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv",
+           "inv_ex", "lstsq", "lu_factor", "lu_solve", "matmul", "matrix_exp", "matrix_norm", "matrix_power",
+           "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "solve_ex", "solve_triangular", "svd",
+           "svdvals", "vander", "vecdot", "vector_norm"]

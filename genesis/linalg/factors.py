@@ -1,0 +1,195 @@
+"""Cholesky's and Householder's factorizations, and what is solved by them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..autograd import Function
+from ..creation import eye
+from ..ops import linalg as ops
+from ..tensor import Tensor
+from .solving import solve_triangular
+from .support import LinAlgError, matrices, wrap
+
+
+class Orthogonal(NamedTuple):
+    """What ``qr`` returns."""
+
+    Q: Any
+    R: Any
+
+
+class Checked(NamedTuple):
+    """What ``cholesky_ex`` returns."""
+
+    L: Any
+    info: Any
+
+
+class LeastSquares(NamedTuple):
+    """What ``lstsq`` returns."""
+
+    solution: Any
+    residuals: Any
+    rank: Any
+    singular_values: Any
+
+
+class _Cholesky(Function):
+    """The L of A = L Lᵀ, and where it failed."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Any) -> Any:
+        """Factorize."""
+        factor, info = (wrap(x) for x in ops.cholesky(a._array))
+        factor = factor.tril()
+        ctx.save_for_backward(factor)
+        ctx.mark_non_differentiable(info)
+        return factor, info
+
+    @staticmethod
+    def backward(ctx: Any, g: Any, _: Any) -> Any:
+        """L⁻ᵀ Φ(Lᵀ g) L⁻¹, made symmetric, Φ taking the lower triangle and half the diagonal (Murray 2016)."""
+        (factor,) = ctx.saved_tensors
+        inner = (factor.mT @ g.tril()).tril()
+        inner = inner - 0.5 * inner.diagonal(0, -2, -1).diag_embed()
+        half = solve_triangular(factor.mT, inner, upper=True)
+        whole = solve_triangular(factor, half, upper=False, left=False)
+        return 0.5 * (whole + whole.mT)
+
+
+def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Checked:
+    """`cholesky` that says for each matrix whether it is positive definite, instead of waiting for the device.
+
+    Returns:
+        The pair (L, info), int32 info being 0, or the number of the first leading part that is not positive definite.
+    """
+    matrices("cholesky", A, square=True)
+    factor, info = _Cholesky.apply(A)
+    if check_errors and bool((info != 0).any()):
+        raise LinAlgError("cholesky(): a matrix is not positive definite")
+    return Checked(factor.mT if upper else factor, info)
+
+
+def cholesky(A: Tensor, *, upper: bool = False) -> Any:
+    """The lower triangular L of A = L Lᵀ for symmetric positive definite matrices. Waits for the device.
+
+    Args:
+        A: (..., n, n), of which the lower triangle is looked at.
+        upper: give Lᵀ.
+
+    Raises:
+        LinAlgError: a matrix is not positive definite.
+        RuntimeError: the matrices are not square, or of another type than float32 and float64.
+
+    Example:
+        >>> genesis.linalg.cholesky(genesis.tensor([[4.0, 2.0], [2.0, 5.0]]))
+        tensor([[2., 0.],
+                [1., 2.]])
+    """
+    return cholesky_ex(A, upper=upper, check_errors=True).L
+
+
+def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Any:
+    """The X of A X = B, (..., n, k), from the `cholesky` factor of A."""
+    lower: Any = L.mT if upper else L
+    return solve_triangular(lower.mT, solve_triangular(lower, B, upper=False), upper=True)
+
+
+def cholesky_inverse(L: Tensor, upper: bool = False) -> Any:
+    """The inverse of A, from its `cholesky` factor."""
+    return cholesky_solve(eye(L.shape[-1], dtype=L.dtype, device=L.device).expand(*L.shape), L, upper)
+
+
+class _QR(Function):
+    """Q and R, Q with ``count`` columns."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Any, count: int) -> Any:
+        """Reflect."""
+        reflections, taus = ops.householder(a._array)
+        q = wrap(ops.orthogonal(reflections, taus, count)).mT
+        r = wrap(reflections).mT[..., :count, :].triu()
+        ctx.save_for_backward(q, r, a)
+        return q, r
+
+    @staticmethod
+    def backward(ctx: Any, gq: Any, gr: Any) -> Any:
+        """Of matrices (m, n) with m >= n = count; for wider ones the columns that R has too many go on beside."""
+        q, r, a = ctx.saved_tensors
+        k, n = r.shape[-2:]
+        if q.shape[-2] >= n:
+            return _qr_gradient(q, r, gq, gr), None
+        front, rest = r[..., :k], a[..., k:]
+        inner = _qr_gradient(q, front, gq + rest @ gr[..., k:].mT, gr[..., :k])
+        from ..functions import cat
+
+        return cat([inner, q @ gr[..., k:]], -1), None
+
+
+def _qr_gradient(q: Any, r: Any, gq: Any, gr: Any) -> Any:
+    """(gQ + Q S) R⁻ᵀ, S the symmetric matrix with the lower triangle of R gRᵀ - gQᵀ Q (Walter & Lehmann 2010)."""
+    inner = r @ gr.mT - gq.mT @ q
+    symmetric = inner.tril() + inner.tril(-1).mT
+    return solve_triangular(r, (gq + q @ symmetric).mT, upper=True).mT
+
+
+def qr(A: Tensor, mode: str = "reduced") -> Orthogonal:
+    """A = Q R with orthonormal columns of Q and an upper triangular R, by Householder's reflections.
+
+    Args:
+        A: (..., m, n).
+        mode: ``"reduced"``: Q is (..., m, k), k the smaller size; ``"complete"``: (..., m, m); ``"r"``: only R is
+            computed, and Q is empty.
+
+    Raises:
+        ValueError: another mode.
+        RuntimeError: a gradient is wanted where Q is complete and has more columns than A, or in the mode "r".
+    """
+    matrices("qr", A)
+    if mode not in ("reduced", "complete", "r"):
+        raise ValueError(f"qr() knows the modes 'reduced', 'complete' and 'r', not {mode!r}")
+    m, n = A.shape[-2:]
+    if mode == "r":
+        if A.requires_grad:
+            raise RuntimeError("qr(mode='r') has no gradient, which needs Q; use mode='reduced'")
+        reflections, _ = ops.householder(A._array)
+        return Orthogonal(A.new_empty(0), wrap(reflections).mT[..., :min(m, n), :].triu())
+    if mode == "complete" and m > n and A.requires_grad:
+        raise RuntimeError("qr(mode='complete') has a gradient only where A has as many columns as rows, or more; use "
+                           "mode='reduced'")
+    return Orthogonal(*_QR.apply(A, m if mode == "complete" else min(m, n)))
+
+
+def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> LeastSquares:
+    """The X that makes the sum of squares of A X - B least, by QR; of several for a wide A, the smallest.
+
+    Args:
+        A: (..., m, n), of full rank.
+        B: (..., m, k), or a vector (m,) for one matrix.
+        rcond, driver: accepted for PyTorch's sake.
+
+    Returns:
+        (solution, residuals, rank, singular_values) as PyTorch's driver "gels" gives them: X (..., n, k); the sums of
+        squares (..., k) where m > n, else nothing; the other two are empty.
+
+    Raises:
+        RuntimeError: shapes or types do not fit.
+    """
+    vector = B.ndim == A.ndim - 1
+    b: Any = B.unsqueeze(-1) if vector else B
+    matrices("lstsq", A, b)
+    m, n = A.shape[-2:]
+    if b.shape[-2] != m:
+        raise RuntimeError(f"lstsq() needs as many equations in both, not A of shape {tuple(A.shape)} and B of "
+                           f"{tuple(B.shape)}")
+    if m >= n:
+        q, r = qr(A)
+        x = solve_triangular(r, q.mT @ b, upper=True)
+    else:
+        q, r = qr(A.mT)
+        x = q @ solve_triangular(r.mT, b, upper=False)
+    empty = A.new_empty(0)
+    residuals = (A @ x - b).square().sum(-2) if m > n else empty
+    return LeastSquares(x.squeeze(-1) if vector else x, residuals.squeeze(-1) if vector and m > n else residuals,
+                        empty.long(), empty)

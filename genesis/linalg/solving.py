@@ -1,0 +1,261 @@
+"""Systems of equations, inverses, determinants."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..autograd import Function
+from ..creation import eye
+from ..ops import linalg as ops
+from ..tensor import Tensor
+from .support import LinAlgError, batched, diagonal_of, matrices, wrap
+
+
+class Info(NamedTuple):
+    """What ``inv_ex`` and ``solve_ex`` return."""
+
+    result: Any
+    info: Any
+
+
+class SignedLogarithm(NamedTuple):
+    """What ``slogdet`` returns."""
+
+    sign: Any
+    logabsdet: Any
+
+
+class Factors(NamedTuple):
+    """What ``lu_factor`` returns."""
+
+    LU: Any
+    pivots: Any
+
+
+class _Solve(Function):
+    """A⁻¹ B by LU; with it the first zero on U's diagonal, counted from 1."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Any, b: Any) -> Any:
+        """Factorize and solve two triangular systems."""
+        lu, pivots = ops.lu(a._array)
+        x = ops.triangular(lu, ops.swap_rows(b._array, pivots), True, unit=True)
+        x = wrap(ops.triangular(lu, x, False))
+        zero = diagonal_of(wrap(lu)) == 0
+        info = ((zero.int().argmax(-1) + 1) * zero.any(-1)).int() if a.shape[-1] else zero.any(-1).int()
+        ctx.save_for_backward(a, x)
+        ctx.mark_non_differentiable(info)
+        return x, info
+
+    @staticmethod
+    def backward(ctx: Any, g: Any, _: Any) -> Any:
+        """To B the solution for the transpose; to A minus its product with Xᵀ."""
+        a, x = ctx.saved_tensors
+        gb, _ = _Solve.apply(a.mT, g)
+        return -gb @ x.mT, gb
+
+
+def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> Info:
+    """`solve` that says for each matrix whether it is singular, instead of waiting for the device and raising an error.
+
+    Returns:
+        The pair (result, info), int32 info being 0, or the position of a 0 on U's diagonal, counted from 1.
+    """
+    if not left:
+        result, info = solve_ex(A.mT, B.mT, check_errors=check_errors)
+        return Info(result.mT, info)
+    # As in PyTorch: B is a batch of vectors if it has the shape of A without the last dimension.
+    vector = B.ndim == 1 or (B.ndim == A.ndim - 1 and B.shape == A.shape[:-1])
+    b: Any = B.unsqueeze(-1) if vector else B
+    matrices("solve", A, b, square=True)
+    if A.shape[-1] != b.shape[-2]:
+        raise RuntimeError(f"solve() needs as many equations in both, not A of shape {tuple(A.shape)} and B of "
+                           f"{tuple(B.shape)}")
+    result, info = _Solve.apply(*batched(A, b))
+    if check_errors:
+        check("solve", info)
+    return Info(result.squeeze(-1) if vector else result, info)
+
+
+def check(name: str, info: Any) -> None:
+    """`LinAlgError` if any matrix is singular; waits for the device."""
+    if bool((info != 0).any()):
+        raise LinAlgError(f"{name}(): a matrix is singular: U of its factorization has a 0 on the diagonal")
+
+
+def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Any:
+    """The X of A X = B, or with ``left=False`` of X A = B, by LU with partial pivoting. Waits for the device.
+
+    Args:
+        A: (..., n, n).
+        B: (..., n, k), or vectors (..., n); batches broadcast. With ``left=False`` (..., k, n).
+        left: on which side A stands.
+
+    Returns:
+        X, in the shape of B with the broadcast batch.
+
+    Raises:
+        LinAlgError: a matrix is singular.
+        RuntimeError: shapes or types do not fit.
+
+    Example:
+        >>> A = genesis.tensor([[2.0, 1.0], [1.0, 3.0]])
+        >>> genesis.linalg.solve(A, genesis.tensor([3.0, 5.0]))
+        tensor([0.8, 1.4])
+    """
+    return solve_ex(A, B, left=left, check_errors=True).result
+
+
+def inv_ex(A: Tensor, *, check_errors: bool = False) -> Info:
+    """`inv` that says for each matrix whether it is singular; see `solve_ex`."""
+    matrices("inv", A, square=True)
+    one = eye(A.shape[-1], dtype=A.dtype, device=A.device).expand(*A.shape)
+    return solve_ex(A, one, check_errors=check_errors)
+
+
+def inv(A: Tensor) -> Any:
+    """The inverse of square matrices (..., n, n). Waits for the device. To multiply by it, `solve` is more exact.
+
+    Raises:
+        LinAlgError: a matrix is singular.
+        RuntimeError: the matrices are not square, or of another type than float32 and float64.
+
+    Example:
+        >>> genesis.linalg.inv(genesis.tensor([[2.0, 0.0], [0.0, 4.0]]))
+        tensor([[0.5 , 0.  ],
+                [0.  , 0.25]])
+    """
+    return inv_ex(A, check_errors=True).result
+
+
+def lu_factor(A: Tensor) -> Factors:
+    """P A = L U of square matrices: both in one tensor, and int32 pivots (..., n), from 1, as LAPACK has them.
+
+    They are for `lu_solve` and carry no gradient; `solve` does.
+    """
+    matrices("lu_factor", A, square=True)
+    lu, pivots = ops.lu(A.detach()._array)
+    return Factors(wrap(lu), wrap(pivots) + 1)
+
+
+def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor) -> Any:
+    """The X of A X = B, (..., n, k), from the `lu_factor` of A."""
+    matrices("lu_solve", LU, B, square=True)
+    lu, b = batched(LU.detach(), B.detach())
+    x = ops.swap_rows(b._array, (pivots.expand(*lu.shape[:-1]) - 1)._array)
+    return wrap(ops.triangular(lu._array, ops.triangular(lu._array, x, True, unit=True), False))
+
+
+class _SolveTriangular(Function):
+    """A⁻¹ B for triangular matrices."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Any, b: Any, upper: bool, unit: bool) -> Any:
+        """Substitute."""
+        x = wrap(ops.triangular(a._array, b._array, not upper, unit=unit))
+        ctx.upper, ctx.unit = upper, unit
+        ctx.save_for_backward(a, x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        """As for any matrix, but that the other triangle has no part in it."""
+        a, x = ctx.saved_tensors
+        gb = _SolveTriangular.apply(a.mT, g, not ctx.upper, ctx.unit)
+        ga = -gb @ x.mT
+        return ga.triu(int(ctx.unit)) if ctx.upper else ga.tril(-int(ctx.unit)), gb, None, None
+
+
+def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Any:
+    """The X of A X = B, or of X A = B, for triangular matrices A, of which only that triangle is looked at.
+
+    Args:
+        A: (..., n, n).
+        B: (..., n, k), with ``left=False`` (..., k, n); batches broadcast.
+        upper: which triangle.
+        left: on which side A stands.
+        unitriangular: take the diagonal for ones.
+
+    Raises:
+        RuntimeError: shapes or types do not fit. A 0 on the diagonal gives infinities.
+    """
+    if not left:
+        return solve_triangular(A.mT, B.mT, upper=not upper, unitriangular=unitriangular).mT
+    matrices("solve_triangular", A, B, square=True)
+    if A.shape[-1] != B.shape[-2]:
+        raise RuntimeError(f"solve_triangular() needs as many equations in both, not A of shape {tuple(A.shape)} and "
+                           f"B of {tuple(B.shape)}")
+    return _SolveTriangular.apply(*batched(A, B), upper, unitriangular)
+
+
+class _Slogdet(Function):
+    """Sign and logarithm of the absolute value of determinants, by LU."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Any) -> Any:
+        """The product of U's diagonal, and of as many -1 as rows were swapped."""
+        lu, pivots = (wrap(x) for x in ops.lu(a._array))
+        diagonal = diagonal_of(lu)
+        n = a.shape[-1]
+        rows = eye(1, dtype=pivots.dtype, device=a.device).new_tensor(list(range(n)))
+        swapped = (pivots != rows).sum(-1) % 2
+        sign = diagonal.sign().prod(-1) * (1 - 2 * swapped)
+        ctx.save_for_backward(a)
+        ctx.mark_non_differentiable(sign)
+        return sign, diagonal.abs().log().sum(-1)
+
+    @staticmethod
+    def backward(ctx: Any, _: Any, g: Any) -> Any:
+        """The transposed inverse."""
+        (a,) = ctx.saved_tensors
+        return g.unsqueeze(-1).unsqueeze(-1) * inv_ex(a).result.mT
+
+
+def slogdet(A: Tensor) -> SignedLogarithm:
+    """Signs, and logarithms of the absolute values, of the determinants of (..., n, n), which do not overflow.
+
+    Returns:
+        The pair (sign, logabsdet); for a singular matrix (0, -inf).
+
+    Example:
+        >>> genesis.linalg.slogdet(genesis.tensor([[0.0, 2.0], [1.0, 0.0]]))
+        SignedLogarithm(sign=tensor(-1.), logabsdet=tensor(0.6931))
+    """
+    matrices("slogdet", A, square=True)
+    return SignedLogarithm(*_Slogdet.apply(A))
+
+
+class _Det(Function):
+    """Determinants, by LU."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Any) -> Any:
+        """From sign and logarithm of the pieces' product, without the logarithm."""
+        lu, pivots = (wrap(x) for x in ops.lu(a._array))
+        rows = pivots.new_tensor(list(range(a.shape[-1])))
+        det = diagonal_of(lu).prod(-1) * (1 - 2 * ((pivots != rows).sum(-1) % 2))
+        ctx.save_for_backward(a, det)
+        return det
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        """The transposed adjugate: determinant times inverse."""
+        a, det = ctx.saved_tensors
+        return (g * det).unsqueeze(-1).unsqueeze(-1) * inv_ex(a).result.mT
+
+
+def det(A: Tensor) -> Any:
+    """Determinants of square matrices (..., n, n). The gradient at singular ones is NaN.
+
+    Example:
+        >>> genesis.linalg.det(genesis.tensor([[1.0, 2.0], [3.0, 4.0]]))
+        tensor(-2.)
+    """
+    matrices("det", A, square=True)
+    return _Det.apply(A)
+
+
+def logdet(A: Tensor) -> Any:
+    """Logarithms of determinants, NaN for negative ones and -infinity for 0."""
+    sign, logarithm = slogdet(A)
+    return logarithm.masked_fill(sign < 0, float("nan"))

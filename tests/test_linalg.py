@@ -1,0 +1,224 @@
+"""Linear algebra against PyTorch in float64: values, gradients, batches, what cannot be done."""
+
+import math
+
+import numpy as np
+import pytest
+from helpers import close, f32, leaf, needs_float64
+
+import genesis
+from genesis import linalg
+
+torch = pytest.importorskip("torch")
+
+RNG = np.random.default_rng(0)
+
+
+def square(*shape):
+    """Matrices that are far from singular."""
+    return RNG.standard_normal(shape) + 3 * np.eye(shape[-1])
+
+
+def definite(*shape):
+    a = RNG.standard_normal(shape)
+    return a @ a.swapaxes(-1, -2) + 2 * np.eye(shape[-1])
+
+
+SQUARE, TALL, WIDE = square(3, 4, 4), RNG.standard_normal((2, 6, 3)), RNG.standard_normal((2, 3, 6))
+RIGHT, VECTORS = RNG.standard_normal((3, 4, 2)), RNG.standard_normal((3, 4))
+
+CALLS = {
+    "solve": (lambda l, a, b: l.solve(a, b), SQUARE, RIGHT),
+    "solve for vectors": (lambda l, a, b: l.solve(a, b), SQUARE, VECTORS),
+    "solve from the right": (lambda l, a, b: l.solve(a, b, left=False), SQUARE, RIGHT.swapaxes(1, 2)),
+    "solve of a batch by one": (lambda l, a, b: l.solve(a, b), SQUARE[0], RIGHT),
+    "inv": (lambda l, a: l.inv(a), SQUARE),
+    "det": (lambda l, a: l.det(a), SQUARE),
+    "slogdet": (lambda l, a: l.slogdet(a)[1], SQUARE - 5),
+    "cholesky": (lambda l, a: l.cholesky(a), definite(2, 4, 4)),
+    "cholesky, upper": (lambda l, a: l.cholesky(a, upper=True), definite(4, 4)),
+    "triangular": (lambda l, a, b: l.solve_triangular(a, b, upper=False), SQUARE, RIGHT),
+    "triangular, upper": (lambda l, a, b: l.solve_triangular(a, b, upper=True), SQUARE, RIGHT),
+    "triangular, unit": (lambda l, a, b: l.solve_triangular(a, b, upper=False, unitriangular=True), SQUARE, RIGHT),
+    "triangular from the right": (lambda l, a, b: l.solve_triangular(a, b, upper=True, left=False), SQUARE,
+                                  RIGHT.swapaxes(1, 2)),
+    "Q": (lambda l, a: l.qr(a)[0], TALL),
+    "R": (lambda l, a: l.qr(a)[1], TALL),
+    "Q of a wide one": (lambda l, a: l.qr(a)[0], WIDE),
+    "R of a wide one": (lambda l, a: l.qr(a)[1], WIDE),
+    "lstsq": (lambda l, a, b: l.lstsq(a, b)[0], TALL, RNG.standard_normal((2, 6, 2))),
+    "lstsq, wide": (lambda l, a, b: l.lstsq(a, b)[0], WIDE, RNG.standard_normal((2, 3, 2))),
+    "eigvalsh": (lambda l, a: l.eigvalsh(a), definite(2, 5, 5)),
+    "eigh": (lambda l, a: (l.eigh(a)[1] ** 2) * (1 + l.eigh(a)[0].unsqueeze(-2)), definite(2, 5, 5)),
+    "eigh, upper": (lambda l, a: l.eigh(a, "U")[1] ** 2, SQUARE),
+    "svdvals": (lambda l, a: l.svdvals(a), TALL),
+    "U of svd": (lambda l, a: l.svd(a, full_matrices=False)[0] ** 2, TALL),
+    "Vh of svd": (lambda l, a: l.svd(a, full_matrices=False)[2] ** 2, WIDE),
+    "pinv": (lambda l, a: l.pinv(a), TALL),
+    "matrix_power": (lambda l, a: l.matrix_power(a, -2), SQUARE),
+    "matrix_exp": (lambda l, a: l.matrix_exp(a), SQUARE / 2),
+    "cond": (lambda l, a: l.cond(a), SQUARE),
+    "multi_dot": (lambda l, a, b, c: l.multi_dot([a, b, c]), TALL[0], WIDE[0], RNG.standard_normal((6, 2))),
+    "multi_dot of vectors": (lambda l, a, b, c: l.multi_dot([a, b, c]), VECTORS[0], SQUARE[0], VECTORS[1]),
+    "vecdot": (lambda l, a, b: l.vecdot(a, b), SQUARE, VECTORS.reshape(3, 1, 4)),
+    "cross": (lambda l, a, b: l.cross(a, b), TALL, TALL[:1]),
+    "diagonal": (lambda l, a: l.diagonal(a, offset=1), SQUARE),
+    "vander": (lambda l, a: l.vander(a, N=3), VECTORS),
+    "norm": (lambda l, a: l.norm(a), SQUARE),
+    "norm of vectors": (lambda l, a: l.norm(a, 3, -1, True), SQUARE),
+    "vector_norm": (lambda l, a: l.vector_norm(a, 1, (0, 2)), SQUARE),
+    **{f"matrix_norm {o}": (lambda l, a, o=o: l.matrix_norm(a, o, (0, 2), keepdim=True), RNG.standard_normal((3, 2, 5)))
+       for o in ("fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf)},
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_values_and_gradients_are_those_of_torch(name):
+    function, *inputs = CALLS[name]
+    mine = [leaf(x) for x in inputs]
+    its = [torch.tensor(np.asarray(x, np.float32), dtype=torch.float64, requires_grad=True) for x in inputs]
+    found, wanted = function(linalg, *mine), function(torch.linalg, *its)
+    scale = float(wanted.detach().abs().max())
+    close(found, wanted.detach(), rtol=1e-4, atol=3e-6 * scale)
+    g = RNG.standard_normal(tuple(wanted.shape)).astype(np.float32)
+    found.backward(f32(g))
+    wanted.backward(torch.tensor(g, dtype=torch.float64))
+    for x, y in zip(mine, its):
+        close(x.grad, y.grad, rtol=1e-3, atol=1e-4 * float(y.grad.abs().max()))
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 31, 33, 65])
+def test_factors_make_up_the_matrix(n):
+    a = square(2, n, n).astype(np.float32)
+    x, one = f32(a), np.broadcast_to(np.eye(n), a.shape)
+    close(x @ linalg.inv(x), one, atol=2e-4)
+    for y in (x, x[:, :n // 2 + 1], x[:, :, :n // 2 + 1]):
+        for q, r in (linalg.qr(y), linalg.qr(y, "complete")):
+            close(q @ r, y.numpy(), atol=1e-4)
+            close(q.mT @ q, np.broadcast_to(np.eye(q.shape[-1]), (2, q.shape[-1], q.shape[-1])), atol=1e-5)
+        for full in (False, True):
+            u, s, vh = linalg.svd(y, full_matrices=full)
+            k = s.shape[-1]
+            close(u[..., :k] * s.unsqueeze(-2) @ vh[..., :k, :], y.numpy(), atol=1e-4)
+            for part in (u, vh.mT):
+                close(part.mT @ part, np.broadcast_to(np.eye(part.shape[-1]), (2, part.shape[-1], part.shape[-1])),
+                      atol=1e-5)
+            np.testing.assert_allclose(s.numpy(), np.linalg.svd(y.numpy().astype(np.float64), compute_uv=False),
+                                       rtol=1e-5, atol=1e-5)
+    s = definite(n, n).astype(np.float32)
+    values, vectors = linalg.eigh(f32(s))
+    close(vectors * values.unsqueeze(-2) @ vectors.mT, s, rtol=1e-4, atol=1e-5 * max(n, 1))
+    lower = linalg.cholesky(f32(s))
+    close(lower @ lower.mT, s, rtol=1e-4, atol=1e-5 * max(n, 1))
+    sign, logarithm = linalg.slogdet(x)
+    wanted = np.linalg.slogdet(a.astype(np.float64))
+    close(sign, wanted[0])
+    close(logarithm, wanted[1], rtol=1e-4, atol=1e-5)
+
+
+def test_signs_of_determinants_count_swaps():
+    for n in range(1, 6):
+        rows = np.eye(n)[RNG.permutation(n)]
+        assert linalg.det(f32(rows)).item() == pytest.approx(np.linalg.det(rows))
+        assert linalg.slogdet(f32(rows)).sign.item() == pytest.approx(np.linalg.det(rows))
+    assert genesis.logdet(f32([[0.0, 1.0], [1.0, 0.0]])).isnan().item()
+    assert linalg.slogdet(f32([[1.0, 1.0], [1.0, 1.0]])).logabsdet.item() == -math.inf
+
+
+def test_what_is_singular_is_said():
+    singular = f32([[[1.0, 2.0], [2.0, 4.0]], [[1.0, 0.0], [0.0, 1.0]]])
+    for call in (lambda: linalg.inv(singular), lambda: linalg.solve(singular, f32(np.ones((2, 2, 1)))),
+                 lambda: linalg.matrix_power(singular, -1)):
+        with pytest.raises(linalg.LinAlgError, match="singular"):
+            call()
+    assert linalg.inv_ex(singular).info.tolist() == torch.linalg.inv_ex(torch.tensor(singular.numpy())).info.tolist()
+    bad = f32([[[1.0, 2.0], [2.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]])
+    with pytest.raises(linalg.LinAlgError, match="positive definite"):
+        linalg.cholesky(bad)
+    assert linalg.cholesky_ex(bad).info.tolist() == [2, 0]
+    for call, match in ((lambda: linalg.inv(f32([[1.0, 2.0]])), "square"),
+                        (lambda: linalg.det(f32([1.0])), "dimensions"),
+                        (lambda: linalg.qr(genesis.tensor([[1]])), "float32"),
+                        (lambda: linalg.solve(singular, f32(np.ones((3, 1)))), "equations"),
+                        (lambda: linalg.solve_triangular(singular, f32(np.ones((3, 1))), upper=True), "equations"),
+                        (lambda: linalg.lstsq(singular, f32(np.ones((2, 3, 1)))), "equations"),
+                        (lambda: linalg.eigh(singular, "X"), "UPLO"), (lambda: linalg.multi_dot([singular[0]]), "two"),
+                        (lambda: linalg.multi_dot([singular[0], f32(np.ones((3, 3)))]), "multiply"),
+                        (lambda: linalg.norm(singular, 2), "dimensions"),
+                        (lambda: linalg.matrix_norm(singular, dim=(0, 0)), "two")):
+        with pytest.raises(RuntimeError, match=match):
+            call()
+    with pytest.raises(ValueError, match="modes"):
+        linalg.qr(singular, "all")
+    with pytest.raises(ValueError, match="nuc"):
+        linalg.matrix_norm(singular, 3)
+    with pytest.raises(RuntimeError, match="gradient"):
+        linalg.qr(leaf(TALL), "complete")
+    with pytest.raises(RuntimeError, match="gradient"):
+        linalg.qr(leaf(TALL), "r")
+
+
+def test_ranks_and_what_lacks_it():
+    low = RNG.standard_normal((5, 2)) @ RNG.standard_normal((2, 4))
+    assert linalg.matrix_rank(f32(np.stack([low, low * 0, np.eye(5, 4)]))).tolist() == [2, 0, 4]
+    close(linalg.pinv(f32(low)), np.linalg.pinv(low), rtol=1e-3, atol=1e-5)
+    u, s, vh = linalg.svd(f32(low * 0 + np.diag([3.0, 0.0, 1.0, 0.0, 0.0])[:, :4]))
+    close(s, [3, 1, 0, 0])
+    close(u.mT @ u, np.eye(5), atol=1e-6)
+    close(vh @ vh.mT, np.eye(4), atol=1e-6)
+
+
+def test_factors_solve():
+    b = f32(RIGHT)
+    close(linalg.lu_solve(*linalg.lu_factor(f32(SQUARE)), b), np.linalg.solve(SQUARE, RIGHT), rtol=1e-4, atol=1e-5)
+    pivots = torch.linalg.lu_factor(torch.tensor(SQUARE)).pivots
+    assert linalg.lu_factor(f32(SQUARE)).pivots.tolist() == pivots.tolist()
+    s = definite(3, 4, 4)
+    for upper in (False, True):
+        lower = linalg.cholesky(f32(s), upper=upper)
+        close(genesis.cholesky_solve(b, lower, upper), np.linalg.solve(s, RIGHT), rtol=1e-3, atol=1e-5)
+        close(genesis.cholesky_inverse(lower, upper), np.linalg.inv(s), rtol=1e-3, atol=1e-5)
+    found, wanted = linalg.lstsq(f32(TALL), f32(TALL[..., 0] + 1)[0:2].unsqueeze(-1)), torch.linalg.lstsq(
+        torch.tensor(TALL), torch.tensor(TALL[..., :1] + 1), driver="gels")
+    close(found.residuals, wanted.residuals, rtol=1e-3)
+    assert linalg.qr(f32(TALL), "r").R.shape == (2, 3, 3)
+
+
+def test_names_at_the_top_level_and_methods():
+    x = f32(SQUARE)
+    close(genesis.inverse(x), linalg.inv(x).numpy())
+    close(x.inverse(), linalg.inv(x).numpy())
+    close(x.det(), genesis.det(x).numpy())
+    close(genesis.slogdet(x).logabsdet, x.slogdet()[1].numpy())
+    close(x.logdet(), genesis.logdet(x).numpy())
+    s = f32(definite(4, 4))
+    close(s.cholesky(), genesis.cholesky(s).numpy())
+    close(genesis.qr(x)[1], x.qr()[1].numpy())
+    u, values, v = genesis.svd(f32(TALL))
+    close(u * values.unsqueeze(-2) @ v.mT, TALL, rtol=1e-4, atol=1e-5)
+    close(x.pinverse() @ x, np.broadcast_to(np.eye(4), x.shape), atol=1e-4)
+    close(x.matrix_exp(), genesis.matrix_exp(x).numpy())
+    close(genesis.chain_matmul(x[0], x[1], x[2]), (x[0] @ x[1] @ x[2]).numpy(), rtol=1e-4)
+    close(x.matrix_power(-1), linalg.inv(x).numpy(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["inv", "det", "cholesky", "eigvalsh", "svdvals", "qr"])
+def test_second_derivatives_are_those_of_torch(name):
+    values, second = definite(3, 3), []
+    for lib, dtype in ((genesis, genesis.float32), (torch, torch.float64)):
+        a = lib.tensor(values, dtype=dtype, requires_grad=True)
+        y = getattr(lib.linalg, name)(a)
+        y = y[0] if name == "qr" else y
+        g, = lib.autograd.grad((y * y * y).sum(), a, create_graph=True)
+        second.append(lib.autograd.grad((g * g).sum(), a)[0].numpy())
+    np.testing.assert_allclose(second[0], second[1], rtol=2e-3, atol=1e-3 * np.abs(second[1]).max())
+
+
+@needs_float64
+def test_float64_keeps_its_digits():
+    a = genesis.tensor(square(9, 9), dtype=genesis.float64)
+    wide = a.numpy()
+    for found, wanted in ((linalg.inv(a), np.linalg.inv(wide)), (linalg.svdvals(a), np.linalg.svd(wide)[1]),
+                          (linalg.eigvalsh(a), np.linalg.eigvalsh(wide)), (linalg.qr(a).R, np.linalg.qr(wide)[1]),
+                          (linalg.det(a), np.linalg.det(wide))):
+        close(found, wanted, rtol=1e-12, atol=1e-12)
