@@ -15,8 +15,10 @@ from importlib.metadata import version as _version
 from math import e, inf, nan, pi
 
 from . import (
+    accelerator,
     amp,
     autograd,
+    cuda,
     data,
     distributions,
     dtypes,
@@ -98,6 +100,7 @@ from .errors import (
 from .fingerprint import fingerprint
 from .forms import *
 from .functions import *
+from .layouts import channels_last, channels_last_3d, contiguous_format, memory_format, preserve_format
 from .methods.printing import set_printoptions
 from .opencl import Device, device, devices, set_default_device, synchronize
 from .opencl import default_device as get_default_device
@@ -129,5 +132,6 @@ __all__ = [
     "randint", "randint_like", "randn", "randn_like", "random", "randperm", "range", "result_type", "save",
     "scalar_tensor", "seed", "set_default_device", "set_default_dtype", "set_grad_enabled", "set_printoptions",
     "set_rng_state", "special", "synchronize", "tensor", "uint8", "utils", "zeros", "zeros_like",
-    *forms.__all__, *functions.__all__,
+    "accelerator", "channels_last", "channels_last_3d", "contiguous_format", "cuda", "memory_format",
+    "preserve_format", *forms.__all__, *functions.__all__,
 ]

@@ -21,7 +21,11 @@ from .tensor import Tensor, tensor
 Where = Device | str | int | None
 
 
-def _shape(sizes: tuple[Any, ...]) -> Shape:
+def _shape(sizes: tuple[Any, ...], named: Any = None) -> Shape:
+    if named is not None:
+        if sizes:
+            raise TypeError("sizes are given by place or as size=, not both")
+        sizes = (named,)
     listed = sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int | np.integer) else sizes
     shape = tuple(int(n) for n in listed)
     if any(n < 0 for n in shape):
@@ -37,19 +41,21 @@ def full(size: Any, fill_value: Scalar, *, dtype: Any = None, device: Where = No
     return Tensor._wrap(elementwise.full(find_device(device), shape, fill_value, kind)).requires_grad_(requires_grad)
 
 
-def zeros(*size: Any, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
+def zeros(*sizes: Any, size: Any = None, dtype: Any = None, device: Where = None,
+          requires_grad: bool = False) -> Tensor:
     """A tensor of zeros, of the default type unless another is given."""
-    return full(_shape(size), 0, dtype=dtype or get_default_dtype(), device=device, requires_grad=requires_grad)
+    return full(_shape(sizes, size), 0, dtype=dtype or get_default_dtype(), device=device, requires_grad=requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
+def ones(*sizes: Any, size: Any = None, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
     """A tensor of ones, of the default type unless another is given."""
-    return full(_shape(size), 1, dtype=dtype or get_default_dtype(), device=device, requires_grad=requires_grad)
+    return full(_shape(sizes, size), 1, dtype=dtype or get_default_dtype(), device=device, requires_grad=requires_grad)
 
 
-def empty(*size: Any, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
+def empty(*sizes: Any, size: Any = None, dtype: Any = None, device: Where = None,
+          requires_grad: bool = False) -> Tensor:
     """A tensor whose elements are whatever the memory holds."""
-    array = empty_array(find_device(device), _shape(size), as_dtype(dtype or get_default_dtype()))
+    array = empty_array(find_device(device), _shape(sizes, size), as_dtype(dtype or get_default_dtype()))
     return Tensor._wrap(array).requires_grad_(requires_grad)
 
 
@@ -199,19 +205,19 @@ def _drawn(shape: Shape, dtype: Any, device: Where, default: DType | None = None
     return empty_array(find_device(device), shape, as_dtype(dtype or default or get_default_dtype()))
 
 
-def rand(*size: Any, generator: Generator | None = None, dtype: Any = None, device: Where = None,
+def rand(*sizes: Any, size: Any = None, generator: Generator | None = None, dtype: Any = None, device: Where = None,
          requires_grad: bool = False) -> Tensor:
     """Numbers drawn uniformly from [0, 1)."""
     key = (generator or default_generator).stream()
-    return Tensor._wrap(random.uniform(_drawn(_shape(size), dtype, device), key, 0.0, 1.0)).requires_grad_(
+    return Tensor._wrap(random.uniform(_drawn(_shape(sizes, size), dtype, device), key, 0.0, 1.0)).requires_grad_(
         requires_grad)
 
 
-def randn(*size: Any, generator: Generator | None = None, dtype: Any = None, device: Where = None,
+def randn(*sizes: Any, size: Any = None, generator: Generator | None = None, dtype: Any = None, device: Where = None,
           requires_grad: bool = False) -> Tensor:
     """Numbers drawn from the standard normal distribution."""
     key = (generator or default_generator).stream()
-    return Tensor._wrap(random.normal(_drawn(_shape(size), dtype, device), key, 0.0, 1.0)).requires_grad_(
+    return Tensor._wrap(random.normal(_drawn(_shape(sizes, size), dtype, device), key, 0.0, 1.0)).requires_grad_(
         requires_grad)
 
 

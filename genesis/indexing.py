@@ -42,6 +42,8 @@ def _parse(x: Tensor, index: Any) -> tuple[Selection, list[tuple[int, Any]]]:
     lists: list[tuple[int, Any]] = []
     axis = out = 0
     for item in items:
+        if isinstance(item, range):
+            item = list(item)
         if item is None:
             selection.append(None)
             out += 1

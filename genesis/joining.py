@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .autograd import apply
+from .methods.support import numpy_names
 from .ops import array
 from .ops.array import normalize_axis
 from .ops.views import Cat
@@ -24,6 +25,7 @@ def _listed(name: str, tensors: Any) -> list[Tensor]:
     return listed
 
 
+@numpy_names
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors joined along a dimension.
 
@@ -57,6 +59,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 concat = concatenate = cat
 
 
+@numpy_names
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dimension."""
     tensors = _listed("stack", tensors)
@@ -93,6 +96,7 @@ def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     return cat([x if x.ndim > 1 else x.reshape(-1, 1) for x in _listed("column_stack", tensors)], 1)
 
 
+@numpy_names
 def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Parts of a dimension, of one size or of the sizes in a list; views."""
     result: tuple[Tensor, ...] = tensor.split(split_size_or_sections, dim)

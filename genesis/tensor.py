@@ -9,11 +9,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from . import autograd, dtypes
+from . import autograd, cuda, dtypes
 from .autograd import Node, View, apply, inplace
 from .dtypes import DType, Scalar, as_dtype
 from .hooks import Hooks, RemovableHandle, register
 from .indexing import get_item, set_item
+from .layouts import MemoryFormat, channels_last, channels_last_3d, contiguous_format, preserve_format
 from .methods import Conversion, TensorMethods
 from .opencl import Device, default_device
 from .opencl import device as find_device
@@ -198,9 +199,13 @@ class Tensor(Conversion, TensorMethods):
         """Position of the first element in its buffer."""
         return self._array.offset
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie row by row without gaps."""
-        return self._array.is_contiguous()
+    def is_contiguous(self, memory_format: MemoryFormat = contiguous_format) -> bool:
+        """Whether the elements lie row by row without gaps; or, for ``channels_last``, the channels innermost."""
+        x = self._array
+        if memory_format in (channels_last, channels_last_3d):
+            wanted = 4 if memory_format is channels_last else 5
+            return len(x.shape) == wanted and x.permute((0, *range(2, wanted), 1)).is_contiguous()
+        return x.is_contiguous()
 
     def __len__(self) -> int:
         if not self._array.shape:
@@ -224,6 +229,20 @@ class Tensor(Conversion, TensorMethods):
         if not isinstance(value, Tensor):
             raise TypeError(f"data must be a Tensor, not {type(value).__name__}")
         self._rebind(value._array)
+
+    @property
+    def is_sparse(self) -> bool:
+        """False: genesis has dense tensors only."""
+        return False
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the tensor lies on one of the devices that `genesis.cuda` counts."""
+        return self.device in cuda.its_devices()
+
+    def is_complex(self) -> bool:
+        """False: genesis has no complex numbers."""
+        return False
 
     def _rebind(self, array: Array) -> None:
         """Let the tensor, which stays the same object, look at other memory."""
@@ -343,8 +362,8 @@ class Tensor(Conversion, TensorMethods):
         self._node, self._requires_grad, self._retains = None, False, None
         return self
 
-    def clone(self) -> Tensor:
-        """A copy; gradients flow through."""
+    def clone(self, *, memory_format: MemoryFormat = preserve_format) -> Tensor:
+        """A copy; gradients flow through. ``memory_format`` is accepted as PyTorch has it."""
         return apply(Copy, self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
@@ -356,8 +375,11 @@ class Tensor(Conversion, TensorMethods):
         result._grad = deepcopy(self.grad, memo)
         return result
 
-    def contiguous(self) -> Tensor:
-        """The tensor itself when its elements lie row by row, else a copy that does."""
+    def contiguous(self, memory_format: MemoryFormat = contiguous_format) -> Tensor:
+        """The tensor itself when its elements lie row by row, else a copy that does.
+
+        ``memory_format`` is accepted as PyTorch has it; the elements lie row by row in any case.
+        """
         return self if self._array.is_contiguous() else apply(Copy, self)
 
     def __hash__(self) -> Any:

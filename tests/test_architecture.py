@@ -10,10 +10,10 @@ from genesis.opencl import sources
 PACKAGE = Path(__file__).resolve().parent.parent / "genesis"
 
 # What a part may import beside itself. A part is a subpackage, or modules at the top that belong together.
-BASE = {"dtypes", "errors", "random"}                     # plain Python and NumPy, for everybody
+BASE = {"dtypes", "errors", "layouts", "random"}          # plain Python and NumPy, for everybody
 TENSOR = {"autograd", "creation", "derivatives", "dlpack", "functions", "gradients", "hooks", "indexing", "tensor",
           "methods", "joining", "combining", "contraction", "linalg", "special",
-          "windows"}
+          "accelerator", "cuda", "windows"}
 BELOW_TENSOR = {"opencl", "ops", *BASE}
 BELOW_NN = {*BELOW_TENSOR, *TENSOR}
 TOP = {"recipes", "cli", "__main__"}
@@ -27,6 +27,7 @@ ALLOWED = {
     # An averaged model is a module, and optim.swa_utils, where PyTorch has it, hands it on: the one way from optim
     # to nn.
     "averaging": {*BELOW_NN, "nn"},
+    "utils": {*BELOW_NN, "data"},                         # utils.data, where PyTorch has it
     "func": {*BELOW_NN, "nn"},
     "optim": {*BELOW_NN, "averaging"},
     "fingerprint": {*BELOW_NN, "nn", "optim"},

@@ -45,10 +45,10 @@ class autocast:
     `genesis.amp.GradScaler` with it.
 
     Args:
-        enabled: whether autocast is on inside. A string or `genesis.Device` in this place is taken as the device type,
-            as PyTorch orders the arguments: ``autocast("cpu", dtype, enabled)``.
+        device_type: accepted as PyTorch has it, ``autocast("cuda")``; all devices are treated alike. A truth value in
+            this place is ``enabled``: ``autocast(False)``.
         dtype: ``genesis.bfloat16`` (the default) or ``genesis.float16``.
-        device_type: accepted as PyTorch has it; all devices are treated alike.
+        enabled: whether autocast is on inside.
         cache_enabled: whether a parameter's 16-bit copy is kept until the outermost region ends; default True.
 
     Raises:
@@ -68,16 +68,16 @@ class autocast:
         genesis.float32
     """
 
-    def __new__(cls, enabled: Any = True, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, device_type: Any = None, *args: Any, **kwargs: Any) -> Any:
         """A region; or the function decorated, when used without parentheses."""
-        if callable(enabled):
-            return cls()(enabled)
+        if callable(device_type):
+            return cls()(device_type)
         return super().__new__(cls)
 
-    def __init__(self, enabled: Any = True, dtype: DType | None = None, device_type: Any = None,
+    def __init__(self, device_type: Any = None, dtype: DType | None = None, enabled: Any = True,
                  cache_enabled: bool | None = None):
-        if isinstance(enabled, str | Device):
-            enabled, device_type = device_type is None or bool(device_type), enabled
+        if device_type is not None and not isinstance(device_type, str | Device):
+            device_type, enabled = None, device_type
         wanted = casting.state.dtype if dtype is None else as_dtype(dtype)
         if wanted not in casting.HALVES:
             raise ValueError(f"autocast works in bfloat16 or float16, not in {dtype}")

@@ -7,9 +7,11 @@ from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .graph import Node, View, apply, bind, refresh, same_device
 from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .notify import Afterwards
+from .variable import Variable
 
 __all__ = [
-    "Afterwards", "Function", "GradcheckError", "Node", "View", "apply", "backward", "bind", "enable_grad", "function",
+    "Afterwards", "Function", "GradcheckError", "Node", "Variable", "View",
+    "apply", "backward", "bind", "enable_grad", "function",
     "functional", "grad", "gradcheck", "gradgradcheck", "inference_mode", "inplace", "is_grad_enabled", "no_grad",
     "once_differentiable", "refresh", "same_device", "set_grad_enabled",
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import cuda, dtypes
 from ..autograd import apply
 from ..dtypes import DType, as_dtype
 from ..opencl import Device
@@ -23,17 +23,33 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 
+TYPE = type       # `Conversion` has a method of that name
+OLD_NAMES = {f"torch.{name}Tensor": dtype for name, dtype in (
+    ("Float", dtypes.float32), ("Double", dtypes.float64), ("Half", dtypes.float16), ("BFloat16", dtypes.bfloat16),
+    ("Long", dtypes.int64), ("Int", dtypes.int32), ("Byte", dtypes.uint8), ("Bool", dtypes.bool_))}
+
+
 class Conversion(Methods):
     """Conversions; none of them is a function at the top level."""
 
     __slots__ = ()
 
     def to(self, *args: Any, dtype: DType | None = None, device: Device | str | None = None,
-           copy: bool = False) -> Tensor:
+           non_blocking: bool = False, copy: bool = False, memory_format: Any = None) -> Tensor:
         """Convert: ``to(dtype)``, ``to(device)``, ``to(device, dtype)`` or ``to(other_tensor)``.
 
         Returns the tensor itself when nothing changes, unless ``copy`` is True.
+
+        Args:
+            args: what to convert to, as above; a truth value after it is ``non_blocking``, a second one ``copy``.
+            dtype, device: the same by name.
+            non_blocking: accepted as PyTorch has it; genesis waits for the device only where it must.
+            copy: make a copy in any case.
+            memory_format: accepted as PyTorch has it; the layout stays as it is.
         """
+        while args and isinstance(args[-1], bool):
+            copy = args[-1] if len(args) > 2 and isinstance(args[-2], bool) else copy
+            args = args[:-1]
         for arg in args:
             if hasattr(arg, "_array"):
                 dtype, device = arg.dtype, arg.device
@@ -50,8 +66,26 @@ class Conversion(Methods):
             result = apply(Cast, result, dtype=wanted)
         return result.clone() if copy and result is self else result
 
-    def type(self, dtype: DType) -> Tensor:
-        """Convert to another element type."""
+    def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
+        """Convert to another element type; without one, the name of the tensor's type, as ``"torch.FloatTensor"``.
+
+        Args:
+            dtype: an element type, one of the old classes (`genesis.FloatTensor` and its kin), or the name of one.
+            non_blocking: accepted as PyTorch has it.
+
+        Raises:
+            TypeError: no such type.
+
+        Example:
+            >>> genesis.ones(2).type(genesis.LongTensor)
+            tensor([1, 1])
+        """
+        if dtype is None:
+            return next(name for name, kind in OLD_NAMES.items() if kind is self.dtype)
+        if isinstance(dtype, str):
+            dtype = OLD_NAMES.get(dtype, dtype)
+        elif isinstance(dtype, TYPE):
+            dtype = getattr(dtype, "dtype", dtype)
         return self.to(dtype=as_dtype(dtype))
 
     def float(self) -> Tensor:
@@ -89,6 +123,14 @@ class Conversion(Methods):
     def cpu(self) -> Tensor:
         """On the CPU device; use `numpy` to get the values on the host."""
         return self.to(device="cpu")
+
+    def cuda(self, device: Any = None, non_blocking: Any = False) -> Tensor:
+        """On a device of NVIDIA's platform: ``to("cuda")``; a number counts those devices.
+
+        Raises:
+            NoDeviceError: there is none; ``to("gpu")`` finds any vendor's.
+        """
+        return self.to(device=cuda.named(device))
 
     def item(self) -> Any:
         """The value of a one-element tensor as a Python number; waits for the device."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import inspect
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +18,20 @@ if TYPE_CHECKING:
 Dims = int | Sequence[int] | None
 
 
+def numpy_names(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, which then also takes NumPy's names ``axis`` for ``dim`` and ``keepdims`` for ``keepdim``."""
+    @functools.wraps(function)
+    def renaming(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            if "axis" in kwargs and "dim" not in kwargs:
+                kwargs["dim"] = kwargs.pop("axis")
+            if "keepdims" in kwargs and "keepdim" not in kwargs:
+                kwargs["keepdim"] = kwargs.pop("keepdims")
+        return function(*args, **kwargs)
+
+    return renaming
+
+
 class Methods:
     """Base of the mixins that `genesis.Tensor` is made of.
 
@@ -27,6 +43,14 @@ class Methods:
     FUNCTIONS = ""
     IN_PLACE = ""
     _array: Array
+
+    def __init_subclass__(cls) -> None:
+        """Let the methods that take ``dim`` take it by NumPy's name too, as PyTorch's do."""
+        for name in cls.FUNCTIONS.split():
+            method = vars(cls).get(name)
+            if inspect.isfunction(method) and "dim" in inspect.signature(method).parameters:
+                setattr(cls, name, numpy_names(method))
+
     if TYPE_CHECKING:
         dtype = property(lambda self: dtypes.float32)
         ndim = property(lambda self: 0)

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from .. import dtypes
+from .. import cuda, dtypes
 from ..creation import empty
 from ..dtypes import DType, as_dtype
 from ..hooks import Hooks, RemovableHandle, register
@@ -375,10 +375,12 @@ class Module(State):
         fn(self)
         return self
 
-    def to(self: T, *args: Any, dtype: DType | None = None, device: Device | str | None = None) -> T:
+    def to(self: T, *args: Any, dtype: DType | None = None, device: Device | str | None = None,
+           non_blocking: bool = False, memory_format: Any = None) -> T:
         """Move to a device, or convert floating-point parameters and buffers to a type; in place.
 
-        Parameters stay the same objects, so an optimizer made before goes on updating them.
+        Parameters stay the same objects, so an optimizer made before goes on updating them. ``non_blocking`` and
+        ``memory_format`` are accepted as PyTorch has them: genesis waits only where it must, and layouts stay.
         """
         for arg in args:
             if isinstance(arg, DType) or arg is float:
@@ -410,6 +412,14 @@ class Module(State):
     def type(self: T, dst_type: DType) -> T:
         """Parameters and buffers, those of integers too, converted to a type; in place."""
         return self._apply(lambda x: x.to(as_dtype(dst_type)))
+
+    def cuda(self: T, device: Device | str | int | None = None) -> T:
+        """All parameters and buffers on a device of NVIDIA's platform, by default the first; in place.
+
+        Raises:
+            NoDeviceError: there is none; ``to("gpu")`` finds any vendor's.
+        """
+        return self.to(device=cuda.named(device))
 
     def cpu(self: T) -> T:
         """Move to the CPU device; in place."""

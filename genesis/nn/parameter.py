@@ -13,9 +13,9 @@ class Parameter(Tensor):
     Args:
         data: a tensor (whose memory is shared) or anything that `genesis.tensor` takes.
         requires_grad: False for a frozen parameter.
-    """
 
-    __slots__ = ()
+    Attributes of one's own may be set on it (``p.no_weight_decay = True``); a deep copy leaves them behind.
+    """
 
     def __init__(self, data: Any, requires_grad: bool = True):
         source = data if isinstance(data, Tensor) else tensor(data)

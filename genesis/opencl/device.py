@@ -308,7 +308,8 @@ def device(which: Device | str | int | None = None) -> Device:
     """Find a device.
 
     Args:
-        which: ``"gpu"``, ``"cpu"``, ``"gpu:1"`` (the second of its type), a position in `devices`, any part of
+        which: ``"gpu"``, ``"cpu"``, ``"gpu:1"`` (the second of its type), ``"cuda:1"`` (of
+            NVIDIA's platform), a position in `devices`, any part of
             the name of a platform or device (``"intel"``, ``"rusticl"``), or None for the default.
 
     Raises:
@@ -332,6 +333,8 @@ def device(which: Device | str | int | None = None) -> Device:
         kind, _, position = text.partition(":")
         if kind in ("gpu", "cpu", "accelerator") and (position.isdecimal() or not position):
             matches = tuple(d for d in found if d.type == kind and d.index == int(position or 0))
+        elif kind == "cuda" and position.isdecimal():
+            matches = tuple(d for d in found if "cuda" in d.platform.lower())[int(position):int(position) + 1]
         else:
             matches = tuple(d for d in found if text in f"{d.platform} {d.name} {d.platform_version}".lower())
     if matches:

@@ -52,6 +52,8 @@ def _plan(op: str, out: Array, operands: Sequence[Operand], compute: str) -> Pla
     arrays = [x for x in operands if isinstance(x, Array)]
     sizes, steps = _merge(out.shape, [out.strides, *(x.expand(out.shape).strides for x in arrays)])
     dims = len(sizes)
+    if compute == "float" and any(x.dtype.compute == "double" for x in arrays):
+        compute = "double"          # a float64 of no dimensions beside a float32, whose type the result has
     defines: list[tuple[str, Any]] = [
         ("OP", f"OP_{op}"), ("INPUTS", len(operands)), ("OUT", out.dtype.name), ("COMPUTE", compute), ("DIMS", dims),
         ("INTEGER", int(compute in ("int", "long"))), ("OUT_STEP", _step("out", steps[0][0]))]

@@ -1,5 +1,5 @@
-"""Tools for training: activation checkpointing."""
+"""Tools for training: activation checkpointing, and `genesis.data` under PyTorch's name."""
 
-from . import checkpoint
+from . import checkpoint, data
 
-__all__ = ["checkpoint"]
+__all__ = ["checkpoint", "data"]

@@ -1,0 +1,20 @@
+"""Names of memory layouts, which PyTorch's programs ask for: genesis takes them and lets memory lie row by row."""
+
+from __future__ import annotations
+
+
+class MemoryFormat:
+    """The name of a layout."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"genesis.{self.name}"
+
+
+contiguous_format = MemoryFormat("contiguous_format")
+preserve_format = MemoryFormat("preserve_format")
+channels_last = MemoryFormat("channels_last")
+channels_last_3d = MemoryFormat("channels_last_3d")
+memory_format = MemoryFormat

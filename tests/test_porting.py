@@ -1,0 +1,162 @@
+"""What programs written for PyTorch write, beyond names and arguments of single functions."""
+
+import numpy as np
+import pytest
+from helpers import needs_float64
+
+import genesis
+from genesis import nn
+
+x = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+
+
+@pytest.mark.parametrize(("name", "given"), [
+    ("sum", {"axis": 1, "keepdims": True}), ("mean", {"axis": (0, 2)}), ("argmax", {"axis": 2}), ("std", {"axis": 0}),
+    ("amax", {"axis": 1, "keepdims": False}), ("cumsum", {"axis": 1}), ("unsqueeze", {"axis": 0}),
+    ("softmax", {"axis": -1})])
+def test_dimensions_also_go_by_numpy_names(name, given):
+    torch = pytest.importorskip("torch")
+    wanted = getattr(torch.tensor(x), name)(**given).numpy()
+    for found in (getattr(genesis.tensor(x), name)(**given), getattr(genesis, name)(genesis.tensor(x), **given)):
+        np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-5)
+
+
+def test_joining_takes_axis():
+    a = genesis.tensor(x)
+    assert genesis.cat([a, a], axis=1).shape == (2, 6, 4)
+    assert genesis.stack([a, a], axis=3).shape == (2, 3, 4, 2)
+    assert [part.shape[2] for part in genesis.split(a, 3, axis=2)] == [3, 1]
+
+
+def test_an_argument_given_by_both_names_is_an_error():
+    with pytest.raises(TypeError, match="axis"):
+        genesis.tensor(x).sum(dim=0, axis=1)
+
+
+@pytest.mark.parametrize("make", [genesis.zeros, genesis.ones, genesis.empty, genesis.rand, genesis.randn])
+def test_sizes_by_name(make):
+    assert make(size=(2, 3)).shape == (2, 3)
+    with pytest.raises(TypeError, match="size="):
+        make(4, size=(2, 3))
+
+
+def test_a_range_is_an_index():
+    a = genesis.tensor(x[0])
+    np.testing.assert_array_equal(a[range(3), [1, 0, 2]].numpy(), x[0][range(3), [1, 0, 2]])
+    a[range(0, 3, 2)] = 0.0
+    assert a.sum(dim=1).tolist() == [0.0, 22.0, 0.0]
+
+
+def test_moving_takes_the_arguments_of_torch():
+    a = genesis.tensor(x)
+    assert a.to(a.device, non_blocking=True) is a
+    assert a.to(a.device, genesis.int32, True).dtype is genesis.int32
+    assert a.to(genesis.float32, False, True) is not a
+    assert a.contiguous(memory_format=genesis.contiguous_format) is a
+    layer = nn.Linear(2, 2)
+    assert layer.to(a.device, non_blocking=True, memory_format=genesis.channels_last) is layer
+
+
+def test_channels_last_is_told_from_row_by_row():
+    a = genesis.zeros(2, 3, 4, 5)
+    assert a.is_contiguous()
+    assert not a.is_contiguous(memory_format=genesis.channels_last)
+    b = a.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    assert b.is_contiguous(memory_format=genesis.channels_last)
+    assert not b.is_contiguous()
+    assert not genesis.zeros(2, 3).is_contiguous(memory_format=genesis.channels_last)
+
+
+@pytest.mark.parametrize("kind", [genesis.LongTensor, "torch.LongTensor", genesis.int64])
+def test_type_takes_classes_and_their_names(kind):
+    a = genesis.tensor(x).type(kind)
+    assert a.dtype is genesis.int64
+    assert a.type() == "torch.LongTensor"
+
+
+def test_type_refuses_an_unknown_name():
+    with pytest.raises(TypeError, match="SmallTensor"):
+        genesis.tensor(x).type("torch.SmallTensor")
+
+
+def test_parameters_take_attributes():
+    p = nn.Parameter(genesis.ones(2))
+    p.no_weight_decay = True
+    assert p.no_weight_decay
+
+
+def test_variable_is_a_leaf_and_every_tensor_one():
+    made = genesis.ones(2, requires_grad=True) * 2
+    leaf = genesis.autograd.Variable(made, requires_grad=True)
+    assert leaf.is_leaf
+    assert leaf.requires_grad
+    assert not genesis.autograd.Variable(made).requires_grad
+    assert isinstance(made, genesis.autograd.Variable)
+    assert not isinstance(x, genesis.autograd.Variable)
+    with pytest.raises(TypeError, match="ndarray"):
+        genesis.autograd.Variable(x)
+
+
+@pytest.mark.parametrize(("make", "enabled"), [
+    (lambda: genesis.autocast("cuda", enabled=False), False), (lambda: genesis.autocast(False), False),
+    (lambda: genesis.autocast("cpu", genesis.float16), True), (lambda: genesis.autocast("cpu", None, False), False),
+    (lambda: genesis.autocast(device_type="cuda", dtype=genesis.bfloat16), True),
+    (lambda: genesis.amp.autocast(enabled=True), True)])
+def test_autocast_takes_arguments_in_the_order_of_torch(make, enabled):
+    with make():
+        assert genesis.is_autocast_enabled() == enabled
+
+
+def test_an_optimizer_takes_a_frozen_mask():
+    mask = nn.Parameter(genesis.tensor([True, False]), requires_grad=False)
+    weight = nn.Parameter(genesis.ones(2))
+    optimizer = genesis.optim.SGD([mask, weight], lr=1.0)
+    (weight * mask).sum().backward()
+    optimizer.step()
+    assert weight.tolist() == [0.0, 1.0]
+    assert mask.tolist() == [True, False]
+
+
+def test_what_is_asked_about_cuda_fits_the_devices():
+    found = [d for d in genesis.devices() if "cuda" in d.platform.lower()]
+    assert genesis.cuda.device_count() == len(found)
+    assert genesis.cuda.is_available() == bool(found)
+    a = genesis.ones(2)
+    assert a.is_cuda == (a.device in found)
+    assert not a.is_sparse
+    assert not a.is_complex()
+    name = f"cuda:{len(found)}"
+    with pytest.raises(genesis.NoDeviceError, match="cuda"):
+        genesis.device(name)
+    for move in (lambda: a.cuda(len(found)), lambda: nn.Linear(2, 2).cuda(len(found))):
+        with pytest.raises(genesis.NoDeviceError):
+            move()
+
+
+def test_seeds_for_cuda_are_seeds():
+    genesis.cuda.manual_seed_all(3)
+    first = genesis.rand(4).tolist()
+    genesis.manual_seed(3)
+    assert genesis.rand(4).tolist() == first
+
+
+def test_an_accelerator_is_a_gpu():
+    gpu = genesis.accelerator.current_accelerator()
+    assert (gpu is not None) == genesis.accelerator.is_available() == bool(genesis.accelerator.device_count())
+    assert gpu is None or gpu.type == "gpu"
+
+
+def test_data_has_the_name_of_torch():
+    from genesis.utils.data import DataLoader
+
+    assert DataLoader is genesis.data.DataLoader is genesis.utils.data.DataLoader
+
+
+@needs_float64
+def test_a_float64_number_in_a_tensor_stands_beside_float32():
+    a, b = genesis.tensor(x), genesis.tensor(2.5, dtype=genesis.float64)
+    for found, wanted in (a - b, x - 2.5), (b * a, x * 2.5), (a.div(b), x / 2.5):
+        assert found.dtype is genesis.float32
+        np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-6)
+    a -= b
+    np.testing.assert_allclose(a.numpy(), x - 2.5, rtol=1e-6)
