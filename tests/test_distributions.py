@@ -207,6 +207,13 @@ def test_divergences_of_all_classes_are_those_of_torch(first):
     assert tried
 
 
+def test_the_implicit_gradient_has_none_of_its_own():
+    shape = leaf(np.float32([0.5, 3.0]))
+    (slope,) = genesis.autograd.grad(D.Gamma(shape, 1.0).rsample().sum(), shape, create_graph=True)
+    with pytest.raises(genesis.SecondDerivativeError, match="LogGamma"):
+        slope.sum().backward()
+
+
 def test_gamma_numbers_move_with_their_shape():
     """Against the derivative of the outcome at a fixed place in the distribution, as PyTorch has it."""
     genesis.manual_seed(2)

@@ -1,4 +1,5 @@
-// Running sums, products, logarithms of sums of exponentials, and extrema along one dimension of an array seen as (outer, n, inner), row by row without gaps.
+// Running sums, products, logarithms of sums of exponentials, and extrema along one dimension of an array seen as
+// (outer, n, inner), row by row without gaps.
 //
 // A work-item goes through a block of `block` elements of one column. Long columns take three steps: `fold` joins each
 // block to one element of (outer, blocks, inner), these are scanned in turn, and `scan` joins the running
@@ -6,13 +7,17 @@
 // for bit.
 //
 // Defined by the host (genesis/ops/scan.py):
-//   OP        sum, prod or logaddexp; ge or le for the place of the largest or the smallest
+//   OP        sum, prod or logaddexp
+//   WINS      ge or le: the place of the largest or of the smallest
 //   IN, OUT   storage types;  ACC  the C type of the running result
 //   REVERSE   from the last element to the first
 #include "types.h"
 
 #ifndef OP
 #define OP sum
+#endif
+#ifndef WINS
+#define WINS ge
 #endif
 #ifndef IN
 #define IN float32
@@ -93,7 +98,7 @@ kernel void scan(global const STORAGE(IN) *x, long x_at, global const ACC *befor
 // `scan_extremes` those so far, `before` being the places of those of all blocks up to each.
 #define BEATS_ge(x, a) ((x) >= (a))
 #define BEATS_le(x, a) ((x) <= (a))
-#define BEATS(x, a) ((x) != (x) || ((a) == (a) && PASTE(BEATS_, OP)(x, a)))
+#define BEATS(x, a) ((x) != (x) || ((a) == (a) && PASTE(BEATS_, WINS)(x, a)))
 #define EXTREME(i) \
     const ACC e = (ACC)LOAD1(IN, x, (i) * inner); \
     if (BEATS(e, best)) { \

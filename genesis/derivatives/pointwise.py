@@ -8,6 +8,7 @@ from typing import Any
 
 from ..autograd import apply
 from ..ops import pointwise as ops
+from ..ops.draw import LogGamma
 from ..tensor import Tensor
 from .rules import RESULT, fitted, passing, rule, where, zeros
 
@@ -187,3 +188,9 @@ def _prelu(ctx: Any, g: Tensor) -> Any:
     x, weight = ctx.saved
     gx = where(x > 0, g, g * weight) if ctx.needs[0] else None
     return gx, fitted(passing(~(x > 0), g * x), weight._array.shape, weight.dtype) if ctx.needs[1] else None
+
+
+@rule(LogGamma)
+def _log_gamma(ctx: Any, g: Tensor) -> Any:
+    """The implicit derivative is a quadrature, which has no derivative here, as it has none in PyTorch."""
+    return NotImplemented

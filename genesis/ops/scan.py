@@ -36,8 +36,9 @@ def _accumulator(x: Array, out: DType) -> DType:
 
 
 @functools.cache
-def _defines(op: str, x: DType, out: DType, acc: DType, reverse: bool, last: bool) -> tuple[tuple[str, Any], ...]:
-    defines: tuple[tuple[str, Any], ...] = (("OP", op), ("IN", x.name), ("OUT", out.name), ("ACC", acc.compute))
+def _defines(op: tuple[str, str], x: DType, out: DType, acc: DType, reverse: bool,
+             last: bool) -> tuple[tuple[str, Any], ...]:
+    defines: tuple[tuple[str, Any], ...] = (op, ("IN", x.name), ("OUT", out.name), ("ACC", acc.compute))
     for name, wanted in (("REVERSE", reverse), ("LAST", last), ("REAL64", acc is dtypes.float64)):
         if wanted:
             defines += ((name, 1),)
@@ -87,11 +88,11 @@ def _run(op: str, x: Array, out: Array, outer: int, n: int, inner: int, acc: DTy
     if blocks > 1:
         folded = empty(device, (outer, blocks, inner), acc)
         kernel = device.programs.kernel("ops/scan.cl", "fold", "PlPlll",
-                                        _defines(op, x.dtype, acc, acc, reverse, last))
+                                        _defines(("OP", op), x.dtype, acc, acc, reverse, last))
         kernel(sizes, local, x.buffer.handle, x.offset, folded.buffer.handle, n, inner, block)
         before = empty(device, folded.shape, acc)
         _run(op, folded, before, outer, blocks, inner, acc, False)
-    defines = _defines(op, x.dtype, out.dtype, acc, reverse, last)
+    defines = _defines(("OP", op), x.dtype, out.dtype, acc, reverse, last)
     if last and blocks == 1 and n <= _SHORT:
         sizes, local, block, defines = (-(-outer // 64) * 64,), (64,), outer, (*defines, ("SHORT", 1))
     kernel = device.programs.kernel("ops/scan.cl", "scan", "PlPPlll", defines)
@@ -114,7 +115,8 @@ def running_extremes(compare: str, x: Array, axis: int) -> Array:
     shape, device = x.shape, x.device
     outer, n, inner = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1:])
     compute = {"uchar": dtypes.int32, "int": dtypes.int32, "long": dtypes.int64, "double": dtypes.float64}
-    defines = _defines(compare, x.dtype, dtypes.int64, compute.get(x.dtype.compute, dtypes.float32), False, inner == 1)
+    defines = _defines(("WINS", compare), x.dtype, dtypes.int64, compute.get(x.dtype.compute, dtypes.float32), False,
+                       inner == 1)
     block = _block(x, outer, n, inner)
     blocks = -(-n // block)
     out = before = empty(device, shape, dtypes.int64)
@@ -206,7 +208,7 @@ def prod_backward(g: Array, x: Array, y: Array, axis: int) -> Array:
     double = dtypes.float64 if x.dtype is dtypes.float64 else dtypes.float32
     sizes, local = ((1, outer), (1, 1)) if inner == 1 else grid(inner, 1, outer)
     kernel = x.device.programs.kernel("ops/scan.cl", "prod_backward", "PlPlPPll",
-                                      _defines("prod", x.dtype, x.dtype, double, False, inner == 1))
+                                      _defines(("OP", "prod"), x.dtype, x.dtype, double, False, inner == 1))
     kernel(sizes, local, g.buffer.handle, g.offset, x.buffer.handle, x.offset, y.buffer.handle, out.buffer.handle,
            n, inner)
     return out
