@@ -22,6 +22,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy  # noqa: F401  before libsvml.so is: else it takes that library's functions for its own of the same names
+
 from . import cache
 
 _SYSTEM_VENDORS = Path("/etc/OpenCL/vendors")

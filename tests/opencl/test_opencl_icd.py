@@ -99,3 +99,12 @@ def test_a_missing_library_is_no_error(monkeypatch):
 
     monkeypatch.setattr(icd.ctypes, "CDLL", missing)
     assert icd.intel_library() is None
+
+
+def test_numpy_keeps_functions_of_its_own():
+    """Bound to those of Intel's libsvml, powers of negative numbers would warn of invalid values."""
+    assert run_python("""
+        import genesis, numpy, warnings
+        warnings.simplefilter("error")
+        print((numpy.array([2.0, -1.0]) ** 4).tolist())
+    """).strip() == "[16.0, 1.0]"
