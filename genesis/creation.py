@@ -60,22 +60,28 @@ def empty(*sizes: Any, size: Any = None, dtype: Any = None, device: Where = None
 
 
 def full_like(x: Tensor, fill_value: Scalar, *, dtype: Any = None, device: Where = None,
-              requires_grad: bool = False) -> Tensor:
-    """A tensor of the same shape, type and device with the same number everywhere."""
+              requires_grad: bool = False, memory_format: Any = None) -> Tensor:
+    """A tensor of the same shape, type and device with the same number everywhere.
+
+    ``memory_format`` is accepted as PyTorch has it, here and in the functions like this one; elements lie row by row.
+    """
     return full(x.shape, fill_value, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
 
 
-def zeros_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
+def zeros_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False,
+               memory_format: Any = None) -> Tensor:
     """Zeros of the same shape, type and device."""
     return full_like(x, 0, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def ones_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
+def ones_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False,
+              memory_format: Any = None) -> Tensor:
     """Ones of the same shape, type and device."""
     return full_like(x, 1, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def empty_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
+def empty_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False,
+               memory_format: Any = None) -> Tensor:
     """Uninitialised memory of the same shape, type and device."""
     return empty(x.shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
 
@@ -247,12 +253,14 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Gene
     return (drawn * std + mean).requires_grad_(requires_grad)
 
 
-def rand_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
+def rand_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False,
+              memory_format: Any = None) -> Tensor:
     """Uniform numbers in the shape of another tensor."""
     return rand(x.shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
 
 
-def randn_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
+def randn_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False,
+               memory_format: Any = None) -> Tensor:
     """Normal numbers in the shape of another tensor."""
     return randn(x.shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
 

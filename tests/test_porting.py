@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import needs_float64
+from helpers import f32, needs_float64
 
 import genesis
 from genesis import nn
@@ -160,3 +160,29 @@ def test_a_float64_number_in_a_tensor_stands_beside_float32():
         np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-6)
     a -= b
     np.testing.assert_allclose(a.numpy(), x - 2.5, rtol=1e-6)
+
+
+def test_cpu_is_the_tensor_itself_where_no_cpu_has_a_runtime(monkeypatch):
+    x, layer = f32([1.0, 2.0]), genesis.nn.Linear(2, 1)
+    assert x.cpu().device.type == "cpu"
+    for module in (genesis.methods.conversion, genesis.nn.module):
+        monkeypatch.setattr(module, "cpu_device", lambda: None)
+    assert x.cpu() is x
+    assert layer.cpu() is layer
+
+
+def test_arguments_that_programs_pass_by_name(tmp_path):
+    x = f32([[1.0, 2.0], [3.0, 4.0]])
+    for make in (genesis.zeros_like, genesis.ones_like, genesis.empty_like, genesis.rand_like, genesis.randn_like):
+        assert make(x, memory_format=genesis.preserve_format).shape == x.shape
+    assert genesis.full_like(x, 3, memory_format=genesis.preserve_format).tolist() == [[3, 3], [3, 3]]
+    for flipped in (x.flip(dims=[0]), x.flip(dims=(0,)), genesis.flip(x, dims=[0]), x.flip(0)):
+        assert flipped.tolist() == [[3, 4], [1, 2]]
+    y = f32([3.0]).requires_grad_()
+    (slope,) = genesis.autograd.grad(outputs=y * y, inputs=y, grad_outputs=genesis.ones(1), create_graph=True,
+                                     retain_graph=True, only_inputs=True)
+    assert slope.item() == 6
+    genesis.save({"x": x}, tmp_path / "x")
+    assert genesis.load(tmp_path / "x", map_location="cpu", weights_only=True)["x"].tolist() == x.tolist()
+    with pytest.raises(TypeError, match="map_location"):
+        genesis.load(tmp_path / "x", "cpu", map_location="cpu")

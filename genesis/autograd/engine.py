@@ -331,8 +331,8 @@ def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retai
 
 
 def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], grad_outputs: Any = None,
-         retain_graph: bool | None = None, create_graph: bool = False, allow_unused: bool | None = None,
-         materialize_grads: bool = False) -> tuple[Any, ...]:
+         retain_graph: bool | None = None, create_graph: bool = False, only_inputs: bool = True,
+         allow_unused: bool | None = None, *, materialize_grads: bool = False) -> tuple[Any, ...]:
     """The gradients of ``outputs`` with respect to ``inputs``, returned instead of added to ``.grad``.
 
     Args:
@@ -342,6 +342,7 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], 
         retain_graph: keep what backward needs, so that it can run again.
         create_graph: record backward itself, so that the gradients have a history and can be differentiated in turn;
             the graph is kept then, unless ``retain_graph`` is False.
+        only_inputs: accepted as PyTorch has it; gradients of other leaves are never accumulated here.
         allow_unused: return None for inputs that were not used, instead of an error.
         materialize_grads: return zeros for them.
 

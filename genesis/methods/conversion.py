@@ -9,7 +9,7 @@ import numpy as np
 from .. import cuda, dtypes
 from ..autograd import apply
 from ..dtypes import DType, as_dtype
-from ..opencl import Device
+from ..opencl import Device, cpu_device
 from ..opencl import device as find_device
 from ..opencl.foreign import lend
 from ..ops import elementwise
@@ -121,8 +121,11 @@ class Conversion(Methods):
         return self.to(dtypes.bool_)
 
     def cpu(self) -> Tensor:
-        """On the CPU device; use `numpy` to get the values on the host."""
-        return self.to(device="cpu")
+        """On the CPU device; where no CPU has an OpenCL runtime, the tensor itself.
+
+        So ``x.cpu().numpy()`` works on every machine; `numpy` alone does, too.
+        """
+        return self.to(device=cpu_device() or self.device)
 
     def cuda(self, device: Any = None, non_blocking: Any = False) -> Tensor:
         """On a device of NVIDIA's platform: ``to("cuda")``; a number counts those devices.

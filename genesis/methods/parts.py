@@ -182,11 +182,12 @@ class Parts(Methods):
         if self.ndim < 2:
             raise RuntimeError(f"{name}() needs a tensor of at least two dimensions, not {self.ndim}")
 
-    def flip(self, *dims: Any) -> Any:
-        """Dimensions in reverse order; a copy."""
-        axes = tuple(normalize_axis(d, self.ndim) for d in _listed(dims))
+    def flip(self, *each: Any, dims: Any = ()) -> Any:
+        """Dimensions in reverse order; a copy. They are given one by one, as a sequence, or as ``dims``."""
+        listed = _listed(each or (dims,))
+        axes = tuple(normalize_axis(d, self.ndim) for d in listed)
         if len(set(axes)) != len(axes):
-            raise RuntimeError(f"a dimension is named twice in {_listed(dims)}")
+            raise RuntimeError(f"a dimension is named twice in {listed}")
         return apply(views.Flip, self, axes=axes if self.ndim else ())
 
     def fliplr(self) -> Any:

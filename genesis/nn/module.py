@@ -10,7 +10,7 @@ from .. import cuda, dtypes
 from ..creation import empty
 from ..dtypes import DType, as_dtype
 from ..hooks import Hooks, RemovableHandle, register
-from ..opencl import Device
+from ..opencl import Device, cpu_device
 from ..opencl import device as find_device
 from ..tensor import Tensor
 from .backward_hooks import Passage
@@ -422,8 +422,9 @@ class Module(State):
         return self.to(device=cuda.named(device))
 
     def cpu(self: T) -> T:
-        """Move to the CPU device; in place."""
-        return self.to(device="cpu")
+        """Move to the CPU device; in place. Where no CPU has an OpenCL runtime, the module stays where it is."""
+        host = cpu_device()
+        return self if host is None else self.to(device=host)
 
     def to_empty(self: T, *, device: Device | str | None, recurse: bool = True) -> T:
         """Move to a device without copying anything: parameters and buffers have any values then.

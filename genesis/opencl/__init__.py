@@ -9,6 +9,7 @@ from .arena import CHUNK, Arena, split_by_limit
 from .device import (
     Device,
     Reading,
+    cpu_device,
     default_device,
     device,
     devices,
@@ -21,6 +22,6 @@ from .memory import Alias, Buffer
 from .program import Kernel, sources
 
 __all__ = [
-    "CHUNK", "Alias", "Arena", "Buffer", "Device", "Kernel", "Reading", "default_device", "device", "devices",
-    "no_device_message", "set_default_device", "sources", "split_by_limit", "synchronize", "tuning", "use",
+    "CHUNK", "Alias", "Arena", "Buffer", "Device", "Kernel", "Reading", "cpu_device", "default_device", "device",
+    "devices", "no_device_message", "set_default_device", "sources", "split_by_limit", "synchronize", "tuning", "use",
 ]

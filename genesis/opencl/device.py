@@ -290,6 +290,11 @@ def default_device() -> Device:
     return _default
 
 
+def cpu_device() -> Device | None:
+    """The device that ``device("cpu")`` finds; None where there is none."""
+    return next((d for d in devices() if d.type == "cpu"), None)
+
+
 def _no_device() -> NoDeviceError:
     if not devices():
         return NoDeviceError("no OpenCL device was found:\n  " + no_device_message())

@@ -95,8 +95,8 @@ def checked(given: Any, former: Sequence[dict[str, Any]], defaults: dict[str, An
         if not x.is_leaf and not x._retains:
             raise ValueError("cannot optimize a tensor that was made by an operation; only leaves, such as those "
                              "made with requires_grad=True or by detach()")
-        if x.requires_grad is False and not x.is_floating_point():
-            continue                  # a mask kept as a parameter: it never has a gradient
+        if type(x) is not Tensor and not x.requires_grad and not x.is_floating_point():
+            continue                  # a Parameter that is a mask: it never has a gradient
         if not x.is_floating_point():
             raise TypeError(f"an optimizer updates floating-point tensors, not {x.dtype}")
     unique = {id(x): i for i, x in reversed(list(enumerate(tensors)))}

@@ -63,7 +63,8 @@ def save(obj: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
         container.write(file, header, ordered)
 
 
-def load(path: str | os.PathLike[str] | BinaryIO, device: Any = None) -> Any:
+def load(path: str | os.PathLike[str] | BinaryIO, device: Any = None, *, map_location: Any = None,
+         weights_only: bool = True) -> Any:
     """Load what `save` wrote, a safetensors file of any origin, or a ``.pt``/``.pth`` file of PyTorch.
 
     PyTorch need not be installed, and its files are not run as it would run them: of the instructions in a file only
@@ -77,8 +78,11 @@ def load(path: str | os.PathLike[str] | BinaryIO, device: Any = None) -> Any:
     Args:
         path: the file; or a file open for reading that can be sought in.
         device: where the tensors shall live; the default device if None.
+        map_location: PyTorch's name for the same.
+        weights_only: accepted as PyTorch has it; what False would allow there is refused in any case.
 
     Raises:
+        TypeError: both ``device`` and ``map_location`` are given.
         CheckpointError: the file is damaged, of another kind, or holds what genesis does not read. The message says
             what is wrong and where. Nothing was executed and nothing is half loaded.
         OSError: the file cannot be read.
@@ -90,9 +94,11 @@ def load(path: str | os.PathLike[str] | BinaryIO, device: Any = None) -> Any:
         >>> genesis.load(path)
         {'weight': tensor([0, 1, 2])}
     """
+    if device is not None and map_location is not None:
+        raise TypeError("load() takes device or map_location, two names for the same, not both")
     with _opened(path) as (file, name):
         try:
-            return _read(Source(file), device)
+            return _read(Source(file), map_location if device is None else device)
         except CheckpointError as error:
             raise CheckpointError(f"cannot load {name}: {error}") from None
 
