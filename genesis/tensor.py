@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from . import autograd, cuda, dtypes
+from . import autograd, dtypes
 from .autograd import Node, View, apply, inplace
 from .dtypes import DType, Scalar, as_dtype
 from .hooks import Hooks, RemovableHandle, register
@@ -229,20 +229,6 @@ class Tensor(Conversion, TensorMethods):
         if not isinstance(value, Tensor):
             raise TypeError(f"data must be a Tensor, not {type(value).__name__}")
         self._rebind(value._array)
-
-    @property
-    def is_sparse(self) -> bool:
-        """False: genesis has dense tensors only."""
-        return False
-
-    @property
-    def is_cuda(self) -> bool:
-        """Whether the tensor lies on one of the devices that `genesis.cuda` counts."""
-        return self.device in cuda.its_devices()
-
-    def is_complex(self) -> bool:
-        """False: genesis has no complex numbers."""
-        return False
 
     def _rebind(self, array: Array) -> None:
         """Let the tensor, which stays the same object, look at other memory."""

@@ -135,6 +135,20 @@ class Conversion(Methods):
         """
         return self.to(device=cuda.named(device))
 
+    @property
+    def is_sparse(self) -> Any:
+        """False: genesis has dense tensors only."""
+        return False
+
+    @property
+    def is_cuda(self) -> Any:
+        """Whether the tensor lies on one of the devices that `genesis.cuda` counts."""
+        return self.device in cuda.its_devices()
+
+    def is_complex(self) -> Any:
+        """False: genesis has no complex numbers."""
+        return False
+
     def item(self) -> Any:
         """The value of a one-element tensor as a Python number; waits for the device."""
         if self._array.size != 1:

@@ -10,6 +10,7 @@ from .. import functional as F
 from ..conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from ..module import Module
 from ..parameter import Parameter
+from .weight_norm import find_rule
 
 T = TypeVar("T", bound=Module)
 
@@ -104,7 +105,7 @@ def spectral_norm(module: T, name: str = "weight", n_power_iterations: int = 1, 
         >>> list(layer.state_dict())
         ['bias', 'weight_orig', 'weight_u', 'weight_v']
     """
-    if _find(module, name) is not None:
+    if find_rule(module, SpectralNorm, name) is not None:
         raise RuntimeError(f"{name!r} of this {type(module).__name__} is normalized already")
     weight = module._parameters.get(name)
     if weight is None:
@@ -120,20 +121,13 @@ def spectral_norm(module: T, name: str = "weight", n_power_iterations: int = 1, 
     return module
 
 
-def _find(module: Module, name: str) -> int | None:
-    for key, hook in module._forward_pre_hooks.items():
-        if isinstance(hook, SpectralNorm) and hook.name == name:
-            return key
-    return None
-
-
 def remove_spectral_norm(module: T, name: str = "weight") -> T:
     """Undo `spectral_norm`: the parameter as it is normalized now, trained itself from here on.
 
     Raises:
         ValueError: the parameter is not normalized.
     """
-    key = _find(module, name)
+    key = find_rule(module, SpectralNorm, name)
     if key is None:
         raise ValueError(f"{name!r} of this {type(module).__name__} is not normalized by spectral_norm")
     rule = module._forward_pre_hooks.pop(key)

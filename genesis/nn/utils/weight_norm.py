@@ -65,7 +65,7 @@ def weight_norm(module: T, name: str = "weight", dim: int | None = 0) -> T:
         >>> {key: tuple(value.shape) for key, value in layer.state_dict().items()}
         {'bias': (2,), 'weight_g': (2, 1), 'weight_v': (2, 3)}
     """
-    if _find(module, name) is not None:
+    if find_rule(module, WeightNorm, name) is not None:
         raise RuntimeError(f"{name!r} of this {type(module).__name__} is normalized already")
     weight = module._parameters.get(name)
     if weight is None:
@@ -81,9 +81,10 @@ def weight_norm(module: T, name: str = "weight", dim: int | None = 0) -> T:
     return module
 
 
-def _find(module: Module, name: str) -> int | None:
+def find_rule(module: Module, kind: type, name: str) -> int | None:
+    """The key of a module's hook of some kind for a parameter; None where there is none."""
     for key, hook in module._forward_pre_hooks.items():
-        if isinstance(hook, WeightNorm) and hook.name == name:
+        if isinstance(hook, kind) and getattr(hook, "name", None) == name:
             return key
     return None
 
@@ -94,7 +95,7 @@ def remove_weight_norm(module: T, name: str = "weight") -> T:
     Raises:
         ValueError: the parameter is not normalized.
     """
-    key = _find(module, name)
+    key = find_rule(module, WeightNorm, name)
     if key is None:
         raise ValueError(f"{name!r} of this {type(module).__name__} is not normalized by weight_norm")
     rule = module._forward_pre_hooks.pop(key)
