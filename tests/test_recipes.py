@@ -119,6 +119,32 @@ def test_interrupt_keeps_the_last_checkpoint(tmp_path, monkeypatch, capsys):
     assert "checkpoint of epoch 1 is kept" in capsys.readouterr().out
 
 
+def test_interrupt_right_after_a_checkpoint_appeared(tmp_path, monkeypatch, capsys):
+    save = genesis.save
+
+    def interrupt(*args):
+        save(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(genesis, "save", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        digits.train(epochs=5, out=tmp_path)
+    assert "checkpoint of epoch 1 is kept" in capsys.readouterr().out
+
+
+def test_interrupt_beside_another_runs_checkpoint(tmp_path, monkeypatch, capsys):
+    digits.train(epochs=2, out=tmp_path, quiet=True)
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(digits, "evaluate", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        digits.train(epochs=5, out=tmp_path)
+    assert genesis.load(tmp_path / "checkpoint.safetensors")["epoch"] == 2
+    assert "interrupted before the first checkpoint" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("recipe", [digits, text])
 @pytest.mark.parametrize(("settings", "message"), [
     ({"epochs": 0}, "epochs"), ({"epochs": 1.5}, "epochs"), ({"batch_size": -1}, "batch_size"),

@@ -89,7 +89,7 @@ class Run:
             raise PermissionError(13, "the folder cannot be written to", str(folder))
         self.checkpoint, self.csv = folder / "checkpoint.safetensors", folder / "curves.csv"
         self.png: Path | None = folder / "curves.png"
-        self._saved = ""
+        self._earlier = self._identity()                # of a checkpoint that another run left here
 
     def say(self, text: str) -> None:
         """Print a line, unless the run is quiet."""
@@ -110,14 +110,28 @@ class Run:
         genesis.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(),
                       "scheduler": scheduler.state_dict(), "rng": genesis.get_rng_state(), "config": self._config,
                       "curves": self.curves.rows, **place}, self.checkpoint)
-        self._saved = " ".join(map(str, *place.items()))
 
     def interrupted(self) -> None:
-        """Say what is left of a run that was broken off."""
+        """Say what is left of a run that was broken off.
+
+        The file itself is asked: the run may have been broken off right after it appeared.
+        """
         if self.curves.rows:
             self.curves.write_csv(self.csv)
-        self.say(f"\ninterrupted; the checkpoint of {self._saved} is kept: {self.checkpoint}" if self._saved
-                 else "\ninterrupted before the first checkpoint")
+        if self._identity() == self._earlier:
+            self.say("\ninterrupted before the first checkpoint")
+            return
+        along = self.curves.along
+        place = genesis.load(self.checkpoint)[along]
+        self.say(f"\ninterrupted; the checkpoint of {along} {place} is kept: {self.checkpoint}")
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Which file the checkpoint is; None without one."""
+        try:
+            found = self.checkpoint.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns
 
     @property
     def seconds(self) -> float:
