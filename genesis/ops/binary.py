@@ -17,9 +17,10 @@ class Binary(Operation):
     @classmethod
     def forward(cls, ctx: Context, a: Operand, b: Operand) -> Array:
         """Broadcast, promote, apply ``op``."""
-        ctx.shapes = [x.shape if isinstance(x, Array) else None for x in (a, b)]
-        ctx.dtypes = [x.dtype if isinstance(x, Array) else None for x in (a, b)]
-        cls.remember(ctx, a, b)
+        if True in ctx.needs:
+            ctx.shapes = [x.shape if isinstance(x, Array) else None for x in (a, b)]
+            ctx.dtypes = [x.dtype if isinstance(x, Array) else None for x in (a, b)]
+            cls.remember(ctx, a, b)
         return run(cls.op, [a, b], cls.result_dtype(a, b))
 
     @classmethod

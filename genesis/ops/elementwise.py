@@ -103,13 +103,16 @@ def run(op: str, operands: Sequence[Operand], dtype: DType, out: Array | None = 
         compute: C type to work in; by default the one that ``dtype`` computes in.
     """
     if out is None:
-        arrays = [x for x in operands if isinstance(x, Array)]
-        shape = arrays[0].shape
-        for array in arrays:
-            if array.shape != shape:
-                shape = broadcast_shapes(*[x.shape for x in arrays])
-                break
-        out = empty(arrays[0].buffer.device, shape, dtype)
+        shape: Shape | None = None
+        for x in operands:
+            if isinstance(x, Array):
+                if shape is None:
+                    shape, device = x.shape, x.buffer.device
+                elif x.shape != shape:
+                    shape = broadcast_shapes(*[y.shape for y in operands if isinstance(y, Array)])
+                    break
+        assert shape is not None
+        out = empty(device, shape, dtype)
     else:
         for i, x in enumerate(operands):
             # Reading and writing the same memory is only sound element by element.
@@ -202,19 +205,31 @@ def _wider(a: DType, b: DType) -> str:
 def dtype_of(*operands: Operand) -> DType:
     """The element type that operands promote to; numbers decide only by a higher kind."""
     result: DType | None = None
-    for x in sorted((x for x in operands if isinstance(x, Array)), key=lambda x: x.ndim == 0):
-        if result is None:
-            result = x.dtype
-        elif x.ndim == 0 and any(isinstance(y, Array) and y.ndim > 0 for y in operands):
-            # A 0-d tensor counts like a number: only by its kind.
-            same = {"u": "i"}.get(x.dtype.kind, x.dtype.kind) == {"u": "i"}.get(result.kind, result.kind)
-            result = result if same or x.dtype.rank < result.rank else x.dtype
-        else:
-            result = dtypes.promote(result, x.dtype)
+    for x in operands:             # mostly all arrays have one type, whatever their dimensions
+        if isinstance(x, Array):
+            if result is None:
+                result = x.dtype
+            elif x.dtype is not result:
+                result = _promoted([x for x in operands if isinstance(x, Array)])
+                break
     for number in operands:
         if not isinstance(number, Array):
             result = dtypes.of_scalar(number) if result is None else dtypes.promote_scalar(result, number)
     assert result is not None
+    return result
+
+
+def _promoted(arrays: list[Array]) -> DType:
+    """The element type that arrays promote to, among which one without dimensions counts like a number."""
+    arrays.sort(key=lambda x: x.ndim == 0)
+    result = arrays[0].dtype
+    for x in arrays[1:]:
+        if x.ndim == 0 and arrays[0].ndim > 0:
+            # Only its kind counts.
+            same = {"u": "i"}.get(x.dtype.kind, x.dtype.kind) == {"u": "i"}.get(result.kind, result.kind)
+            result = result if same or x.dtype.rank < result.rank else x.dtype
+        else:
+            result = dtypes.promote(result, x.dtype)
     return result
 
 
