@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from ..autograd import enable_grad, no_grad
-from ..hooks import Hook, Hooks, RemovableHandle, register
 from ..opencl import Device, split_by_limit
 from ..ops.loss_scale import LossScale
 from ..tensor import Tensor
 from . import checks, groups
+from . import implementation as implementations
 from . import rule as rules
 from .batch import Batch
 from .control import Control
+from .hooked import Hooked
+from .implementation import Implementation
 from .runner import Runner
 from .saved import load_state_dict, make_state_dict
 from .state import State
 
 
-class Optimizer:
+class Optimizer(Hooked):
     """Base class of all optimizers.
 
     An optimizer with a rule names its file in ``source`` and defines ``rule(group)`` and ``scalars(group, step)``; the
@@ -35,6 +36,10 @@ class Optimizer:
         defaults: hyperparameters of groups that do not set them.
         max_grad_norm: clip the gradients of all parameters together to this norm as part of each step. A step whose
             gradients are not all finite is skipped, on the device.
+        foreach, capturable, fused: None, True or False, which all mean the same. By these PyTorch's optimizers are told
+            which of their implementations to use; here each has one, which is fused and waits for nothing. State dicts
+            do without them, and load from PyTorch's that have them.
+        differentiable: None or False; True does not exist here.
 
     Attributes:
         param_groups: list of dicts; changing a value changes the next step, and so do groups and parameters that are
@@ -47,6 +52,8 @@ class Optimizer:
     Raises:
         TypeError: ``params`` is a bare tensor, not iterable, a set, or holds something else than tensors.
         ValueError: it is empty, holds a parameter twice or one that is not a leaf, or a hyperparameter is out of range.
+        RuntimeError: ``foreach`` and ``fused`` are both True.
+        NotImplementedError: ``differentiable`` is True.
     """
 
     source: ClassVar[str] = ""             # the rule's file under cl/, or an absolute path
@@ -55,14 +62,17 @@ class Optimizer:
     working: ClassVar[frozenset[str]] = frozenset()    # those of the rules' states that only last for a step
     own_checks: ClassVar[Mapping[str, Callable[[str, Any], Any]]] = {}     # go before those that optimizers share
     matrices_only: ClassVar[bool] = False         # whether all parameters must have two dimensions
-    _stepping = False
     _loss_scale: LossScale | None = None   # set by a GradScaler for the time of a step
 
-    def __init__(self, params: Any, defaults: dict[str, Any], max_grad_norm: float | None = None):
+    def __init__(self, params: Any, defaults: dict[str, Any], max_grad_norm: float | None = None,
+                 **implementation: Unpack[Implementation]):
+        for name in implementation.keys() - implementations.DEFAULTS:
+            raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {name!r}")
+        implementations.check(implementation)
         self.defaults = checks.hyperparameters(defaults, self.own_checks)
         self.max_grad_norm = checks.max_grad_norm(max_grad_norm)
         self.grad_norm: Tensor | None = None
-        self._hooks: dict[str, Hooks] = {}
+        self._hooks = {}
         self._own_state: dict[Tensor, dict[str, Any]] = {}
         self._set_up()
         given = groups.listed(params)
@@ -94,6 +104,11 @@ class Optimizer:
         for x in self.state if self.source else ():
             new.state[deepcopy(x, memo)] = self.state[x]
         return new
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            implementations.show(cls.__dict__["__init__"])
 
     # The rule, for subclasses ------------------------------------------------------------------------------------
 
@@ -163,6 +178,8 @@ class Optimizer:
         added: list[dict[str, Any]] = []
         for one in given:
             added.append(groups.checked(one, [*former, *added], self.defaults, self.own_checks))
+            if self.source:
+                implementations.check(added[-1])
             self.check_group(added[-1])
         return added
 
@@ -245,11 +262,6 @@ class Optimizer:
         self._drop_if_empty(runner)
 
     # Step ------------------------------------------------------------------------------------------------------------
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "step" in cls.__dict__:      # a step of the subclass' own calls the hooks too
-            cls.step = _with_hooks(cls.__dict__["step"])  # type: ignore[method-assign]
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update all parameters that have a gradient.
@@ -378,70 +390,9 @@ class Optimizer:
         for hook in self._called("load_state_dict_post"):
             hook(self)
 
-    # Hooks -----------------------------------------------------------------------------------------------------------
-
-    def _called(self, kind: str) -> list[Hook]:
-        return list(self._hooks.get(kind, {}).values())
-
-    def _register(self, kind: str, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        return register(self._hooks.setdefault(kind, Hooks()), hook, prepend)
-
-    def register_step_pre_hook(self, hook: Hook) -> RemovableHandle:
-        """Call ``hook(optimizer, args, kwargs)`` before each step; it may return new ``(args, kwargs)``.
-
-        Returns a handle whose ``remove()`` unregisters the hook, as all ``register_`` methods do.
-        """
-        return self._register("step_pre", hook)
-
-    def register_step_post_hook(self, hook: Hook) -> RemovableHandle:
-        """Call ``hook(optimizer, args, kwargs)`` after each step."""
-        return self._register("step_post", hook)
-
-    def register_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(optimizer)`` before `state_dict`."""
-        return self._register("state_dict_pre", hook, prepend)
-
-    def register_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(optimizer, state_dict)`` after `state_dict`; it may return another dict."""
-        return self._register("state_dict_post", hook, prepend)
-
-    def register_load_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(optimizer, state_dict)`` before loading; it may return another dict."""
-        return self._register("load_state_dict_pre", hook, prepend)
-
-    def register_load_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(optimizer)`` after loading."""
-        return self._register("load_state_dict_post", hook, prepend)
-
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
         for i, group in enumerate(self.param_groups):
             lines += [""] * (i > 0) + [f"Parameter Group {i}"]
             lines += [f"    {key}: {group[key]}" for key in sorted(group) if key not in ("params", "param_names")]
         return "\n".join([*lines, ")"])
-
-
-def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
-    """A step method that calls the optimizer's hooks, unless another step method of its calls it."""
-
-    @functools.wraps(step)
-    def wrapped(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        if self._stepping:
-            return step(self, *args, **kwargs)
-        self._stepping = True
-        try:
-            for hook in self._called("step_pre"):
-                changed = hook(self, args, kwargs)
-                if changed is not None:
-                    args, kwargs = changed
-            result = step(self, *args, **kwargs)
-            for hook in self._called("step_post"):
-                hook(self, args, kwargs)
-        finally:
-            self._stepping = False
-        return result
-
-    return wrapped
-
-
-Optimizer.step = _with_hooks(Optimizer.step)  # type: ignore[method-assign]
