@@ -63,12 +63,12 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
             return step(self, *args, **kwargs)
         self._stepping = True
         try:
-            for hook in self._called("step_pre"):
+            for hook in self._called("step_pre") if self._hooks else ():
                 changed = hook(self, args, kwargs)
                 if changed is not None:
                     args, kwargs = changed
             result = step(self, *args, **kwargs)
-            for hook in self._called("step_post"):
+            for hook in self._called("step_post") if self._hooks else ():
                 hook(self, args, kwargs)
         finally:
             self._stepping = False

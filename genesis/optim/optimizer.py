@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, ClassVar, Unpack
 
-from ..autograd import enable_grad, no_grad
+from ..autograd import enable_grad, modes, no_grad
 from ..opencl import Device, split_by_limit
 from ..ops.loss_scale import LossScale
 from ..tensor import Tensor
@@ -273,30 +273,37 @@ class Optimizer(Hooked):
             What the closure returned, or None.
         """
         loss = None if closure is None else enable_grad(closure)()
-        self._step()
+        modes.call(False, self._step)
         return loss
 
-    @no_grad()
+    # After a large update the host's caches are empty, and each line and each call here costs some tenths of a
+    # microsecond: what a step does over and over is written out.
+
     def _step(self) -> None:
         if not self.source:
             raise NotImplementedError(f"{type(self).__name__} has no rule; define source, rule(group) and "
                                       "scalars(group, step), or step()")
-        self._follow_edits()
+        if not self._seen.still(self.param_groups):
+            self._follow_edits()
         for runner in list(self._runners):
             if runner.arena.outside and runner.misplaced():
                 self._follow(runner)
         scale = self._loss_scale
         control = self._control() if (self.max_grad_norm is not None and self._runners) or scale is not None else None
+        active = []
         for runner in self._runners:
-            runner.prepare(control)
-        unknown = 0 if control is None else control.keep_up()
-        active = [runner for runner in self._runners if runner.mask]
+            if runner.prepare(self, control):
+                active.append(runner)
+        unknown = 0
         if control is not None:      # first, so that the device is at work while the host works out the scalars
+            unknown = control.keep_up()
             control.sum_up([runner.gradients() for runner in active], self.max_grad_norm, scale)
-        if not all(runner.pack(unknown) for runner in active):
-            self._settle()
-            for runner in active:
-                runner.pack(0)
+        for runner in active:
+            if not runner.pack(self, unknown):
+                self._settle()
+                for each in active:
+                    each.pack(self, 0)
+                break
         if control is not None:
             if scale is not None:
                 scale.used = bool(active)

@@ -144,19 +144,24 @@ class Runner:
 
     # Step ------------------------------------------------------------------------------------------------------
 
-    def prepare(self, control: Control | None) -> None:
-        """Find out which parameters have gradients and, when that or the rules changed, plan the launches anew."""
+    def prepare(self, optimizer: Optimizer, control: Control | None) -> int:
+        """Find out which parameters have gradients and, when that or the rules changed, plan the launches anew.
+
+        Returns:
+            `mask`.
+        """
         arena, tensors = self.arena, self.tensors
         self.mask = arena.gather(tensors)  # type: ignore[arg-type]
         turns = arena.turns(tensors, self.mask) if arena.outside else {}  # type: ignore[arg-type]
-        optimizer = self.optimizer
-        key = (self.mask, arena.source, turns, control is not None,
-               *[(optimizer._rule(g), optimizer._second_rule(g)) for g in self._distinct])
+        key: list[Any] = [self.mask, arena.source, turns, control is not None]
+        for group in self._distinct:
+            key += (optimizer._rule(group), optimizer._second_rule(group))
         if key != self._key:
             optimizer._settle()
             self._dissolve()
             self._plan(control, turns)
             self._key = key
+        return self.mask
 
     def _dissolve(self) -> None:
         """Write the cohorts' step counts back to their parameters."""
@@ -198,10 +203,11 @@ class Runner:
         """The gradients of this step, for their norm."""
         return self.arena.gradients(self.mask, self.arena.source)
 
-    def pack(self, unknown: int) -> bool:
+    def pack(self, optimizer: Optimizer, unknown: int) -> bool:
         """Work out the scalars of this step; nothing is changed if they are not usable.
 
         Args:
+            optimizer: whose parameters these are.
             unknown: steps of which the host does not know whether they were skipped, at most LAG.
 
         Returns:
@@ -211,7 +217,7 @@ class Runner:
         Raises:
             ValueError: a scalar is too large for the kernel, or a weight decay is asked for of a rule without.
         """
-        scalars, names = self.optimizer.scalars, self.optimizer.numbers
+        scalars, names = optimizer.scalars, optimizer.numbers
         for turn in self._turns:
             for launch in (*turn.first, *turn.second):
                 values: list[float] = []
