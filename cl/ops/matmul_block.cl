@@ -21,7 +21,8 @@
 //   PACK_A           0: read A, float32 or float64 with rows without gaps, where it is; else copy it: 1: columns of A
 //                    lie without gaps, 2: rows do, 3: any strides
 //   PACK_B           1: rows of B lie without gaps, 2: columns do, 3: any strides
-//   FAR              1: B does not stay in the caches, so that what will be wanted soon is asked for; only with PACK_A
+//   FAR              1: what is not copied as a whole, B where A is, does not stay in the caches, so that what of it will
+//                    be wanted soon is asked for
 //   BIAS             storage type of the bias (n,); undefined: none
 #ifndef WIDTH
 #define WIDTH 4
@@ -56,6 +57,7 @@
 #define NC 128
 #endif
 #define PANEL (2 * WIDTH)
+#define LINE 16          // steps of k during which the next rows of A are asked for, a line of each
 #define EACH 8           // tiles during which the next panel of B is asked for: two lines in as many steps of k
 #define A_TILE (KC * ROWS + WIDTH)      // elements between tiles in a_pack; the last vector of a tile may spill over
 #define A_VECTORS ((ROWS + WIDTH - 1) / WIDTH)
@@ -268,7 +270,7 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul_block(
                     }
                 }
                 long k = 0;
-#if FAR
+#if FAR && PACK_A
                 if (row + ROWS < height)
                     UNROLL for (int r = 0; r < ROWS; r++) {
                         PREFETCH(c + (row + ROWS + r) * s.n + column + WIDTH - 1);
@@ -283,6 +285,15 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul_block(
                         STEP(each)
                 }
 #endif
+#endif
+#if FAR && !PACK_A
+                if (column == 0 && row + ROWS < height)
+                    for (; k + LINE <= kc; k += LINE) {
+                        UNROLL for (int r = 0; r < ROWS; r++)
+                            PREFETCH(strip + ROWS * s.a_row + step[r] + k + LINE - 1);
+                        for (long each = k; each < k + LINE; each++)
+                            STEP(each)
+                    }
 #endif
                 for (; k < kc; k++)
                     STEP(k)

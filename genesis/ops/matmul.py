@@ -19,9 +19,9 @@ _SIDE, _PER = 16, 4         # a GPU group's tile: 64 by 64
 _PAGE = 4096                # rows this many bytes apart, or a multiple, fall into the same place of a CPU's cache
 _MAX_PLANS = 10_000
 _COLUMNS = 128              # of a CPU's block, or a multiple
-_FEW_ROWS = 32
+_FEW_ROWS, _MANY_ROWS = 32, 256
 _MOST_STEPS = 256           # of k: more, and a panel of B is too large for the fastest cache
-_NEAR = 1 << 19             # elements of B, which a core's cache may hold until they are used again
+_NEAR = 1 << 19             # elements of an operand that a core's cache may hold until they are used again
 _plans: dict[Any, tuple[Any, ...]] = {}
 
 
@@ -174,11 +174,11 @@ def _plan(a: Array, b: Array, out: Array, bias: Array | None, batch: Shape) -> t
         tiles = tiles_for(device, out.dtype)
         assert tiles is not None
         pack_b = _packing(b.strides[-1], b.strides[-2])
-        pack_a = _pack_a(a, n, pack_b)
+        pack_a = _pack_a(tiles, a, n, pack_b)
         most = _most(tiles, m, n, pack_a, pack_b, out.dtype)
         mc, nc, kc, options = _blocks(tiles, most, pack_a, device.compute_units, m, n, k, count)
         defines += (*options, ("PACK_B", pack_b))
-        if pack_a and n * k > _NEAR:
+        if (n * k if pack_a else count * m * k) > _NEAR:
             defines.append(("FAR", 1))
         global_size = (-(-n // nc), -(-m // mc), count)
         sizes += (mc, nc, kc)
@@ -192,18 +192,20 @@ def _packing(along: int, across: int) -> int:
     return 1 if along == 1 else 2 if across == 1 else 3
 
 
-def _pack_a(a: Array, n: int, pack_b: int) -> int:
+def _pack_a(tiles: Tiles, a: Array, n: int, pack_b: int) -> int:
     """How A is copied for a product with ``n`` columns; 0: it is read where it is.
 
-    Rows without gaps are worth a copy where there are many columns to use it and either its rows would drive each other
-    out of the cache, or are so few that B, whose columns lie without gaps, is best copied in small pieces.
+    Rows without gaps are worth a copy where there are many columns to use it, and one of these: its rows would drive
+    each other out of the cache; they are so few that B, whose columns lie without gaps, is best copied in small pieces;
+    a copy lets more of them be in registers at a time, and they are many and long.
     """
     way = _packing(a.strides[-2], a.strides[-1])
     if a.dtype.itemsize == 2 or a.strides[-1] != 1:
         return way
-    m = a.shape[-2]
-    rows_collide = m > 1 and a.strides[-2] * a.dtype.itemsize % _PAGE == 0
-    return way if n > 2 * _COLUMNS and (rows_collide or (m <= _FEW_ROWS and pack_b == 2)) else 0
+    m, k = a.shape[-2:]
+    worth = ((m > 1 and a.strides[-2] * a.dtype.itemsize % _PAGE == 0) or (m <= _FEW_ROWS and pack_b == 2)
+             or (tiles.rows > tiles.rows_in_place and m >= _MANY_ROWS and k > _MOST_STEPS))
+    return way if worth and n >= 2 * _COLUMNS else 0
 
 
 def _most(tiles: Tiles, m: int, n: int, pack_a: int, pack_b: int, dtype: DType) -> tuple[int, int, int]:
@@ -225,11 +227,11 @@ def _blocks(tiles: Tiles, most: tuple[int, int, int], pack_a: int, units: int, m
             count: int) -> tuple[int, int, int, list[tuple[str, Any]]]:
     """Rows, columns and steps of k of a block, and the macros of its tile."""
     width = tiles.width if tiles.width < n else max(4, tiles.width // 4)
-    rows, panel = tiles.rows_for(m), 2 * width
+    rows, panel = tiles.rows_for(m, not pack_a), 2 * width
     most_rows = most[0] // rows * rows
     mc, nc = min(most_rows, _rounded(m, rows)), min(most[1], _rounded(n, panel))
     # Blocks enough for every core, as long as each is worth a launch of its own; few where each copies A.
-    wanted = (2 if pack_a else 4) * units
+    wanted = (tiles.blocks if pack_a else 4) * units
     while count * -(-m // mc) * -(-n // nc) < wanted and mc * nc * k > 1 << 18:
         if nc > panel and (nc >= mc // 2 or mc <= 4 * rows):
             nc = _rounded(nc // 2, panel)

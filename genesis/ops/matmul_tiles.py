@@ -20,15 +20,19 @@ class Tiles:
     Attributes:
         width: lanes of a vector.
         rows: rows of C in registers, unless fewer leave less of a tile empty.
+        rows_in_place: where A is not copied: each row then has an address, too, for which x86 has 16 registers.
         kc, mc, nc: steps of k at a time, and rows and columns of a block, where A is copied.
+        blocks: for each core at the least, where A is copied.
         b_part: elements of B's part of a block where B is copied.
     """
 
     width: int = 16
     rows: int = 14
+    rows_in_place: int = 10
     kc: int = 256
     mc: int = 210
     nc: int = 1024
+    blocks: int = 1
     b_part: int = 3 << 14
 
     @property
@@ -36,9 +40,12 @@ class Tiles:
         """Rows in registers where ``rows`` would leave more of a tile empty."""
         return self.rows - 2 if self.rows >= 14 else self.rows
 
-    def rows_for(self, m: int) -> int:
+    def rows_for(self, m: int, in_place: bool) -> int:
         """Rows in registers for a product with ``m`` rows."""
-        return next((r for r in (1, 4) if m <= r), min(self.rows, self.fewer, key=lambda r: -(-m // r) * (r + 1)))
+        few = next((r for r in (1, 4) if m <= r), 0)
+        if few or in_place:
+            return few or self.rows_in_place
+        return min(self.rows, self.fewer, key=lambda r: -(-m // r) * (r + 1))
 
     @property
     def local_memory(self) -> int:
@@ -49,7 +56,8 @@ class Tiles:
 
 
 _LARGE_CACHE, _ROWS_THERE = 2 << 20, 350     # of A in a block, for cores whose own cache holds it and that of C
-TABLE = {16: Tiles(), **{width: Tiles(width, rows=6, kc=256, mc=228, nc=512, b_part=1 << 15) for width in (8, 4)}}
+TABLE = {16: Tiles(), **{width: Tiles(width, rows=6, rows_in_place=6, kc=256, mc=228, nc=512, blocks=2, b_part=1 << 15)
+                         for width in (8, 4)}}
 
 
 def candidates(device: Device) -> list[Tiles]:
@@ -60,7 +68,8 @@ def candidates(device: Device) -> list[Tiles]:
     found = [first]
     for rows in {8: (4, 6), 16: (8, 12, 14)}.get(first.width, (4, 6)):
         for kc, mc in ((128, 444), (192, 300), (256, 210), (256, 228), (256, 350), (320, 168), (384, 144)):
-            tiles = dataclasses.replace(first, rows=rows, kc=kc, mc=mc // rows * rows)
+            tiles = dataclasses.replace(first, rows=rows, rows_in_place=min(rows, first.rows_in_place), kc=kc,
+                                        mc=mc // rows * rows)
             if tiles not in found and tiles.local_memory <= device.local_memory:
                 found.append(tiles)
     return found

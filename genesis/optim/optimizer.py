@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, ClassVar, Unpack
 
-from ..autograd import enable_grad, modes, no_grad
+from ..autograd import enable_grad, modes
 from ..opencl import Device, split_by_limit
 from ..ops.loss_scale import LossScale
 from ..tensor import Tensor

@@ -187,14 +187,22 @@ def test_the_tables_blocks_on_any_processor(width, monkeypatch):
 
 def test_asking_ahead_changes_no_value(monkeypatch):
     rows, columns = f32(normal(75, 1024))[:, :300], f32(normal(300, 75, seed=1)).T       # both are copied by blocks
+    in_place = f32(normal(75, 300, seed=3))
     b = f32(normal(300, 270, seed=2))
-    for a, right in itertools.product((rows, columns, rows.bfloat16()), (b, b.T.contiguous().T)):
+    for a, right in itertools.product((rows, columns, rows.bfloat16(), in_place), (b, b.T.contiguous().T)):
         results = []
         for near in (1 << 40, 0):
             monkeypatch.setattr(matmul, "_plans", {})
             monkeypatch.setattr(matmul, "_NEAR", near)
             results.append((a @ right).numpy())
         np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("m", [255, 256, 371])
+def test_many_long_rows(m):
+    """Copied where that lets more of them be in registers."""
+    a, b = normal(m, 300), normal(300, 257, seed=1)
+    close(f32(a) @ f32(b), a @ b, rtol=1e-4, atol=1e-4)
 
 
 def test_rows_a_multiple_of_a_page_apart():
