@@ -58,6 +58,8 @@ ROW_ACCESS(part, float32)
 #define CHANNEL_BIAS(c) ((SCALAR)0)
 #endif
 
+#define AHEAD 3          // rows: what is asked for while one is written, as sums of a row leave memory waiting
+
 // Sums of several groups side by side, so that an addition need not wait for the one before.
 #define CHAINS 4
 
@@ -126,6 +128,7 @@ TEAM_KERNEL norm_rows(global const element *x, long x_at, global const param_t *
         SCALAR mean, more, scale;
         moments(row, n, eps, &mean, &more, &scale, scratch);
         FOR_GROUPS(i, n) {
+            PREFETCH(row + AHEAD * n + i * WIDTH);
             const real normal = (load_x(row, i, n, 0) - mean - more) * scale;
             store_x(y + r * n, i, n, BIASED(WEIGHTED(normal, i, n), i, n));
         }
