@@ -164,6 +164,9 @@ class Optimizer:
         for one in given:
             added.append(groups.checked(one, [*former, *added], self.defaults, self.own_checks))
             self.check_group(added[-1])
+            if self.crosses and any(x.is_complex() for x in added[-1]["params"]):
+                raise TypeError(f"{type(self).__name__} does not take complex parameters; give it view_as_real() of "
+                                "them, or use an optimizer that works element by element")
         return added
 
     def check_group(self, group: dict[str, Any]) -> None:
