@@ -23,6 +23,7 @@ from . import (
     distributions,
     dtypes,
     errors,
+    fft,
     forms,
     func,
     functions,
@@ -36,6 +37,7 @@ from . import (
 )
 from .amp import autocast, get_autocast_dtype, is_autocast_enabled
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .complex_numbers import complex, imag, polar, real, view_as_complex, view_as_real
 from .creation import (
     arange,
     as_tensor,
@@ -70,6 +72,8 @@ from .dtypes import (
     bfloat16,
     bool_,
     can_cast,
+    complex64,
+    complex128,
     finfo,
     float16,
     float32,
@@ -84,6 +88,8 @@ from .dtypes import (
     uint8,
 )
 from .dtypes import bool_ as bool
+from .dtypes import complex64 as cfloat
+from .dtypes import complex128 as cdouble
 from .dtypes import float16 as half
 from .dtypes import float32 as float
 from .dtypes import float64 as double
@@ -106,6 +112,7 @@ from .opencl import Device, device, devices, set_default_device, synchronize
 from .opencl import default_device as get_default_device
 from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .serialization import CheckpointError, load, save
+from .spectrograms import istft, stft
 from .tensor import Size, Tensor, tensor
 from .windows import bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window
 
@@ -121,17 +128,18 @@ enable_autocast = False     # True: operations choose their precision outside `a
 __all__ = [
     "CheckpointError", "Device", "DeviceIndexError", "Generator", "GenesisError", "KernelError", "NoDeviceError",
     "OutOfMemoryError", "SecondDerivativeError", "Size", "Tensor", "amp", "arange", "as_tensor", "asarray",
-    "autocast", "autograd", "bartlett_window", "bfloat16", "blackman_window", "bool", "bool_", "can_cast", "data",
-    "device", "devices", "distributions", "double", "dtype", "dtypes", "e", "empty", "empty_like",
-    "enable_autocast", "enable_grad", "errors", "eye", "finfo", "fingerprint", "float", "float16", "float32",
-    "float64", "from_dlpack", "from_numpy", "from_pyopencl", "full", "full_like", "func", "get_autocast_dtype",
-    "get_default_device", "get_default_dtype", "get_rng_state", "half", "hamming_window", "hann_window", "iinfo",
-    "inf", "inference_mode", "initial_seed", "int", "int32", "int64", "is_autocast_enabled", "is_grad_enabled",
-    "kaiser_window", "linalg", "linspace", "load", "logspace", "long", "manual_seed", "nan", "newaxis", "nn",
-    "no_grad", "normal", "ones", "ones_like", "opencl", "optim", "pi", "promote_types", "rand", "rand_like",
-    "randint", "randint_like", "randn", "randn_like", "random", "randperm", "range", "result_type", "save",
-    "scalar_tensor", "seed", "set_default_device", "set_default_dtype", "set_grad_enabled", "set_printoptions",
-    "set_rng_state", "special", "synchronize", "tensor", "uint8", "utils", "zeros", "zeros_like",
-    "accelerator", "channels_last", "channels_last_3d", "contiguous_format", "cuda", "memory_format",
-    "preserve_format", *forms.__all__, *functions.__all__,
+    "autocast", "autograd", "bartlett_window", "bfloat16", "blackman_window", "bool", "bool_", "can_cast", "cdouble",
+    "cfloat", "complex", "complex128", "complex64", "data", "device", "devices", "distributions", "double", "dtype",
+    "dtypes", "e", "empty", "empty_like", "enable_autocast", "enable_grad", "errors", "eye", "fft", "finfo",
+    "fingerprint", "float", "float16", "float32", "float64", "from_dlpack", "from_numpy", "from_pyopencl", "full",
+    "full_like", "func", "get_autocast_dtype", "get_default_device", "get_default_dtype", "get_rng_state", "half",
+    "hamming_window", "hann_window", "iinfo", "imag", "inf", "inference_mode", "initial_seed", "int", "int32",
+    "int64", "is_autocast_enabled", "is_grad_enabled", "istft", "kaiser_window", "linalg", "linspace", "load",
+    "logspace", "long", "manual_seed", "nan", "newaxis", "nn", "no_grad", "normal", "ones", "ones_like", "opencl",
+    "optim", "pi", "polar", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
+    "random", "randperm", "range", "real", "result_type", "save", "scalar_tensor", "seed", "set_default_device",
+    "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state", "special", "stft", "synchronize",
+    "tensor", "uint8", "utils", "view_as_complex", "view_as_real", "zeros", "zeros_like", "accelerator",
+    "channels_last", "channels_last_3d", "contiguous_format", "cuda", "memory_format", "preserve_format",
+    *forms.__all__, *functions.__all__,
 ]

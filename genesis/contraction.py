@@ -148,7 +148,7 @@ def _product(x: Any, first: list[Label], y: Any, second: list[Label], kept: set[
         return z.reshape([math.prod(size[m] for m in group) for group in groups])
 
     result = [*batch, *left, *right]
-    if not summed or not x.is_floating_point() or not y.is_floating_point():
+    if not summed or not x.dtype.has_gradients or not y.dtype.has_gradients:
         order = [*result, *summed]
 
         def spread(z: Any, labels: list[Label]) -> Any:

@@ -213,18 +213,23 @@ def _drawn(shape: Shape, dtype: Any, device: Where, default: DType | None = None
 
 def rand(*sizes: Any, size: Any = None, generator: Generator | None = None, dtype: Any = None, device: Where = None,
          requires_grad: bool = False) -> Tensor:
-    """Numbers drawn uniformly from [0, 1)."""
+    """Numbers drawn uniformly from [0, 1); of a complex type both parts are."""
     key = (generator or default_generator).stream()
-    return Tensor._wrap(random.uniform(_drawn(_shape(sizes, size), dtype, device), key, 0.0, 1.0)).requires_grad_(
-        requires_grad)
+    drawn = _drawn(_shape(sizes, size), dtype, device)
+    random.uniform(drawn.as_real() if drawn.dtype.is_complex else drawn, key, 0.0, 1.0)
+    return Tensor._wrap(drawn).requires_grad_(requires_grad)
 
 
 def randn(*sizes: Any, size: Any = None, generator: Generator | None = None, dtype: Any = None, device: Where = None,
           requires_grad: bool = False) -> Tensor:
-    """Numbers drawn from the standard normal distribution."""
+    """Numbers drawn from the standard normal distribution; complex ones, whose parts have the variance 1/2, too."""
     key = (generator or default_generator).stream()
-    return Tensor._wrap(random.normal(_drawn(_shape(sizes, size), dtype, device), key, 0.0, 1.0)).requires_grad_(
-        requires_grad)
+    drawn = _drawn(_shape(sizes, size), dtype, device)
+    if drawn.dtype.is_complex:
+        random.normal(drawn.as_real(), key, 0.0, math.sqrt(0.5))
+    else:
+        random.normal(drawn, key, 0.0, 1.0)
+    return Tensor._wrap(drawn).requires_grad_(requires_grad)
 
 
 def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None,

@@ -24,7 +24,7 @@ from .tensor import Tensor
 
 CPU, OPENCL = 1, 4                    # DLDeviceType
 _READ_ONLY = 1
-_CODES = {"i": 0, "u": 1, "f": 2, "b": 6}
+_CODES = {"i": 0, "u": 1, "f": 2, "c": 5, "b": 6}
 _ALIGNMENT = 64
 
 
@@ -139,7 +139,7 @@ class _Borrowed:
 
 def _dtype(t: _Type) -> DType:
     for dtype in (dtypes.float32, dtypes.float16, dtypes.bfloat16, dtypes.float64, dtypes.int32, dtypes.int64,
-                  dtypes.uint8, dtypes.bool_):
+                  dtypes.uint8, dtypes.bool_, *dtypes.COMPLEX):
         code = 4 if dtype is dtypes.bfloat16 else _CODES[dtype.kind]
         if (t.code, t.bits, t.lanes) == (code, 8 * dtype.itemsize, 1):
             return dtype

@@ -1,7 +1,8 @@
 """Element types of tensors and the rules by which they combine.
 
 Every type names the storage type of ``cl/include/types.h`` it stands for. ``float16`` and ``bfloat16`` are storage
-types: kernels read and write them and compute in float32.
+types: kernels read and write them and compute in float32. ``complex64`` and ``complex128`` hold a real and an imaginary
+part next to each other, as NumPy's do.
 """
 
 from __future__ import annotations
@@ -20,12 +21,17 @@ class DType:
     Attributes:
         name: the name, also that of the storage type in kernels.
         itemsize: bytes an element.
-        kind: ``"b"`` boolean, ``"u"``/``"i"`` integer, ``"f"`` floating point.
+        kind: ``"b"`` boolean, ``"u"``/``"i"`` integer, ``"f"`` floating point, ``"c"`` complex.
+        is_floating_point: whether the type is float16, bfloat16, float32 or float64.
+        is_complex: whether it is complex64 or complex128.
+        has_gradients: whether it is one of either; only these are differentiated.
         numpy: the NumPy dtype with the same bytes.
-        compute: the type that kernels compute in: ``float``, ``double``, ``long``, ``int`` or ``uchar``.
+        compute: the type that kernels compute in: ``float``, ``double``, ``long``, ``int`` or ``uchar``; ``float2`` or
+            ``double2`` for complex numbers.
     """
 
-    __slots__ = ("compute", "itemsize", "kind", "name", "numpy", "rank")
+    __slots__ = ("compute", "has_gradients", "is_complex", "is_floating_point", "itemsize", "kind", "name", "numpy",
+                 "rank")
 
     def __init__(self, name: str, kind: str, numpy: Any, compute: str, rank: int):
         self.name = name
@@ -34,11 +40,25 @@ class DType:
         self.itemsize = self.numpy.itemsize
         self.compute = compute
         self.rank = rank
+        self.is_floating_point = kind == "f"
+        self.is_complex = kind == "c"
+        self.has_gradients = kind in "fc"
 
-    @property
-    def is_floating_point(self) -> bool:
-        """Whether the type is float16, bfloat16, float32 or float64."""
-        return self.kind == "f"
+    def to_real(self) -> DType:
+        """The type of the parts of a complex type; any other type itself."""
+        return {"complex64": float32, "complex128": float64}.get(self.name, self)
+
+    def to_complex(self) -> DType:
+        """The complex type whose parts are of this floating-point type; a complex type itself.
+
+        Raises:
+            RuntimeError: there is none: of an integer type, float16 or bfloat16.
+        """
+        if self.is_complex:
+            return self
+        if self.name not in ("float32", "float64"):
+            raise RuntimeError(f"there is no complex type with parts of type {self}; convert to float32")
+        return complex64 if self.name == "float32" else complex128
 
     def __repr__(self) -> str:
         return f"genesis.{self.name}"
@@ -55,11 +75,15 @@ float16 = DType("float16", "f", np.float16, "float", 4)
 bfloat16 = DType("bfloat16", "f", ml_dtypes.bfloat16, "float", 4)
 float32 = DType("float32", "f", np.float32, "float", 5)
 float64 = DType("float64", "f", np.float64, "double", 6)
+complex64 = DType("complex64", "c", np.complex64, "float2", 7)
+complex128 = DType("complex128", "c", np.complex128, "double2", 8)
 
 _default = float32       # what Python's floats become
 
-ALL = (bool_, uint8, int32, int64, float16, bfloat16, float32, float64)
-_BY_NUMPY = {dtype.numpy: dtype for dtype in ALL}
+ALL = (bool_, uint8, int32, int64, float16, bfloat16, float32, float64)     # of real numbers
+COMPLEX = (complex64, complex128)
+_BY_NUMPY = {dtype.numpy: dtype for dtype in ALL + COMPLEX}
+_KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}      # the higher one decides
 
 
 def from_numpy(dtype: Any) -> DType:
@@ -67,7 +91,7 @@ def from_numpy(dtype: Any) -> DType:
     try:
         return _BY_NUMPY[np.dtype(dtype)]
     except (KeyError, TypeError):
-        names = ", ".join(d.name for d in ALL)
+        names = ", ".join(d.name for d in ALL + COMPLEX)
         raise TypeError(f"genesis has no dtype for NumPy's {dtype}; convert to one of: {names}") from None
 
 
@@ -81,15 +105,19 @@ def as_dtype(dtype: Any) -> DType:
         return int64
     if dtype is bool:
         return bool_
+    if dtype is complex:
+        return complex128
     return from_numpy(dtype)
 
 
-def of_scalar(value: Scalar) -> DType:
-    """The dtype that a Python number becomes: bool, int64 or the default one, float32."""
+def of_scalar(value: Scalar | complex) -> DType:
+    """The dtype that a Python number becomes: bool, int64 or the default one, float32; complex64 or complex128."""
     if isinstance(value, bool | np.bool_):
         return bool_
     if isinstance(value, int | np.integer):
         return int64
+    if isinstance(value, complex):
+        return complex128 if _default is float64 else complex64
     return _default
 
 
@@ -99,6 +127,8 @@ def promote(a: DType, b: DType) -> DType:
         return a
     if {a, b} == {float16, bfloat16}:
         return float32
+    if float64 in (a, b) and complex64 in (a, b):
+        return complex128
     return a if a.rank > b.rank else b
 
 
@@ -107,9 +137,8 @@ def promote_scalar(a: DType, value: Scalar) -> DType:
 
     The number only decides when it is of a higher kind than the tensor: boolean, integer, floating point.
     """
-    kinds = {"b": 0, "u": 1, "i": 1, "f": 2}
     b = of_scalar(value)
-    return b if kinds[b.kind] > kinds[a.kind] else a
+    return promote(a, b) if _KINDS[b.kind] > _KINDS[a.kind] else a
 
 
 def _kind_of(x: Any) -> tuple[int, DType]:
@@ -125,8 +154,7 @@ def result_type(tensor1: Any, tensor2: Any) -> DType:
     if a == b:
         return promote(one, two)
     strong, weak = (one, two) if a > b else (two, one)
-    kinds = {"b": 0, "u": 1, "i": 1, "f": 2}
-    return weak if kinds[weak.kind] > kinds[strong.kind] else strong
+    return promote(weak, strong) if _KINDS[weak.kind] > _KINDS[strong.kind] else strong
 
 
 def promote_types(type1: DType, type2: DType) -> DType:
@@ -136,7 +164,7 @@ def promote_types(type1: DType, type2: DType) -> DType:
 
 def can_cast(from_: DType, to: DType) -> bool:
     """Whether a conversion keeps the kind of number: floating-point to integer does not, nor integer to boolean."""
-    kinds = {"b": 0, "u": 1, "i": 2, "f": 3}
+    kinds = {"b": 0, "u": 1, "i": 2, "f": 3, "c": 4}
     one, two = as_dtype(from_), as_dtype(to)
     return kinds[one.kind] <= kinds[two.kind] or (one.kind, two.kind) == ("i", "u")
 

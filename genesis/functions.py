@@ -65,7 +65,8 @@ globals().update({name: _of_method(name) for name in OF_METHODS})
 
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     """``input`` where the condition holds, ``other`` elsewhere; both may be numbers."""
-    return apply(Where, condition, input, other)
+    return apply(Where, condition, *(tensor(x, device=condition.device) if isinstance(x, complex) else x
+                                     for x in (input, other)))
 
 
 def embedding(weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False,

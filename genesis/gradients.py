@@ -49,6 +49,7 @@ class GradientArena:
 
     Attributes:
         arena: layout and buffers: ``"param"``, ``"grad"`` and what the owner adds.
+        stored: element type of the buffers, in which a complex number is two real ones.
         present: bit i is set when slot i holds a gradient. Recording it in one integer makes "the same gradients as in
             the last step" a single comparison.
         assigned: gradients that lie elsewhere, by slot.
@@ -64,7 +65,8 @@ class GradientArena:
     def __init__(self, owner: Any, tensors: Sequence[Tensor]):
         self.device: Device = tensors[0].device
         self.dtype: DType = tensors[0].dtype
-        self.arena = Arena(self.device, [t.numel() for t in tensors])
+        self.stored = self.dtype.to_real()
+        self.arena = Arena(self.device, [t.numel() * self.dtype.itemsize // self.stored.itemsize for t in tensors])
         self.owner = weakref.ref(owner, _forget_states(self.arena.buffers))
         self.shapes = [t._array.shape for t in tensors]
         self.present = 0
@@ -77,7 +79,7 @@ class GradientArena:
         self.version = Version()
         self.updates = np.zeros(len(tensors), np.int64)
         self._homes: dict[int, weakref.ref[Alias]] = {}
-        self._slot_at = {start: i for i, start in enumerate(self.arena.starts) if self.arena.sizes[i]}
+        self._slot_at = {self._start(i): i for i in range(len(tensors)) if self.arena.sizes[i]}
         self._rows: tuple[int, Buffer] | None = None
         self._grads: Array | None = None
         for i, tensor in enumerate(tensors):
@@ -85,9 +87,13 @@ class GradientArena:
 
     def flat(self, name: str, index: int, dtype: DType) -> Array:
         """The part of a flat buffer that belongs to a slot."""
-        buffer = self.arena.buffer(name, dtype.itemsize)
-        return Array(buffer, dtype, self.shapes[index], offset=self.arena.starts[index],
+        buffer = self.arena.buffer(name, dtype.to_real().itemsize)
+        return Array(buffer, dtype, self.shapes[index], offset=self._start(index),
                      version=SlotVersion(self.version, self.updates, index) if name == "param" else None)
+
+    def _start(self, index: int) -> int:
+        """Where a slot begins, in elements of the tensors' type."""
+        return self.arena.starts[index] * self.stored.itemsize // self.dtype.itemsize
 
     def full(self, mask: int) -> bool:
         """Whether a set of slots is all of them."""
@@ -172,7 +178,7 @@ class GradientArena:
         found = {index: gradient for index, gradient in found.items() if not self._in_place(index, gradient)}
         if any(self.is_lent(index) for index in found):
             self.source = "staged"
-            grads, staged = (self.arena.buffer(name, self.dtype.itemsize) for name in ("grad", "staged"))
+            grads, staged = (self.arena.buffer(name, self.stored.itemsize) for name in ("grad", "staged"))
             self.device.copy(grads, 0, staged, 0, grads.nbytes)
         for index, gradient in found.items():
             self._put(index, gradient._array)
@@ -180,17 +186,17 @@ class GradientArena:
 
     def _put(self, index: int, values: Array) -> None:
         """Copy a gradient into its slot of `source`; for the host the device's own copy is less work than a launch."""
+        home, size = self.flat(self.source, index, self.dtype), self.dtype.itemsize
+        assert isinstance(home.buffer, Buffer)
         if values.dtype is not self.dtype or not values.is_contiguous():
-            elementwise.assign(self.flat(self.source, index, self.dtype), values)
+            elementwise.assign(home, values)
         elif values.size:
-            size = self.dtype.itemsize
-            self.device.copy(values.buffer, values.offset * size, self.arena.buffer(self.source, size),
-                             self.arena.starts[index] * size, values.nbytes)
+            self.device.copy(values.buffer, values.offset * size, home.buffer, home.offset * size, values.nbytes)
 
     def _in_place(self, index: int, gradient: Tensor) -> bool:
         array = gradient._array
-        return (array.offset == self.arena.starts[index] and array.dtype is self.dtype and array.is_contiguous()
-                and array.buffer.handle is self.arena.buffer("grad", self.dtype.itemsize).handle)
+        return (array.offset == self._start(index) and array.dtype is self.dtype and array.is_contiguous()
+                and array.buffer.handle is self.arena.buffer("grad", self.stored.itemsize).handle)
 
     def is_lent(self, index: int) -> bool:
         """Whether somebody still looks at the gradient that was in a slot."""
@@ -203,7 +209,7 @@ class GradientArena:
             array = tensors[index]._array
             if mask >> index & 1 and array.size:
                 sharing.setdefault((id(array.buffer.handle), array.offset), []).append(index)
-        home = id(self.arena.buffer("param", self.dtype.itemsize).handle)
+        home = id(self.arena.buffer("param", self.stored.itemsize).handle)
         for (handle, offset), indices in sharing.items():
             inside = self._slot_at.get(offset) if handle == home else None
             if inside is not None and mask >> inside & 1 and inside not in self.outside:
@@ -243,7 +249,7 @@ class GradientArena:
         if source == "grad" and self._grads is not None:
             array = self._grads
         else:
-            array = Array(self.arena.buffer(source, self.dtype.itemsize), self.dtype, (self.arena.elements,))
+            array = Array(self.arena.buffer(source, self.stored.itemsize), self.stored, (self.arena.elements,))
             if source == "grad":       # the same array each time, by which launches planned for it are found again
                 self._grads = array
         if self.full(mask):

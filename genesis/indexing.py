@@ -170,6 +170,8 @@ def set_item(x: Tensor, index: Any, value: Any, join: str = "put") -> None:
 
     if isinstance(value, np.ndarray | list | tuple):
         value = tensor(value, device=x.device)
+    elif isinstance(value, complex):
+        value = Tensor._wrap(elementwise.number(x.device, value, x.dtype))
     same_device(x, value)
     needs = inplace.check(x, value)
     selection, lists = _parse(x, index)

@@ -106,8 +106,8 @@ class Tensor(Conversion, TensorMethods):
         self._hooks: Hooks | None = None
         self._retains = None
         self._view = None
-        if requires_grad and not array.dtype.is_floating_point:
-            raise RuntimeError(f"only floating-point tensors can require gradients, not {array.dtype}")
+        if requires_grad and not array.dtype.has_gradients:
+            raise RuntimeError(f"only floating-point and complex tensors can require gradients, not {array.dtype}")
         self._requires_grad = requires_grad
 
     @classmethod
@@ -290,8 +290,8 @@ class Tensor(Conversion, TensorMethods):
         """Set ``requires_grad``; returns the tensor."""
         if self.grad_fn is not None and not requires_grad:
             raise RuntimeError("only leaves can stop requiring gradients; use detach()")
-        if requires_grad and not self.dtype.is_floating_point:
-            raise RuntimeError(f"only floating-point tensors can require gradients, not {self.dtype}")
+        if requires_grad and not self.dtype.has_gradients:
+            raise RuntimeError(f"only floating-point and complex tensors can require gradients, not {self.dtype}")
         self._requires_grad = bool(requires_grad)
         return self
 
@@ -452,6 +452,8 @@ def as_array(data: Any, dtype: DType | None) -> np.ndarray:
             typed = isinstance(data, list | tuple) and any(
                 isinstance(x, np.ndarray | np.generic) and x.dtype == np.float64 for x in data)
             dtype = None if typed else dtypes.get_default_dtype()
+        elif dtype is None and values.dtype == np.complex128 and not hasattr(data, "__array__"):
+            dtype = dtypes.of_scalar(0j)
     if values.dtype.kind in "OUSV" and values.dtype != dtypes.bfloat16.numpy:
         raise TypeError(f"cannot make a tensor from {type(data).__name__} with elements of type {values.dtype}")
     if dtype is not None:

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "genesis"
 # What a part may import beside itself. A part is a subpackage, or modules at the top that belong together.
 BASE = {"dtypes", "errors", "layouts", "random"}          # plain Python and NumPy, for everybody
 TENSOR = {"autograd", "creation", "derivatives", "dlpack", "functions", "gradients", "hooks", "indexing", "tensor",
-          "methods", "joining", "combining", "contraction", "linalg", "special",
+          "methods", "joining", "combining", "contraction", "linalg", "special", "complex_numbers", "fft",
           "accelerator", "cuda", "windows"}
 BELOW_TENSOR = {"opencl", "ops", *BASE}
 BELOW_NN = {*BELOW_TENSOR, *TENSOR}
@@ -23,7 +23,7 @@ ALLOWED = {
     "ops": {"opencl", *BASE},
     **dict.fromkeys(TENSOR, BELOW_NN),
     **dict.fromkeys(("nn", "optim", "amp", "data", "serialization", "utils"), BELOW_NN),
-    **dict.fromkeys(("distributions", "forms"), frozenset({*BELOW_NN, "nn"})),
+    **dict.fromkeys(("distributions", "forms", "spectrograms"), frozenset({*BELOW_NN, "nn"})),
     # An averaged model is a module, and optim.swa_utils, where PyTorch has it, hands it on: the one way from optim
     # to nn.
     "averaging": {*BELOW_NN, "nn"},

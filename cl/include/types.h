@@ -1,7 +1,8 @@
 // Storage types and the type that arithmetic is done in.
 //
 // A tensor is stored as float32, float16, bfloat16, float64, int32, int64, uint8 or bool; arithmetic is done
-// in `real`: WIDTH floats (or doubles, with -D REAL64). float16 and bfloat16 are storage only, so neither needs
+// in `real`: WIDTH floats (or doubles, with -D REAL64). Complex numbers (pairs of these) are for the kernels that know
+// them, elementwise.cl and fft.cl. float16 and bfloat16 are storage only, so neither needs
 // an extension: vload_half and vstore_half are core OpenCL 1.2, a bfloat16 is the upper half of a float.
 //
 //   LOAD(type, p, i)       the i-th group of WIDTH elements of p, as real; floating types only
@@ -34,9 +35,11 @@ typedef uchar  uint8_t;
 typedef uchar  bool_t;
 #define STORAGE(type) PASTE(type, _t)
 
+typedef float2 complex64_t;      // for the kernels that say so
 #ifdef REAL64
 #pragma OPENCL EXTENSION cl_khr_fp64 : enable
 typedef double float64_t;
+typedef double2 complex128_t;
 #define SCALAR double
 #define SCALAR_INT long
 #else

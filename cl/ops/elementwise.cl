@@ -7,10 +7,12 @@
 // Defined by the host (genesis/ops/elementwise.py):
 //   OP              OP_add or another macro of functions.h, activations.h, losses.h or special.h
 //   SPECIAL         OP is one of special.h
+//   COMPLEX         OP is one of complex.h
 //   INPUTS          1 to 5; the inputs are called a to e
 //   OUT, A ... E    storage types
 //   A_KIND ...      array, or scalar for a number handed in by value
-//   COMPUTE         the C type in which OP works; INTEGER says whether it is an integer type
+//   COMPUTE         the C type in which OP works, float2 or double2 for complex numbers; INTEGER says whether it is an
+//                   integer type
 //   DIMS            dimensions in `layout`
 //   OUT_STEP, A_STEP ...     0, 1 or layout.out[0], layout.a[0], ...
 #include "types.h"
@@ -31,8 +33,12 @@
 #define B_STEP 1
 #endif
 
+#ifdef COMPLEX
+#include "complex.h"
+#else
 #include "functions.h"
-#if !INTEGER
+#endif
+#if !INTEGER && !defined(COMPLEX)
 #include "activations.h"
 #include "losses.h"
 #ifdef SPECIAL
@@ -58,11 +64,17 @@ typedef struct {
 
 // What an input of either kind adds to the kernel's parameters, how it moves on by some elements, and its value.
 #define PARAMETER_array(type, x)  global const STORAGE(type) *x, long x##_at
-#define PARAMETER_scalar(type, x) COMPUTE x##_value
+#define PARAMETER_scalar(type, x) NUMBER x##_value
 #define MOVE_array(x, elements)   x##_at += elements
 #define MOVE_scalar(x, elements)
+#ifdef COMPLEX
+#define VALUE_array(type, x)      LOAD_NUMBER(type, x, x##_at)
+#define VALUE_scalar(type, x)     ((COMPUTE)(x##_value, 0))
+#else
+#define NUMBER COMPUTE
 #define VALUE_array(type, x)      ((COMPUTE)LOAD1(type, x, x##_at))
 #define VALUE_scalar(type, x)     x##_value
+#endif
 #define PARAMETER(kind, type, x)  PASTE(PARAMETER_, kind)(type, x)
 #define MOVE(kind, x, elements)   PASTE(MOVE_, kind)(x, elements)
 #define VALUE(kind, type, x)      PASTE(VALUE_, kind)(type, x)

@@ -120,6 +120,8 @@
 #define OP_isclose_nan(a, b, rtol, atol)  (OP_isclose(a, b, rtol, atol) || ((a) != (a) && (b) != (b)))
 
 // Backward of one input.
+#define OP_exp_backward(g, y)      ((g) * (y))
+#define OP_log_backward(g, x)      ((g) / (x))
 #define OP_square_backward(g, x)   (2 * (g) * (x))
 #define OP_relu_backward(g, y)     ((y) <= 0 ? 0 : (g))
 #define OP_sigmoid_backward(g, y)  ((g) * (y) * (1 - (y)))

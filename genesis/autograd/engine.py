@@ -190,13 +190,13 @@ class Pass:
     # What is done with gradients, here arrays; `recorded.RecordedPass` does the same with tensors.
 
     add = staticmethod(_add)
-    cast = staticmethod(elementwise.cast)
+    cast = staticmethod(elementwise.fitting)
 
     def start(self, tensor: Tensor, gradient: Tensor | None) -> Any:
         """The gradient that a tensor begins with."""
         if gradient is None:
             return elementwise.full(tensor.device, tensor._array.shape, 1.0, tensor.dtype)
-        return elementwise.cast(gradient._array, tensor.dtype)
+        return elementwise.fitting(gradient._array, tensor.dtype)
 
     def differentiate(self, node: Node, context: Context, g: Any) -> Any:
         """The gradients of a node's inputs, given that of its result or, in a list, of its results."""
@@ -253,6 +253,9 @@ def _check_start(tensor: Tensor, gradient: Tensor | None) -> None:
         if tensor.numel() != 1:
             raise RuntimeError(f"backward() without a gradient needs a tensor of one element, not of shape "
                                f"{tuple(tensor.shape)}; reduce it, for example with sum(), or give the gradient")
+        if tensor.dtype.is_complex:
+            raise RuntimeError(f"backward() without a gradient needs a real number, not {tensor.dtype}; a loss is "
+                               "real, for example abs() or .real of it")
     elif gradient.shape != tensor.shape:
         raise RuntimeError(f"the gradient has shape {tuple(gradient.shape)}, the tensor {tuple(tensor.shape)}")
 

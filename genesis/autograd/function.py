@@ -144,7 +144,7 @@ def _finish(cls: type[Function], context: FunctionContext, args: tuple[Any, ...]
     context.roles = _roles(context._to_save, args, results, dirty)
     context._to_save = ()
     plain = {id(x) for x in context._plain}
-    differentiable = [hasattr(y, "_array") and id(y) not in plain and y.dtype.is_floating_point for y in results]
+    differentiable = [hasattr(y, "_array") and id(y) not in plain and y.dtype.has_gradients for y in results]
     context._dirty = context._plain = ()
     if not recorded or not any(differentiable):
         return results

@@ -11,6 +11,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from ..hooks import Hooks
+from ..ops.complex import complex_form
 from ..ops.operation import Context, Operation
 from . import casting
 from .modes import enable_grad, state
@@ -159,6 +160,7 @@ def apply(operation: type[Operation], *inputs: Any, **options: Any) -> Any:
     sources: list[Any] = []
     device: Any = None
     array: Any = None
+    complex_numbers = False
     for x in inputs:
         if not isinstance(x, _Tensor):
             arrays.append(x)
@@ -172,17 +174,21 @@ def apply(operation: type[Operation], *inputs: Any, **options: Any) -> Any:
             same_device(*inputs)
         if x._view is not None:
             refresh(x)
+        if array.dtype.is_complex:
+            complex_numbers = True
         arrays.append(array)
         need = recording and x._requires_grad
         needs.append(need)
         sources.append((x._node or x) if need else None)
     context = Context(tuple(needs))
+    if complex_numbers:
+        operation = complex_form(operation)
     if operation.autocast is not None and casting.enabled():
         arrays, context.casts = casting.convert(operation.autocast, inputs, arrays)
     result = operation.forward(context, *arrays, **options)
     if type(result) is tuple:
         return _wrap_all(operation, context, inputs, tuple(sources), result)
-    if True in needs and result.dtype.is_floating_point:
+    if True in needs and result.dtype.has_gradients:
         tensor = _Tensor._wrap(result, Node(operation, context, tuple(sources)))
     else:
         tensor = _Tensor._wrap(result)
@@ -193,11 +199,11 @@ def apply(operation: type[Operation], *inputs: Any, **options: Any) -> Any:
 
 def _wrap_all(operation: type[Operation], context: Context, inputs: tuple[Any, ...], sources: tuple[Any, ...],
               results: tuple[Any, ...]) -> tuple[Tensor, ...]:
-    """Tensors on the results of an operation with several; those that are not floating point have no history."""
+    """Tensors on the results of an operation with several; those of integers and booleans have no history."""
     node = None
-    if True in context.needs and any(array.dtype.is_floating_point for array in results):
+    if True in context.needs and any(array.dtype.has_gradients for array in results):
         node = Node(operation, context, sources, len(results))
-    tensors = tuple([_Tensor._wrap(array, Output(node, i) if node and array.dtype.is_floating_point else None)
+    tensors = tuple([_Tensor._wrap(array, Output(node, i) if node and array.dtype.has_gradients else None)
                      for i, array in enumerate(results)])
     for x in inputs:
         if isinstance(x, _Tensor):

@@ -13,7 +13,7 @@ from ..ops.operation import Context, Operation
 from .graph import Node, source
 from .modes import state
 
-_KINDS = {"b": 0, "u": 1, "i": 1, "f": 2}
+_KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
 
 class Put(Operation):

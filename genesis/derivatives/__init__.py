@@ -8,6 +8,7 @@ with them.
 from . import (  # noqa: F401 - they enter their rules
     attention,
     binary,
+    complex,
     indexing,
     losses,
     normalization,

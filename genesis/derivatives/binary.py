@@ -8,7 +8,7 @@ from typing import Any
 from ..ops import binary as ops
 from ..ops import ternary
 from ..tensor import Tensor
-from .rules import RESULT, constant, fitted, passing, rule, where, zeros
+from .rules import RESULT, conj, constant, fitted, passing, rule, where, zeros
 
 
 def _each(ctx: Any, *gradients: Callable[[], Tensor]) -> tuple[Any, ...]:
@@ -30,13 +30,13 @@ def _sub(ctx: Any, g: Tensor) -> Any:
 @rule(ops.Mul, saved=(0, 1))
 def _mul(ctx: Any, g: Tensor) -> Any:
     a, b = ctx.saved
-    return _each(ctx, lambda: g * b, lambda: g * a)
+    return _each(ctx, lambda: g * conj(b), lambda: g * conj(a))
 
 
 @rule(ops.Div, saved=(0, 1))
 def _div(ctx: Any, g: Tensor) -> Any:
     a, b = ctx.saved
-    return _each(ctx, lambda: g / b, lambda: -g * (a / b / b))
+    return _each(ctx, lambda: g / conj(b), lambda: -g * conj(a / b / b))
 
 
 @rule(ops.FloorDivide)
@@ -67,14 +67,14 @@ def _pow(ctx: Any, g: Tensor) -> Any:
 
     def base() -> Tensor:
         if isinstance(b, Tensor):
-            return where(b == 0, 0.0, g * (b * a ** (b - 1)))
-        return zeros(g) if b == 0 else g * (b * a ** (b - 1))
+            return where(b == 0, 0.0, g * conj(b * a ** (b - 1)))
+        return zeros(g) if b == 0 else g * conj(b * a ** (b - 1))
 
     def exponent() -> Tensor:
-        flat = (a == 0) & (b >= 0)
+        flat = (a == 0) & ((b.real if isinstance(b, Tensor) else b) >= 0)
         # 1 in place of 0, so that no infinite logarithm is multiplied by 0 further back.
         positive = where(flat, 1.0, a if isinstance(a, Tensor) else constant(a, b))
-        return where(flat, 0.0, g * (positive ** b * positive.log()))
+        return where(flat, 0.0, g * conj(positive ** b * positive.log()))
 
     return _each(ctx, base, exponent)
 
@@ -160,7 +160,7 @@ def _copysign(ctx: Any, g: Tensor) -> Any:
 @rule(ternary.Addcmul, saved=(0, 1, 2, 3))
 def _addcmul(ctx: Any, g: Tensor) -> Any:
     _, b, c, value = ctx.saved
-    return _each(ctx, lambda: g, lambda: g * (value * c), lambda: g * (value * b))
+    return _each(ctx, lambda: g, lambda: g * (value * conj(c)), lambda: g * (value * conj(b)))
 
 
 @rule(ternary.Addcdiv, saved=(0, 1, 2, 3))

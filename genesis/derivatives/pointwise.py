@@ -10,7 +10,7 @@ from ..autograd import apply
 from ..ops import pointwise as ops
 from ..ops.draw import LogGamma
 from ..tensor import Tensor
-from .rules import RESULT, fitted, passing, rule, where, zeros
+from .rules import RESULT, conj, fitted, passing, rule, where, zeros
 
 _RSQRT_2, _RSQRT_2PI = 1 / math.sqrt(2), 1 / math.sqrt(2 * math.pi)
 _GELU, _CUBIC = 2 * math.sqrt(2 / math.pi), 0.044715
@@ -109,7 +109,7 @@ _ROLES: dict[str, tuple[int, ...]] = {"x": (0,), "y": (RESULT,), "": ()}
 
 def _enter() -> None:
     def by_slope(slope: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda ctx, g: (g * slope(*ctx.saved, *ctx.numbers)).to(g.dtype)
+        return lambda ctx, g: (g * conj(slope(*ctx.saved, *ctx.numbers))).to(g.dtype)
 
     def by_mask(mask: Callable[..., Any]) -> Callable[..., Any]:
         return lambda ctx, g: passing(mask(*ctx.saved, *ctx.numbers), g)
@@ -140,7 +140,7 @@ def _neg(ctx: Any, g: Tensor) -> Tensor:
 
 @rule(ops.Cast)
 def _cast(ctx: Any, g: Tensor) -> Tensor:
-    return g.to(ctx.dtype)
+    return fitted(g, g._array.shape, ctx.dtype)
 
 
 @rule(ops.Polygamma, saved=(0,))

@@ -10,13 +10,14 @@ from ..autograd import apply, grad
 from ..autograd.recorded import RESULT
 from ..dtypes import DType
 from ..ops.array import Array
+from ..ops.complex import allow
 from ..ops.elementwise import full
 from ..ops.operation import Context, Operation
 from ..ops.views import Expand
 from ..tensor import Tensor
 
-__all__ = ["RESULT", "LinearMap", "Rule", "constant", "find", "fitted", "linear", "passing", "rule", "vjp", "where",
-           "zeros"]
+__all__ = ["RESULT", "LinearMap", "Rule", "conj", "constant", "find", "fitted", "linear", "passing", "rule", "vjp",
+           "where", "zeros"]
 
 
 class Rule(NamedTuple):
@@ -57,6 +58,7 @@ def find(operation: type[Operation]) -> Rule | None:
     return None
 
 
+@allow
 class LinearMap(Operation):
     """A linear function of an array, given as functions on arrays: itself, and its transpose for the gradient."""
 
@@ -114,7 +116,12 @@ def fitted(g: Tensor, shape: Sequence[int], dtype: DType) -> Tensor:
     """A gradient summed over what was broadcast, and in its operand's type."""
     if g._array.shape != shape:
         g = g.sum_to_size(shape)
-    return g.to(dtype)
+    return (g.real if g.dtype.is_complex and not dtype.is_complex else g).to(dtype)
+
+
+def conj(x: Any) -> Any:
+    """The conjugate of a tensor, which of a real one is itself; a number as it is."""
+    return x.conj() if isinstance(x, Tensor) else x
 
 
 def where(condition: Any, a: Any, b: Any) -> Tensor:

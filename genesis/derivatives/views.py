@@ -14,7 +14,7 @@ from ..ops.elementwise import assign, copy, full
 from ..ops.index import gather
 from ..ops.operation import Context
 from ..tensor import Tensor
-from .rules import linear, rule, zeros
+from .rules import fitted, linear, rule, zeros
 
 
 @rule(views.Reshape)
@@ -45,7 +45,7 @@ def _expand(ctx: Any, g: Tensor) -> Tensor:
 def _cat(ctx: Any, g: Tensor) -> tuple[Any, ...]:
     parts, start = [], 0
     for size, dtype, need in zip(ctx.sizes, ctx.dtypes, ctx.needs):
-        parts.append(g.narrow(ctx.axis, start, size).to(dtype) if need else None)
+        parts.append(fitted(part := g.narrow(ctx.axis, start, size), part._array.shape, dtype) if need else None)
         start += size
     return tuple(parts)
 
@@ -196,7 +196,7 @@ def _put(ctx: Any, g: Tensor) -> tuple[Any, Any]:
     steps, strides, (rest, values) = ctx.steps, ctx.strides, ctx.needs
     if steps is None:
         return zeros(g) if rest else None, g if values else None
-    shape = g._array.shape
+    shape, dtype = g._array.shape, g.dtype
 
     def part(whole: Array) -> Array:
         for operation, options in steps:
@@ -205,7 +205,7 @@ def _put(ctx: Any, g: Tensor) -> tuple[Any, Any]:
 
     def laid_out(a: Array | None, like: Array) -> Array:
         """A new array in the layout that the views expect, of the values of another or zeros."""
-        whole = inplace.laid_out(like.device, shape, like.dtype, strides)
+        whole = inplace.laid_out(like.device, shape, dtype, strides)
         return assign(whole, 0 if a is None else a)
 
     def around(a: Array) -> Array:

@@ -46,6 +46,26 @@ def elementwise(b: Bench) -> None:
         b.compare(f"{kind}", (narrow * narrow).float(), (held * held).astype(kind.numpy).astype(np.float32), 0)
 
 
+@ARRAYS.add("fourier")
+def fourier(b: Bench) -> None:
+    """Complex arithmetic, and Fourier transforms along rows and columns, of small prime factors and of large ones."""
+    x, y = b.normal(33, 2), b.normal(33, 2)
+    z = genesis.view_as_complex(b.tensor(x, pad=4)) / genesis.view_as_complex(b.tensor(y))
+    b.compare("a quotient", genesis.view_as_real(z), _pairs((x[:, 0] + 1j * x[:, 1]) / (y[:, 0] + 1j * y[:, 1])))
+    for n in (1, 12, b.size(1024, 32), 17, b.size(6144, 34)):
+        x = b.normal(3, n)
+        for name, axis, values in (("rows", 1, x), ("columns", 0, x.T)):
+            t = b.tensor(values, pad=3)
+            b.compare(f"fft of {n} along {name}", genesis.view_as_real(genesis.fft.fft(t, dim=axis)) / n ** 0.5,
+                      _pairs(np.fft.fft(values, axis=axis)) / n ** 0.5)
+            half = genesis.fft.rfft(t, dim=axis)
+            b.compare(f"irfft of {n} along {name}", genesis.fft.irfft(half, n, dim=axis), values)
+
+
+def _pairs(z: np.ndarray) -> np.ndarray:
+    return np.stack([z.real, z.imag], -1)
+
+
 @ARRAYS.add("reduce")
 def reduce(b: Bench) -> None:
     """Sums, means, extrema and their positions, norms and variances, over rows and over columns."""

@@ -4,6 +4,7 @@ from .algebra import Algebra
 from .analysis import Analysis
 from .arithmetic import Arithmetic
 from .choice import Choice
+from .complex import Complex
 from .conversion import Conversion
 from .making import Making
 from .ordering import Ordering
@@ -19,7 +20,7 @@ from .statistics import Statistics
 from .twins import in_place
 
 FAMILIES = (Arithmetic, Pointwise, Special, Reductions, Products, Choice, Selection, Ordering, Statistics, Shapes,
-            Parts, Analysis, Algebra, Sampling, Making)
+            Complex, Parts, Analysis, Algebra, Sampling, Making)
 ELEMENTWISE = (Arithmetic, Pointwise, Choice)      # whose methods all have in-place twins
 
 

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..ops.array import normalize_axis
-from .support import Methods
+from .support import Methods, real_only
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -63,6 +63,7 @@ class Analysis(Methods):
         Raises:
             RuntimeError: more than two dimensions, or weights that do not fit.
         """
+        real_only("cov", self)
         if self.ndim > 2:
             raise RuntimeError(f"cov() needs at most two dimensions, not {self.ndim}")
         x = self.reshape(1, -1) if self.ndim < 2 else self

@@ -10,7 +10,7 @@ from ..autograd import apply, same_device
 from ..dtypes import Scalar
 from ..ops import binary, ternary
 from ..ops import elementwise as ew
-from .support import Methods, operand, plain, raw
+from .support import Methods, operand, plain, raw, real_only
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -183,6 +183,7 @@ class Arithmetic(Methods):
 
     def float_power(self, exponent: Any) -> Any:
         """``self ** exponent`` in float64; in float32 on a device without it."""
+        real_only("float_power", self, exponent)
         wide = dtypes.float64 if self.device.fp64 else dtypes.float32
         return self.to(wide).pow(exponent.to(wide) if hasattr(exponent, "_array") else float(exponent))
 

@@ -43,7 +43,9 @@ class Choice(Methods):
             if value.ndim:
                 raise RuntimeError(f"masked_fill needs a number or a 0-d tensor, not one of shape {tuple(value.shape)}")
             value = value.to(self.dtype)
-        elif not self.dtype.is_floating_point and isinstance(value, float):
+        elif isinstance(value, complex):
+            value = plain(ew.number(self._array.device, value, self.dtype))
+        elif not self.dtype.has_gradients and isinstance(value, float):
             raise RuntimeError(f"{value} cannot be written into a tensor of {self.dtype}")
         elif self.dtype is dtypes.bool_:
             value = bool(value)
@@ -81,6 +83,8 @@ class Choice(Methods):
     def nan_to_num(self, nan: float | None = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
         """NaN and infinities replaced, by default by 0 and by the largest and the smallest finite number."""
         if not self.dtype.is_floating_point:
+            if self.dtype.is_complex:
+                raise NotImplementedError("nan_to_num() is not defined for complex numbers; use it on view_as_real()")
             return self.clone()
         largest = _LARGEST[self.dtype.name]
         return apply(pointwise.NanToNum, self, 0.0 if nan is None else nan, largest if posinf is None else posinf,
@@ -89,11 +93,21 @@ class Choice(Methods):
     def isclose(self, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
         """Whether each element differs from the other by at most ``atol + rtol * abs(other)``; infinities equal."""
         same_device(self, other)
+        if self.dtype is other.dtype and self.dtype.is_complex:
+            return self._isclose_complex(other, _number(rtol), _number(atol), equal_nan)
         if self.dtype is not other.dtype:
             raise RuntimeError(f"isclose() needs tensors of one type, not {self.dtype} and {other.dtype}")
         compute = self.dtype.compute if self.dtype.is_floating_point else "float"
         return plain(ew.run("isclose_nan" if equal_nan else "isclose",
                             [self._array, other._array, _number(rtol), _number(atol)], dtypes.bool_, compute=compute))
+
+
+    def _isclose_complex(self, other: Any, rtol: float, atol: float, equal_nan: bool) -> Any:
+        """`isclose` by the absolute value of the difference; either part may make a number NaN."""
+        one, two = (plain(x._array) for x in (self, other))
+        size = two.abs()
+        close = (one == two) | (size.isfinite() & ((one - two).abs() <= atol + rtol * size))
+        return close | (one.isnan() & two.isnan()) if equal_nan else close
 
 
 def _number(x: Scalar) -> float:

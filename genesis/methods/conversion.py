@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 TYPE = type       # `Conversion` has a method of that name
 OLD_NAMES = {f"torch.{name}Tensor": dtype for name, dtype in (
     ("Float", dtypes.float32), ("Double", dtypes.float64), ("Half", dtypes.float16), ("BFloat16", dtypes.bfloat16),
+    ("ComplexFloat", dtypes.complex64), ("ComplexDouble", dtypes.complex128),
     ("Long", dtypes.int64), ("Int", dtypes.int32), ("Byte", dtypes.uint8), ("Bool", dtypes.bool_))}
 
 
@@ -53,7 +54,7 @@ class Conversion(Methods):
         for arg in args:
             if hasattr(arg, "_array"):
                 dtype, device = arg.dtype, arg.device
-            elif isinstance(arg, DType) or arg in (float, int, bool):
+            elif isinstance(arg, DType) or arg in (float, int, bool, complex):
                 dtype = as_dtype(arg)
             else:
                 device = arg
@@ -87,6 +88,14 @@ class Conversion(Methods):
         elif isinstance(dtype, TYPE):
             dtype = getattr(dtype, "dtype", dtype)
         return self.to(dtype=as_dtype(dtype))
+
+    def cfloat(self) -> Tensor:
+        """As complex64."""
+        return self.to(dtypes.complex64)
+
+    def cdouble(self) -> Tensor:
+        """As complex128."""
+        return self.to(dtypes.complex128)
 
     def float(self) -> Tensor:
         """As float32."""
@@ -146,8 +155,8 @@ class Conversion(Methods):
         return self.device in cuda.its_devices()
 
     def is_complex(self) -> Any:
-        """False: genesis has no complex numbers."""
-        return False
+        """Whether the element type is complex64 or complex128."""
+        return self.dtype.is_complex
 
     def item(self) -> Any:
         """The value of a one-element tensor as a Python number; waits for the device."""
@@ -201,6 +210,9 @@ class Conversion(Methods):
         values = self.detach().numpy()
         return values if dtype is None else values.astype(dtype)
 
+    def __complex__(self) -> Any:
+        return complex(self.item())
+
     def __float__(self) -> Any:
         return float(self.item())
 
@@ -208,7 +220,7 @@ class Conversion(Methods):
         return int(self.item())
 
     def __index__(self) -> Any:
-        if self.dtype.is_floating_point or self._array.size != 1:
+        if self.dtype.has_gradients or self._array.size != 1:
             raise TypeError("only integer tensors of one element can be used as an index")
         return int(self.item())
 
@@ -227,7 +239,7 @@ class Conversion(Methods):
         text = printing.text_of(values, "tensor(")
         if self._array.size == 0:
             text = f"[], size={tuple(self.shape)}"
-        plain = (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_)
+        plain = (dtypes.get_default_dtype(), dtypes.of_scalar(0j), dtypes.int64, dtypes.bool_)
         notes = "" if self.dtype in plain else f", dtype={self.dtype}"
         if self.grad_fn is not None:
             notes += f", grad_fn={self.grad_fn}"

@@ -71,12 +71,12 @@ class Making(Methods):
         return self.dtype.is_floating_point
 
     def is_complex(self) -> bool:
-        """False: there are no complex types."""
-        return False
+        """Whether the element type is complex64 or complex128."""
+        return self.dtype.is_complex
 
     def is_signed(self) -> bool:
         """Whether the element type has negative numbers."""
-        return self.dtype.kind in "if"
+        return self.dtype.kind in "ifc"
 
     def is_same_size(self, other: Tensor) -> bool:
         """Whether another tensor has the same shape."""

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 from .. import dtypes
 from ..autograd import apply
+from ..ops import complex, pointwise
 from ..ops import elementwise as ew
-from ..ops import pointwise
-from .support import Methods, plain
+from .support import Methods, plain, real_only
 
 
 def _unary(operation: Any, doc: str) -> Any:
@@ -22,6 +22,8 @@ def _unary(operation: Any, doc: str) -> Any:
 
 def _rounding(operation: Any, doc: str) -> Any:
     def method(self: Any) -> Any:
+        if self.dtype.is_complex:
+            raise NotImplementedError(f"{operation.__name__.lower()}() is not defined for complex numbers")
         return apply(operation, self) if self.dtype.is_floating_point else self.clone()
 
     method.__doc__ = doc
@@ -94,7 +96,7 @@ class Pointwise(Methods):
     def round(self, *, decimals: int = 0) -> Any:
         """The nearest number of so many decimals (tens, hundreds, ... if negative), halves to even."""
         if not self.dtype.is_floating_point:
-            if decimals:
+            if decimals or self.dtype.is_complex:
                 raise RuntimeError(f"round(decimals={decimals}) is not defined for {self.dtype}")
             return self.clone()
         if decimals == 0:
@@ -113,11 +115,12 @@ class Pointwise(Methods):
         return self
 
     def sgn(self) -> Any:
-        """`sign`, by the name that PyTorch uses for complex numbers too."""
-        return self.sign()
+        """`sign`, of complex numbers ``x / abs(x)``, 0 where x is 0."""
+        return apply(complex.Sgn, self) if self.dtype.is_complex else self.sign()
 
     def sinc(self) -> Any:
         """sin(πx) / (πx), and 1 at 0."""
+        real_only("sinc", self)
         x = (self if self.dtype.is_floating_point else self.float()) * math.pi
         there = x.detach() != 0
         safe = x.where(there, 1.0)

@@ -83,9 +83,11 @@ class Products(Methods):
                                f"{tuple(tensor.shape)}")
         if self.dtype is not tensor.dtype:
             raise RuntimeError(f"dot() needs vectors of one type, not {self.dtype} and {tensor.dtype}")
-        return self.matmul(tensor) if self.is_floating_point() else (self * tensor).sum(dtype=self.dtype)
+        return self.matmul(tensor) if self.dtype.has_gradients else (self * tensor).sum(dtype=self.dtype)
 
-    vdot = dot
+    def vdot(self, other: Tensor) -> Any:
+        """`dot` with the conjugate of this vector."""
+        return self.conj().dot(other)
 
     def inner(self, other: Tensor) -> Any:
         """Sums of products along the last dimensions: (..., k), (*, k) -> (..., *); 0-d tensors multiply.

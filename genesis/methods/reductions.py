@@ -9,7 +9,7 @@ from ..autograd import apply
 from ..dtypes import DType, as_dtype, uint8
 from ..ops import argument, elementwise, logsumexp, reduce, scan, softmax, variance, vector_norm
 from ..ops.array import normalize_axis
-from .support import Dims, Methods, axes_of, plain
+from .support import Dims, Methods, axes_of, plain, real_only
 
 
 class Extreme(NamedTuple):
@@ -63,7 +63,7 @@ class Reductions(Methods):
     def mean(self, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None) -> Any:
         """Mean of all elements or over dimensions; of none, NaN."""
         wanted = self.dtype if dtype is None else as_dtype(dtype)
-        if not wanted.is_floating_point:
+        if not wanted.has_gradients:
             raise RuntimeError(f"the mean of {wanted} is not defined; convert to float32")
         if self._array.size == 0:
             return self.sum(dim, keepdim, dtype=dtype) * math.nan
@@ -114,6 +114,9 @@ class Reductions(Methods):
             dim, unbiased = None, dim
         if unbiased is not None and correction is not None:
             raise TypeError("give unbiased or correction, not both")
+        if self.dtype.is_complex:
+            parts = [x._var(dim, unbiased, keepdim, correction, False) for x in (self.real, self.imag)]
+            return (parts[0] + parts[1]).sqrt() if root else parts[0] + parts[1]
         if not self.dtype.is_floating_point:
             raise RuntimeError(f"the variance of {self.dtype} is not defined; convert to float32")
         if correction is None:
@@ -206,7 +209,9 @@ class Reductions(Methods):
             p = 2.0
         if isinstance(p, str):
             raise RuntimeError(f"norm() knows numbers and 'fro', not {p!r}")
-        x = self if dtype is None else self.to(as_dtype(dtype))
+        x: Any = self if dtype is None else self.to(as_dtype(dtype))
+        if x.dtype.is_complex:
+            x = x.abs()
         if not x.dtype.is_floating_point:
             raise RuntimeError(f"the norm of {x.dtype} is not defined; convert to float32")
         return apply(vector_norm.VectorNorm, x, p=float(p), axes=axes_of(dim, self.ndim), keepdim=keepdim)
@@ -217,6 +222,7 @@ class Reductions(Methods):
 
     def logsumexp(self, dim: Dims, keepdim: bool = False) -> Any:
         """Logarithm of the sum of exponentials, without overflow; of no elements, -infinity."""
+        real_only("logsumexp", self)
         x = self if self.dtype.is_floating_point else self.float()
         return apply(logsumexp.LogSumExp, x, axes=axes_of(dim, self.ndim), keepdim=keepdim)
 

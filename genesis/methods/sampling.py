@@ -10,7 +10,7 @@ from ..autograd import inplace
 from ..ops import elementwise, random
 from ..ops.array import Array, empty
 from ..random import Generator, default_generator
-from .support import Methods, plain
+from .support import Methods, plain, real_only
 
 # Integers from 0 to 2 to this power are all there in a type; integer types lack the last.
 _BITS = {"bool": 1, "uint8": 8, "int32": 31, "int64": 63, "float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
@@ -114,6 +114,7 @@ class Sampling(Methods):
             RuntimeError: ``p`` is not in [0, 1], or the tensor is not of a floating type. Elements are not checked:
                 above 1 gives 1, below 0 gives 0.
         """
+        real_only("bernoulli", self)
         if p is not None:
             return plain(empty(self.device, self._array.shape, self.dtype)).bernoulli_(p, generator=generator)
         self._floats("bernoulli")

@@ -17,7 +17,7 @@ class Shapes(Methods):
     """The same elements in other shapes and orders."""
 
     __slots__ = ()
-    FUNCTIONS = ("adjoint as_strided broadcast_to conj flatten moveaxis movedim permute ravel reshape squeeze swapaxes "
+    FUNCTIONS = ("adjoint as_strided broadcast_to flatten moveaxis movedim permute ravel reshape squeeze swapaxes "
                  "swapdims t transpose unsqueeze")
 
     def reshape(self, *shape: Any) -> Any:
@@ -119,16 +119,12 @@ class Shapes(Methods):
         """The last two dimensions swapped."""
         return self.transpose(-2, -1)
 
-    H = property(lambda self: self.adjoint(), doc="The transpose of a matrix, by the name of the complex one's.")
-    mH = property(lambda self: self.adjoint(), doc="The last two dimensions swapped, by the name of the complex one's.")
+    H = property(lambda self: self.adjoint(), doc="The conjugate transpose of a matrix.")
+    mH = property(lambda self: self.adjoint(), doc="The last two dimensions swapped, and complex numbers conjugated.")
 
     def adjoint(self) -> Any:
-        """The last two dimensions swapped: the conjugate transpose, of real numbers."""
-        return self.mT
-
-    def conj(self) -> Any:
-        """The tensor itself, whose numbers are real."""
-        return self
+        """The last two dimensions swapped, and complex numbers conjugated."""
+        return self.mT.conj()
 
     def expand(self, *sizes: Any) -> Any:
         """Dimensions of size 1 repeated without copying; -1 keeps a size."""

@@ -10,7 +10,7 @@ from ..autograd import apply, same_device
 from ..ops import elementwise as ew
 from ..ops import pointwise
 from .pointwise import _unary
-from .support import Methods, operand, plain, raw
+from .support import Methods, operand, plain, raw, real_only
 
 
 class Parts(NamedTuple):
@@ -67,6 +67,7 @@ class Special(Methods):
         Raises:
             RuntimeError: ``p`` is below 1. Elements are not checked.
         """
+        real_only("mvlgamma", self)
         if p < 1:
             raise RuntimeError(f"mvlgamma() needs a dimension of at least 1, got {p}")
         x: Any = self if self.dtype.is_floating_point else self.float()

@@ -78,13 +78,20 @@ def operand(x: Any, like: Any) -> Any:
         return x
     if isinstance(x, bool | int | float):
         return x
-    if isinstance(x, np.generic):
+    if isinstance(x, np.generic) and not isinstance(x, np.complexfloating):
         return x.item()
-    if isinstance(x, np.ndarray):
+    if isinstance(x, np.ndarray | complex | np.complexfloating):
         from ..tensor import tensor
 
-        return tensor(x, device=like.device)
+        return tensor(x if isinstance(x, np.ndarray) else complex(x), device=like.device)
     return NotImplemented
+
+
+def real_only(name: str, *operands: Any) -> None:
+    """``NotImplementedError`` where a tensor is complex and a method is not defined for those."""
+    for x in operands:
+        if hasattr(x, "_array") and x.dtype.is_complex:
+            raise NotImplementedError(f"{name}() is not defined for {x.dtype}; use .real, .imag or abs()")
 
 
 def raw(x: Any) -> Any:

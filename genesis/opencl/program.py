@@ -151,6 +151,9 @@ class Kernel:
                               f"local size {local_size}: {error}{hint}") from error
 
 
+_OF_COMPLEX = ("ops/elementwise.cl", "ops/fft.cl")      # whose kernels take complex numbers; others see pairs
+
+
 class Programs:
     """The programs of one device.
 
@@ -193,6 +196,10 @@ class Programs:
 
     def _program(self, file: str, function: str, defines: Mapping[str, Any], text: str | None) -> cl.Program:
         device = self._device
+        for value in defines.values():
+            if value in ("complex64", "complex128") and file not in _OF_COMPLEX:
+                raise NotImplementedError(f"{function}() is not defined for {value}; work with view_as_real(), .real, "
+                                          ".imag or abs()")
         head = "".join(f"#define {name} {value}\n" for name, value in defines.items())
         if device.quirks.prefetch:
             head += f"#define PREFETCH(p) {device.quirks.prefetch}\n"

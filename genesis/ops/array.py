@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import DType, from_numpy
+from ..dtypes import DType, complex128, float64, from_numpy
 from ..opencl import Alias, Buffer, Device
 
 Shape = tuple[int, ...]
+_WIDE = (float64.rank, complex128.rank)
 
 
 class Version:
@@ -144,6 +145,24 @@ class Array:
             i, j = i_end, j_end
         return self.view(shape, tuple(strides))
 
+    def as_real(self) -> Array:
+        """Complex numbers as (..., 2) real ones, without copying."""
+        return Array(self.buffer, self.dtype.to_real(), (*self.shape, 2), (*(2 * s for s in self.strides), 1),
+                     2 * self.offset, self.version)
+
+    def as_complex(self) -> Array | None:
+        """Real numbers (..., 2) as complex ones, without copying; None where the pairs do not lie as those would."""
+        *steps, last = self.strides
+        if last != 1 or self.offset % 2 or any(s % 2 for s in steps):
+            return None
+        return Array(self.buffer, self.dtype.to_complex(), self.shape[:-1], tuple(s // 2 for s in steps),
+                     self.offset // 2, self.version)
+
+    def part(self, which: int) -> Array:
+        """The real (0) or imaginary (1) parts of complex numbers; a view."""
+        pairs = self.as_real()
+        return pairs.view(self.shape, pairs.strides[:-1], pairs.offset + which)
+
     def __repr__(self) -> str:
         return f"<Array {self.shape} of {self.dtype.name} on {self.device}>"
 
@@ -152,10 +171,10 @@ def empty(device: Device, shape: Shape, dtype: DType) -> Array:
     """A contiguous array with undefined contents.
 
     Raises:
-        TypeError: float64 on a device without it.
+        TypeError: float64 or complex128 on a device without it.
     """
-    if dtype.name == "float64" and not device.fp64:
-        raise TypeError(f"{device.name} has no float64; use float32")
+    if dtype.rank in _WIDE and not device.fp64:
+        raise TypeError(f"{device.name} has no {dtype.name}; use {'complex64' if dtype.is_complex else 'float32'}")
     return Array(device.empty(math.prod(shape) * dtype.itemsize), dtype, shape)
 
 

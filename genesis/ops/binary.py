@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import dtypes
 from ..dtypes import DType
 from .array import Array
-from .elementwise import Operand, cast, dtype_of, full, run, sum_to
+from .elementwise import Operand, dtype_of, fitting, full, run, sum_to
 from .operation import Context, Operation
 
 
@@ -35,7 +35,7 @@ class Binary(Operation):
     @classmethod
     def fit(cls, ctx: Context, i: int, g: Array | None) -> Array | None:
         """The gradient of operand ``i``, summed over what was broadcast and in the operand's type."""
-        return None if g is None else cast(sum_to(g, ctx.shapes[i]), ctx.dtypes[i])
+        return None if g is None else fitting(sum_to(g, ctx.shapes[i]), ctx.dtypes[i])
 
 
 class Add(Binary):
@@ -80,10 +80,11 @@ class Mul(Binary):
 
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
-        """``g * b`` and ``g * a``."""
+        """``g * b`` and ``g * a``, of complex numbers with the factors conjugated."""
         a, b = ctx.saved
-        return (cls.fit(ctx, 0, run("mul", [g, b], g.dtype)) if ctx.needs[0] else None,
-                cls.fit(ctx, 1, run("mul", [g, a], g.dtype)) if ctx.needs[1] else None)
+        times = "mul_conj" if g.dtype.is_complex else "mul"
+        return (cls.fit(ctx, 0, run(times, [g, b], g.dtype)) if ctx.needs[0] else None,
+                cls.fit(ctx, 1, run(times, [g, a], g.dtype)) if ctx.needs[1] else None)
 
 
 class Div(Binary):
@@ -95,7 +96,7 @@ class Div(Binary):
     def result_dtype(cls, a: Operand, b: Operand) -> DType:
         """Floating point."""
         dtype = dtype_of(a, b)
-        return dtype if dtype.is_floating_point else dtypes.get_default_dtype()
+        return dtype if dtype.has_gradients else dtypes.get_default_dtype()
 
     @classmethod
     def remember(cls, ctx: Context, a: Operand, b: Operand) -> None:
@@ -104,9 +105,10 @@ class Div(Binary):
 
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None]:
-        """``g / b`` and ``-g * a / b**2``."""
+        """``g / b`` and ``-g * a / b**2``, of complex numbers with conjugated factors."""
         a, b = ctx.saved
-        return (cls.fit(ctx, 0, run("div", [g, b], g.dtype)) if ctx.needs[0] else None,
+        over = "div_conj" if g.dtype.is_complex else "div"
+        return (cls.fit(ctx, 0, run(over, [g, b], g.dtype)) if ctx.needs[0] else None,
                 cls.fit(ctx, 1, run("div_backward", [g, a, b], g.dtype)) if ctx.needs[1] else None)
 
 
@@ -173,7 +175,7 @@ class Pow(Binary):
         """Choose the quick form where there is one."""
         if isinstance(a, Array) and not isinstance(b, Array) and b in _POWERS:
             dtype = cls.result_dtype(a, b)
-            if dtype.is_floating_point or b > 0:
+            if dtype.has_gradients or b > 0:
                 ctx.shapes, ctx.dtypes = [a.shape, None], [a.dtype, None]
                 ctx.save(a, b)
                 return run(_POWERS[b], [a], dtype)
@@ -183,7 +185,7 @@ class Pow(Binary):
     def result_dtype(cls, a: Operand, b: Operand) -> DType:
         """As for other operations; integers have no negative integer powers."""
         dtype = dtype_of(a, b)
-        if not isinstance(b, Array) and b < 0 and not dtype.is_floating_point:
+        if not isinstance(b, Array) and b < 0 and not dtype.has_gradients:
             raise RuntimeError(f"integers cannot be raised to the negative integer power {b}; convert to float32")
         return dtype
 

@@ -10,14 +10,24 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .. import dtypes
 from ..dtypes import DType, Scalar
 from ..opencl import Kernel
-from .array import Array, Shape, broadcast_shapes, contiguous_strides, empty
+from .array import Array, Shape, broadcast_shapes, contiguous_strides, empty, upload
 
 Operand = Array | Scalar
 
 _BITS = {"int": 32, "long": 64}
+_NUMBERS = {"float": "f", "double": "d", "int": "i", "long": "l", "float2": "f", "double2": "d"}
+# What cl/ops/complex.h defines: operations that give complex numbers, and others.
+_COMPLEX = frozenset("""identity neg add sub mul div square cube reciprocal sqrt rsqrt exp log sin cos tan sinh cosh
+    tanh sigmoid conj sgn pow where add_scaled addcmul_scaled mul_scaled add_turned mul_conj div_backward exp_backward
+    log_backward sqrt_backward rsqrt_backward reciprocal_backward square_backward cube_backward sin_backward
+    cos_backward tan_backward sinh_backward cosh_backward tanh_backward sigmoid_backward abs_backward angle_backward
+    sgn_backward pow_backward pow_backward_exponent div_conj polar""".split())
+_OF_COMPLEX = frozenset("abs angle eq ne isnan isinf isfinite logical_not logical_and logical_or logical_xor".split())
 _SPECIAL = frozenset(f"{name}{end}" for end in ("", "_backward") for name in (    # operations of cl/ops/special.h
     "lgamma", "digamma", "trigamma", "zeta", "erfinv", "ndtri", "log_ndtr", "i0", "i0e", "i1", "i1e"))
 _MAX_PLANS = 20_000
@@ -52,13 +62,20 @@ def _plan(op: str, out: Array, operands: Sequence[Operand], compute: str) -> Pla
     arrays = [x for x in operands if isinstance(x, Array)]
     sizes, steps = _merge(out.shape, [out.strides, *(x.expand(out.shape).strides for x in arrays)])
     dims = len(sizes)
-    if compute == "float" and any(x.dtype.compute == "double" for x in arrays):
+    wide = any(x.dtype.compute in ("double", "double2") for x in arrays)
+    if out.dtype.is_complex or any(x.dtype.is_complex for x in arrays):
+        _check_complex(op, out, arrays)
+        wide = wide or out.dtype.compute in ("double", "double2") or compute in ("double", "double2")
+        compute = "double2" if wide else "float2"
+    elif compute == "float" and wide:
         compute = "double"          # a float64 of no dimensions beside a float32, whose type the result has
     defines: list[tuple[str, Any]] = [
         ("OP", f"OP_{op}"), ("INPUTS", len(operands)), ("OUT", out.dtype.name), ("COMPUTE", compute), ("DIMS", dims),
         ("INTEGER", int(compute in ("int", "long"))), ("OUT_STEP", _step("out", steps[0][0]))]
-    if compute == "double":
+    if compute in ("double", "double2"):
         defines.append(("REAL64", 1))
+    if compute in ("float2", "double2"):
+        defines.append(("COMPLEX", 1))
     if op in _SPECIAL:
         defines.append(("SPECIAL", 1))
     signature = "Pl"
@@ -74,7 +91,7 @@ def _plan(op: str, out: Array, operands: Sequence[Operand], compute: str) -> Pla
         else:
             defines += [(f"{name}_KIND", "scalar"), (name, "none"), (f"{name}_STEP", 0)]
             layout = layout + [0] * dims
-            signature += {"float": "f", "double": "d", "int": "i", "long": "l"}[compute]
+            signature += _NUMBERS[compute]
     packed = struct.pack(f"{len(layout)}q", *layout)
     device = out.device
     kernel = device.programs.kernel("ops/elementwise.cl", "elementwise", f"{signature}l({len(packed)})",
@@ -85,6 +102,15 @@ def _plan(op: str, out: Array, operands: Sequence[Operand], compute: str) -> Pla
     y_local = min(_power_of_two(outer), max(1, most // x_local), device.max_items[1]) if x_local < 64 else 1
     global_size = (-(-sizes[0] // x_local) * x_local, -(-outer // y_local) * y_local)
     return kernel, global_size, (x_local, y_local), outer, packed
+
+
+def _check_complex(op: str, out: Array, arrays: list[Array]) -> None:
+    """Raise where an operation is not defined for complex numbers, or its result has no place for them."""
+    kinds = ", ".join(dict.fromkeys(str(x.dtype) for x in arrays))
+    if op not in _COMPLEX and op not in _OF_COMPLEX:
+        raise NotImplementedError(f"{op}() is not defined for complex numbers ({kinds}); use .real, .imag or .abs()")
+    if (op in _COMPLEX) != out.dtype.is_complex:
+        raise RuntimeError(f"{op}() of {kinds} does not give {out.dtype}; take .real, or convert with to()")
 
 
 def _step(name: str, stride: int) -> str:
@@ -176,11 +202,20 @@ def contiguous(x: Array) -> Array:
 
 def assign(target: Array, value: Operand) -> Array:
     """Write an array, broadcast and converted, or a number into every element of ``target``."""
+    if isinstance(value, complex):
+        value = number(target.device, value, target.dtype)
     if isinstance(value, Array):
         return run("identity", [value], target.dtype, out=target, compute=_wider(value.dtype, target.dtype))
     if target.dtype is dtypes.bool_:
         value = bool(value)
     return run("identity", [value], target.dtype, out=target)
+
+
+def number(device: Any, value: complex, dtype: DType) -> Array:
+    """A complex number as an array of no dimensions; ``RuntimeError`` where a type cannot hold it."""
+    if not dtype.is_complex:
+        raise RuntimeError(f"the complex number {value} cannot be written into a tensor of {dtype}")
+    return upload(device, np.asarray(value, dtype.numpy))
 
 
 def full(device: Any, shape: Shape, value: Scalar, dtype: DType) -> Array:
@@ -193,8 +228,15 @@ def cast(x: Array, dtype: DType) -> Array:
     return x if x.dtype is dtype else copy(x, dtype)
 
 
+def fitting(g: Array, dtype: DType) -> Array:
+    """A gradient in the element type of its operand; that of a real operand is the real part."""
+    return cast(g.part(0) if g.dtype.is_complex and not dtype.is_complex else g, dtype)
+
+
 def _wider(a: DType, b: DType) -> str:
     """The C type through which a conversion loses nothing that its ends can hold."""
+    if a.is_complex or b.is_complex:
+        return (a if a.is_complex else b).compute
     if "double" in (a.compute, b.compute):
         return "double"
     if a.is_floating_point:
@@ -227,7 +269,7 @@ def _promoted(arrays: list[Array]) -> DType:
         if x.ndim == 0 and arrays[0].ndim > 0:
             # Only its kind counts.
             same = {"u": "i"}.get(x.dtype.kind, x.dtype.kind) == {"u": "i"}.get(result.kind, result.kind)
-            result = result if same or x.dtype.rank < result.rank else x.dtype
+            result = result if same or x.dtype.rank < result.rank else dtypes.promote(result, x.dtype)
         else:
             result = dtypes.promote(result, x.dtype)
     return result

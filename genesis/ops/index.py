@@ -17,7 +17,7 @@ from .scan import grid
 from .sort import sort_keys
 from .views import reshaped
 
-_ELEMENTS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"}
+_ELEMENTS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong", 16: "ulong2"}
 _PIECE = 16384        # elements of whole rows that a CPU's work-item copies
 _GATHERED = 4096       # elements that a CPU's work-item gathers
 _SEGMENT = 64         # sorted indices that a work-item joins before another launch joins the blocks
@@ -123,6 +123,12 @@ def scatter_into(out: Array, axis: int, index: Array, value: Array, join: str, b
         join: ``"add"``, ``"prod"``, ``"amax"``, ``"amin"`` or ``"put"``: the last one wins.
         bounds: which indices are in range; the others are passed over.
     """
+    if out.dtype.is_complex:
+        if join not in ("add", "put"):
+            raise NotImplementedError(f"joining complex numbers by {join!r} is not defined")
+        if index.ndim > 1:
+            index = copy(index.view((*index.shape, 1), (*index.strides, 1)).expand((*index.shape, 2)))
+        out, value = out.as_real(), cast(value, out.dtype).as_real()
     outer, n, inner = sizes_of(out, axis)
     rows = index.ndim == 1
     count = index.size if rows else sizes_of(index, axis)[1]

@@ -8,7 +8,7 @@ from typing import Any
 from .. import dtypes
 from ..dtypes import DType, Scalar
 from .array import Array
-from .elementwise import cast, copy, dtype_of, full, run, sum_to
+from .elementwise import cast, copy, dtype_of, fitting, full, run, sum_to
 from .operation import Context, Operation
 
 
@@ -32,7 +32,7 @@ class Unary(Operation):
     def forward(cls, ctx: Context, x: Array, *numbers: float) -> Array:
         """Apply ``op``."""
         dtype = x.dtype
-        if not dtype.is_floating_point:
+        if not dtype.has_gradients:
             if cls.integers == "refuse":
                 raise NotImplementedError(f"{cls.__name__.lower()}() is not defined for {dtype}; convert to float32")
             if cls.integers == "float":
@@ -61,10 +61,10 @@ def _unary(name: str, save: str, backward_op: str = "", integers: str = "float",
                                  "integers": integers, "__doc__": f"``{op}`` of each element."})
 
 
-Exp = _unary("Exp", "y", "mul")
+Exp = _unary("Exp", "y")
 Exp2 = _unary("Exp2", "y")
 Expm1 = _unary("Expm1", "y")
-Log = _unary("Log", "x", "div")
+Log = _unary("Log", "x")
 Log2 = _unary("Log2", "x")
 Log10 = _unary("Log10", "x")
 Log1p = _unary("Log1p", "x")
@@ -240,7 +240,7 @@ class Cast(Operation):
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> Array:
         """Convert back."""
-        return cast(g, ctx.dtype)
+        return fitting(g, ctx.dtype)
 
 
 class Copy(Operation):

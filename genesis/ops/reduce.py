@@ -37,7 +37,7 @@ def result_dtype(op: str, dtype: DType) -> DType:
     """The element type that reducing a type gives: sums and products of integers are int64."""
     if op in ("any", "all"):
         return dtypes.bool_
-    if op == "count" or (op in (*_SUMS, "prod") and not dtype.is_floating_point):
+    if op == "count" or (op in (*_SUMS, "prod") and not dtype.has_gradients):
         return dtypes.int64
     return dtype
 
@@ -102,6 +102,8 @@ def reduce(op: str, x: Array, axes: tuple[int, ...] | None = None, keepdim: bool
     plan = _plans.get(key)
     if plan is not None:
         return _run(plan, x, out, divisor)
+    if x.dtype.is_complex:
+        return _reduce_complex(op, x, axes, keepdim, dtype, out, divisor)
     shape = reduced_shape(x, axes, keepdim)
     axes = tuple(range(x.ndim)) if axes is None else axes
     dtype = dtype or result_dtype(op, x.dtype)
@@ -126,6 +128,20 @@ def reduce(op: str, x: Array, axes: tuple[int, ...] | None = None, keepdim: bool
             _plans.clear()
         _plans[key] = plan
     return _run(plan, three, out, divisor)
+
+
+def _reduce_complex(op: str, x: Array, axes: tuple[int, ...] | None, keepdim: bool, dtype: DType | None,
+                    out: Array | None, divisor: float) -> Array:
+    """Reduce complex numbers: sums of both parts together, and what asks whether numbers are 0."""
+    if op in ("any", "all", "count"):
+        return reduce(op, run("ne", [x, 0.0], dtypes.bool_, compute=x.dtype.compute), axes, keepdim, dtype, out)
+    dtype = dtype or x.dtype
+    if op != "sum" or not dtype.is_complex:
+        raise NotImplementedError(f"{op} of {x.dtype} to {dtype} is not defined; complex numbers have no order")
+    axes = tuple(range(x.ndim)) if axes is None else axes
+    whole = reduce("sum", x.as_real(), axes, keepdim, dtype.to_real(), None, divisor).as_complex()
+    assert whole is not None
+    return whole if out is None else assign(out, whole)
 
 
 def _last_run(axes: tuple[int, ...]) -> tuple[int, ...]:

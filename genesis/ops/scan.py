@@ -9,7 +9,7 @@ from typing import Any
 from .. import dtypes
 from ..dtypes import DType
 from .array import Array, empty
-from .elementwise import assign, cast, contiguous, run
+from .elementwise import assign, cast, contiguous, copy, run
 from .operation import Context, Operation
 from .reduce import result_dtype
 
@@ -56,6 +56,11 @@ def running(op: str, x: Array, axis: int, dtype: DType | None = None, reverse: b
         reverse: run from the last element to the first.
     """
     dtype = dtype or result_dtype(op, x.dtype)
+    if x.dtype.is_complex and op == "sum":
+        both = running(op, cast(x, dtype).as_real(), axis, dtype.to_real(), reverse) if x.ndim else copy(x).as_real()
+        whole = both.as_complex()
+        assert whole is not None
+        return whole
     if x.ndim == 0 or x.size == 0:
         return assign(empty(x.device, x.shape, dtype), x)
     x = contiguous(x)

@@ -6,7 +6,7 @@ from .array import Array, empty
 from .elementwise import contiguous
 from .operation import Context, Operation
 
-_ELEMENTS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"}
+_ELEMENTS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong", 16: "ulong2"}
 _LOCAL = 64
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from ..dtypes import bool_, int64
 from ..opencl import Device
 from .array import Array, Shape, contiguous_strides, empty
-from .elementwise import assign, cast, copy, dtype_of, full, run, sum_to
+from .elementwise import assign, copy, dtype_of, fitting, full, run, sum_to
 from .operation import Context, Operation
 
 
@@ -185,7 +185,7 @@ class Cat(Operation):
         parts = []
         start = 0
         for size, dtype, need in zip(ctx.sizes, ctx.dtypes, ctx.needs):
-            parts.append(cast(_part(g, ctx.axis, start, size), dtype) if need else None)
+            parts.append(fitting(_part(g, ctx.axis, start, size), dtype) if need else None)
             start += size
         return tuple(parts)
 

@@ -95,10 +95,10 @@ def checked(given: Any, former: Sequence[dict[str, Any]], defaults: dict[str, An
         if not x.is_leaf and not x._retains:
             raise ValueError("cannot optimize a tensor that was made by an operation; only leaves, such as those "
                              "made with requires_grad=True or by detach()")
-        if type(x) is not Tensor and not x.requires_grad and not x.is_floating_point():
+        if type(x) is not Tensor and not x.requires_grad and not x.dtype.has_gradients:
             continue                  # a Parameter that is a mask: it never has a gradient
-        if not x.is_floating_point():
-            raise TypeError(f"an optimizer updates floating-point tensors, not {x.dtype}")
+        if not x.dtype.has_gradients:
+            raise TypeError(f"an optimizer updates floating-point and complex tensors, not {x.dtype}")
     unique = {id(x): i for i, x in reversed(list(enumerate(tensors)))}
     if len(unique) < len(tensors):
         warnings.warn("a parameter group holds a parameter more than once; it is updated once a step", stacklevel=5)

@@ -46,7 +46,7 @@ class Launch(Scalars):
 
     def __init__(self, rule: Rule, gradients: GradientArena, row_of_chunk: Buffer, cohorts: list[Cohort],
                  candidates: int, decays: bool):
-        arena, device, dtype = gradients.arena, gradients.device, gradients.dtype
+        arena, device, dtype = gradients.arena, gradients.device, gradients.stored
         super().__init__(rule, cohorts, candidates, decays, dtype.itemsize == 8)
         item = rules.state_dtype(dtype).itemsize
         local = rules.local_size(device, dtype)
@@ -82,7 +82,7 @@ class Choice(Scalars):
     """
 
     def __init__(self, gradients: GradientArena, cohort: Cohort, candidates: int):
-        device, wide, row = gradients.device, gradients.dtype.itemsize == 8, cohort.rule.row
+        device, wide, row = gradients.device, gradients.stored.itemsize == 8, cohort.rule.row
         super().__init__(cohort.rule, [cohort], candidates, False, wide)
         defines: tuple[tuple[str, Any], ...] = (("ROW", row), *([("REAL64", 1)] if wide else []))
         if candidates:
@@ -132,7 +132,7 @@ def _launches(gradients: GradientArena, members: Sequence[tuple[Rule, Cohort]], 
     """Launches of the rules, each of as many of its cohorts as have room."""
     found = []
     for rule in dict.fromkeys(rule for rule, _ in members):
-        room = max(1, rules.row_values(gradients.dtype) // (rule.row * max(candidates, 1)))
+        room = max(1, rules.row_values(gradients.stored) // (rule.row * max(candidates, 1)))
         own = [cohort for of, cohort in members if of == rule]
         for first in range(0, len(own), room):
             batch = own[first:first + room]

@@ -102,6 +102,8 @@ class LBFGS(Optimizer):
             checks.number(name, group[name])
         if group["line_search_fn"] not in (None, "strong_wolfe"):
             raise ValueError(f"line_search_fn must be None or 'strong_wolfe', got {group['line_search_fn']!r}")
+        if any(x.is_complex() for x in group["params"]):
+            raise TypeError("LBFGS does not take complex parameters; give it view_as_real() of them")
         kinds = {(x.device, x.dtype) for x in group["params"]}
         if len(kinds) > 1:
             raise ValueError("LBFGS needs parameters of one device and element type, got "

@@ -15,6 +15,8 @@ from ..dtypes import DType, float32, float64
 from ..errors import KernelError
 from ..opencl import CHUNK, Device, Kernel
 from ..opencl.program import read
+from ..ops.array import Array
+from ..ops.elementwise import assign
 
 ROW_BYTES = 512         # bytes of scalars that one launch takes by value
 
@@ -91,7 +93,12 @@ def parse(file: str, name: str, decoupled: bool = False) -> Rule:
 
 def state_dtype(param: DType) -> DType:
     """Element type of the states: float32, also for 16-bit parameters, whose own type is too coarse for averages."""
-    return float64 if param is float64 else float32
+    return param if param.is_complex else float64 if param is float64 else float32
+
+
+def begin_with(state: Array, value: float) -> None:
+    """Fill a state with a number; that of a complex parameter is a state of two real ones."""
+    assign(state.as_real() if state.dtype.is_complex else state, value)
 
 
 def row_values(dtype: DType) -> int:

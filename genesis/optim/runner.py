@@ -87,7 +87,7 @@ class Runner:
 
     def state(self, slot: int, name: str) -> Array:
         """A state of a parameter, in the arena's memory; states of other shapes than the parameters' are apart."""
-        optimizer, dtype = self.optimizer, rules.state_dtype(self.arena.dtype)
+        optimizer, dtype = self.optimizer, rules.state_dtype(self.arena.dtype)      # complex for complex parameters
         if name in optimizer._rule(self.groups[slot]).states:
             return self.arena.flat(name, slot, dtype)
         if name not in self._apart:
@@ -101,7 +101,7 @@ class Runner:
         """Give those states of a parameter that do not begin at 0 the values from before its first update."""
         for name, value in self.optimizer.first_values(self.groups[slot]).items():
             if value:
-                elementwise.assign(self.state(slot, name), value)
+                rules.begin_with(self.state(slot, name), value)
 
     def reset(self) -> None:
         """Take all parameters back to the state before their first update."""

@@ -9,6 +9,7 @@ from ..ops import elementwise
 from ..tensor import Tensor
 from ..tensor import tensor as make_tensor
 from . import checks
+from .rule import begin_with
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
@@ -75,7 +76,7 @@ class ParameterState(MutableMapping[str, Any]):
         elif name in self._optimizer.numbers:
             self[name] = self._optimizer.numbers[name]
         else:
-            elementwise.assign(self[name]._array, self._first.get(name, 0))
+            begin_with(self[name]._array, self._first.get(name, 0))
 
     def clear(self) -> None:
         """Back to the state before the first update."""

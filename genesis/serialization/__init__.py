@@ -135,8 +135,6 @@ def _read(source: Source, device: Any) -> Any:
 def _read_container(source: Source, device: Any) -> Any:
     metadata, stored = container.read_header(source)
     if _OBJECT_KEY not in metadata:
-        for tensor in stored.values():
-            hooks.check_dtype(tensor.dtype, f"tensor {show(tensor.name)}")
         return {name: hooks.from_host(container.read_array(source, tensor), device) for name, tensor in stored.items()}
     version = metadata.get(_VERSION_KEY)
     if version != _VERSION:

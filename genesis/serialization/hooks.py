@@ -55,18 +55,12 @@ def to_host(obj: object) -> np.ndarray | None:
 
 
 def from_host(array: np.ndarray, device: Any = None, requires_grad: bool = False) -> Any:
-    """A tensor of the elements of ``array``, which `check_dtype` has let pass."""
+    """A tensor of the elements of ``array``, whose type a tensor can have."""
     genesis: Any = importlib.import_module("genesis")
     wider = _WIDER.get(array.dtype.name)
     if wider is not None:
         array = _widen(array, wider)
     return genesis.tensor(array, device=device, requires_grad=requires_grad and array.dtype.kind not in "biu")
-
-
-def check_dtype(dtype: np.dtype, what: str) -> None:
-    """Refuse the element types that no tensor can hold."""
-    if dtype.kind == "c":
-        raise CheckpointError(f"{what} holds {dtype.name} numbers; genesis has no complex tensors")
 
 
 def _widen(array: np.ndarray, wider: type) -> np.ndarray:

@@ -121,7 +121,7 @@ def _fill(root: Any, containers: list[Any], made: dict[str, Any]) -> Any:
 
 
 def _dtype(named: Named) -> dtypes.DType:
-    for dtype in dtypes.ALL:
+    for dtype in dtypes.ALL + dtypes.COMPLEX:
         if dtype.numpy == named.dtype:
             return dtype
     raise CheckpointError(f"the object holds torch.{named.name}, a dtype that genesis has not")

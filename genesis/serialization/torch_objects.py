@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from . import hooks
 from .codes import TORCH_DTYPES, TORCH_STORAGES
 from .errors import CheckpointError, check_shape, show
 from .unpickle import Constructor, add_items, check_key, refuse_global
@@ -151,7 +150,6 @@ class TorchObjects:
             end += 1 + sum((length - 1) * step for length, step in zip(sizes, strides))
         if end > count:
             raise CheckpointError(f"{what} reaches to element {show(end)}, but the storage has {count}")
-        hooks.check_dtype(dtype, what)
         grad = len(arguments) > 4 and arguments[4] is True
         return TorchTensor(storage.key, dtype, storage.start + offset, sizes, strides, grad)
 

@@ -58,6 +58,9 @@ class Encoder:
         """``where`` are the keys from the root, for messages; ``names`` the same, for the tensors' names."""
         described = hooks.describe(obj)
         if described is not None:
+            if described.dtype.name not in CODE_OF:
+                raise TypeError(f"cannot save {_path(where)}: safetensors has no {described.dtype}; save "
+                                "view_as_real() of the tensor")
             tag = "$tensor_grad" if described.requires_grad else "$tensor"
             name = self._place(obj, (tag, described.memory), names, described.shape, described.dtype)
             return {tag: name}
@@ -150,8 +153,6 @@ class Decoder:
             raise CheckpointError(f"{_path(where)} refers to a tensor {show(name)}, which the file does not hold")
         if self._tag_of.setdefault(name, tag) != tag:
             raise CheckpointError(f"{_path(where)} refers to tensor {show(name)} as {tag}, elsewhere as another")
-        if tag != "$ndarray":
-            hooks.check_dtype(self.stored[name].dtype, _path(where))
         return _PLACED
 
     def _fetch(self, tag: str, name: str, where: tuple) -> Any:
@@ -226,7 +227,7 @@ def _unscalar(tag: str, value: Any, where: tuple) -> Any:
             (scalar,) = decode_elements(np.frombuffer(bytes.fromhex(text), np.uint8), SCALAR_TYPES[name])
             return scalar
         if tag == "$dtype":
-            return next(dtype for dtype in dtypes.ALL if dtype.name == value)
+            return next(dtype for dtype in dtypes.ALL + dtypes.COMPLEX if dtype.name == value)
     except (ValueError, TypeError, KeyError, StopIteration, binascii.Error):
         pass
     raise CheckpointError(f"{_path(where)} is marked {show(tag)} with {show(value)}, which makes no sense")

@@ -44,6 +44,11 @@ def ints(library, values):
     return library.tensor(values, dtype=real(library)) if values.dtype.kind == "f" else library.tensor(values)
 
 
+def _pairs(library, z):
+    """Complex numbers as real ones; PyTorch's may still have to be conjugated."""
+    return library.view_as_real(z.resolve_conj())
+
+
 # name: a function of the library, its nn.functional and tensors; and the tensors' values.
 ELEMENTWISE = {
     **{name: (lambda L, F, x, name=name: getattr(x, name)(), X) for name in (
@@ -301,6 +306,12 @@ LAYERS = {
     "multi_margin_loss": (lambda L, F, x: F.multi_margin_loss(x, ints(L, [0, 4, 2]), p=2) if L is genesis else ((
         1 - x.gather(1, ints(L, [[0], [4], [2]])) + x).relu() ** 2 * ints(L, 1.0 - np.eye(5)[[0, 4, 2]])).sum(1).mean()
                           / 5, X),
+    "complex_parts": (lambda L, F, x, y: _pairs(L, L.complex(x, y) / (L.complex(y, x) ** 2).conj() * x), X, 1.5 + Y),
+    "complex_sizes": (lambda L, F, x, y: L.complex(x, y).abs() * L.complex(x, y).angle() + _pairs(
+        L, L.complex(x, y).sgn()).sum(-1), X, Y),
+    "complex_matmul": (lambda L, F, x: _pairs(L, L.view_as_complex(x) @ L.view_as_complex(x).mH), normal(3, 4, 2)),
+    "fft": (lambda L, F, x: _pairs(L, L.fft.fft(L.fft.rfft(x, 4), dim=0)) ** 2, X),
+    "irfft": (lambda L, F, x: L.fft.irfft(L.view_as_complex(x), 5) ** 2, normal(3, 3, 2)),
     "gaussian_nll_loss": (lambda L, F, x, y, v: F.gaussian_nll_loss(x, y, v), X, Y, positive(3, 5)),
 }
 

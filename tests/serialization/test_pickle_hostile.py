@@ -193,7 +193,6 @@ MISUSES = {
     "tensor that is conjugate": tensor(more=b"\x89}}" + text("conj") + b"\x88s"),
     "tensor of another dtype": tensor(function="_rebuild_tensor_v3", more=b"\x89}" + name("torch", "int32")),
     "tensor of no dtype": tensor(function="_rebuild_tensor_v3", more=b"\x89}N"),
-    "complex storage": tensor(storage(kind="ComplexFloatStorage", count=3), size=(1,), stride=(1,)),
     "quantized storage": storage(kind="QInt8Storage"),
 }
 

@@ -112,7 +112,6 @@ def test_float8_becomes_float32():
 
 
 def test_what_no_tensor_can_hold_is_refused():
-    with pytest.raises(genesis.CheckpointError, match="no complex tensors"):
-        load(safetensors.numpy.save({"a": np.ones(2, np.complex64)}))
+    assert load(safetensors.numpy.save({"a": np.full(2, 1j, np.complex64)}))["a"].tolist() == [1j, 1j]
     with pytest.raises(genesis.CheckpointError, match="beyond int64"):
         load(safetensors.numpy.save({"a": np.array([2**63], np.uint64)}))

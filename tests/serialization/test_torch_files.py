@@ -205,7 +205,6 @@ def test_what_is_no_checkpoint_for_genesis_is_refused(form):
     linear = torch.nn.Linear(1, 1)
     cases = {
         "state_dict": linear,
-        "complex": torch.ones(2, dtype=torch.complex64),
         "_rebuild_sparse_tensor": torch.eye(2).to_sparse(),
         "negative bit": torch.ones(2, dtype=torch.complex64).conj().imag,
         "bare storage": torch.ones(2).untyped_storage(),

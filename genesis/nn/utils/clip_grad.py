@@ -8,7 +8,7 @@ from typing import Any
 
 from ...gradients import pieces
 from ...ops import elementwise, grad_norm
-from ...ops.array import download
+from ...ops.array import Array, download
 from ...ops.grad_norm import Gradients, PartialNorms
 from ...tensor import Tensor
 
@@ -17,12 +17,17 @@ def _listed(parameters: Any) -> list[Tensor]:
     return [parameters] if isinstance(parameters, Tensor) else list(parameters)
 
 
+def _reals(array: Array) -> Array:
+    """Complex numbers, lying without gaps, as twice as many real ones."""
+    return array.as_real() if array.dtype.is_complex else array
+
+
 def _norm(parts: Sequence[Gradients], others: Sequence[Tensor], norm_type: float) -> float:
     p = float(norm_type)
     if not p > 0:
         raise ValueError(f"norm_type must be above 0, got {norm_type}")
     kinds: dict[Any, list[Gradients]] = {}
-    for part in [*parts, *(Gradients(elementwise.contiguous(g._array), None) for g in others)]:
+    for part in [*parts, *(Gradients(_reals(elementwise.contiguous(g._array)), None) for g in others)]:
         array = part.array
         kinds.setdefault((array.device, array.dtype.itemsize == 8), []).append(part)
     partials = [PartialNorms(found, p).run() for found in kinds.values()]
@@ -34,11 +39,11 @@ def _scale(parameters: Sequence[Tensor], factor: float, bound: float = math.inf)
     if math.isnan(factor):      # one by one: the zeros between the gradients in an arena must stay zeros
         parts, others = [], list({id(x.grad): x.grad for x in parameters if x.grad is not None}.values())
     dense = [g for g in others if g.is_contiguous()]
-    grad_norm.scale([*parts, *(Gradients(g._array, None) for g in dense)], factor, bound)
+    grad_norm.scale([*parts, *(Gradients(_reals(g._array), None) for g in dense)], factor, bound)
     for g in others:
         if not g.is_contiguous():
             copied = elementwise.copy(g._array)
-            grad_norm.scale([Gradients(copied, None)], factor, bound)
+            grad_norm.scale([Gradients(_reals(copied), None)], factor, bound)
             g._assign(Tensor._wrap(copied))
 
 
@@ -81,6 +86,8 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm
         tensor([0.6, 0.8])
     """
     parameters = _listed(parameters)
+    if norm_type != 2 and any(x.is_complex() for x in parameters):
+        raise NotImplementedError(f"gradients of complex parameters are clipped by norm_type 2 only, not {norm_type}")
     total = _norm(*pieces(parameters), norm_type)
     if error_if_nonfinite and not math.isfinite(total):
         raise RuntimeError(f"the total norm of order {norm_type} is {total}, so the gradients cannot be clipped; "
