@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
+from .implementation import Implementation
 from .optimizer import Optimizer
 
 
@@ -31,6 +32,7 @@ class Adadelta(Optimizer):
         weight_decay: λ, at least 0; adds ``λ θ`` to the gradient.
         maximize: go up the gradient.
         max_grad_norm: clip the norm of all gradients to this as part of the step; see `Optimizer`.
+        foreach, capturable, differentiable, fused: as PyTorch's optimizers have them; see `Optimizer`.
 
     Raises:
         ValueError: a value out of range.
@@ -50,9 +52,9 @@ class Adadelta(Optimizer):
     source = "optim/adadelta.cl"
 
     def __init__(self, params: Any, lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0, *,
-                 maximize: bool = False, max_grad_norm: float | None = None):
+                 maximize: bool = False, max_grad_norm: float | None = None, **implementation: Unpack[Implementation]):
         super().__init__(params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay,
-                                  "maximize": maximize}, max_grad_norm)
+                                  "maximize": maximize}, max_grad_norm, **implementation)
 
     def rule(self, group: dict[str, Any]) -> str:
         """Always the same."""

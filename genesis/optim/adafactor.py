@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from ..dtypes import finfo
 from ..ops import adafactor
 from . import checks
 from .batch import Batch
+from .implementation import Implementation
 from .optimizer import Optimizer
 from .rule import Rule
 
@@ -51,6 +52,7 @@ class Adafactor(Optimizer):
         weight_decay: λ, at least 0; the parameter shrinks by ``α λ θ``.
         maximize: go up the gradient.
         max_grad_norm: clip the norm of all gradients to this as part of the step; see `Optimizer`.
+        foreach, capturable, differentiable, fused: as PyTorch's optimizers have them; see `Optimizer`.
 
     The state is ``row_var`` and ``col_var``, for vectors ``variance``, and ``step``.
 
@@ -78,10 +80,10 @@ class Adafactor(Optimizer):
 
     def __init__(self, params: Any, lr: float = 1e-2, beta2_decay: float = -0.8,
                  eps: tuple[float | None, float] = (None, 1e-3), d: float = 1.0, weight_decay: float = 0.0, *,
-                 maximize: bool = False, max_grad_norm: float | None = None):
+                 maximize: bool = False, max_grad_norm: float | None = None, **implementation: Unpack[Implementation]):
         super().__init__(params, {
             "lr": lr, "beta2_decay": beta2_decay, "eps": eps, "d": d, "weight_decay": weight_decay,
-            "maximize": maximize}, max_grad_norm)
+            "maximize": maximize}, max_grad_norm, **implementation)
 
     def rule(self, group: dict[str, Any]) -> str:
         """The kernel of its own."""

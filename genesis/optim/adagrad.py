@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
+from .implementation import Implementation
 from .optimizer import Optimizer
 
 
@@ -31,6 +32,7 @@ class Adagrad(Optimizer):
         eps: ε, at least 0; outside the root.
         maximize: go up the gradient.
         max_grad_norm: clip the norm of all gradients to this as part of the step; see `Optimizer`.
+        foreach, capturable, differentiable, fused: as PyTorch's optimizers have them; see `Optimizer`.
 
     The state, ``sum`` and ``step``, is there from the start, as in PyTorch.
 
@@ -57,10 +59,11 @@ class Adagrad(Optimizer):
 
     def __init__(self, params: Any, lr: float = 1e-2, lr_decay: float = 0, weight_decay: float = 0,
                  initial_accumulator_value: float = 0, eps: float = 1e-10, *, maximize: bool = False,
-                 max_grad_norm: float | None = None):
+                 max_grad_norm: float | None = None, **implementation: Unpack[Implementation]):
         super().__init__(params, {
             "lr": lr, "lr_decay": lr_decay, "weight_decay": weight_decay,
-            "initial_accumulator_value": initial_accumulator_value, "eps": eps, "maximize": maximize}, max_grad_norm)
+            "initial_accumulator_value": initial_accumulator_value, "eps": eps, "maximize": maximize},
+            max_grad_norm, **implementation)
 
     def rule(self, group: dict[str, Any]) -> str:
         """Always the same."""

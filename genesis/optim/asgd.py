@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
+from .implementation import Implementation
 from .optimizer import Optimizer
 
 
@@ -37,6 +38,7 @@ class ASGD(Optimizer):
         weight_decay: λ, at least 0; adds ``λ θ`` to the gradient.
         maximize: go up the gradient.
         max_grad_norm: clip the norm of all gradients to this as part of the step; see `Optimizer`.
+        foreach, capturable, differentiable, fused: as PyTorch's optimizers have them; see `Optimizer`.
 
     Raises:
         ValueError: a value out of range.
@@ -62,9 +64,10 @@ class ASGD(Optimizer):
     numbers: ClassVar[dict[str, float]] = {"eta": 0.0, "mu": 1.0}
 
     def __init__(self, params: Any, lr: float = 1e-2, lambd: float = 1e-4, alpha: float = 0.75, t0: float = 1e6,
-                 weight_decay: float = 0, *, maximize: bool = False, max_grad_norm: float | None = None):
+                 weight_decay: float = 0, *, maximize: bool = False,
+                 max_grad_norm: float | None = None, **implementation: Unpack[Implementation]):
         super().__init__(params, {"lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0, "weight_decay": weight_decay,
-                                  "maximize": maximize}, max_grad_norm)
+                                  "maximize": maximize}, max_grad_norm, **implementation)
 
     def rule(self, group: dict[str, Any]) -> str:
         """Always the same."""

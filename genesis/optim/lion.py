@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
+from .implementation import Implementation
 from .optimizer import Optimizer
 
 
@@ -28,6 +29,7 @@ class Lion(Optimizer):
         weight_decay: λ, at least 0; decoupled, as in `AdamW`.
         maximize: go up the gradient.
         max_grad_norm: clip the norm of all gradients to this as part of the step; see `Optimizer`.
+        foreach, capturable, differentiable, fused: as PyTorch's optimizers have them; see `Optimizer`.
 
     Raises:
         ValueError: a value out of range.
@@ -48,9 +50,10 @@ class Lion(Optimizer):
     counts_steps = False
 
     def __init__(self, params: Any, lr: float = 1e-4, betas: tuple[float, float] = (0.9, 0.99),
-                 weight_decay: float = 0, *, maximize: bool = False, max_grad_norm: float | None = None):
+                 weight_decay: float = 0, *, maximize: bool = False,
+                 max_grad_norm: float | None = None, **implementation: Unpack[Implementation]):
         super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay, "maximize": maximize},
-                         max_grad_norm)
+                         max_grad_norm, **implementation)
 
     def rule(self, group: dict[str, Any]) -> str:
         """Always the same."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from ..ops import newton_schulz
 from .batch import Batch
+from .implementation import Implementation
 from .optimizer import Optimizer
 from .rule import state_dtype
 
@@ -48,6 +49,7 @@ class Muon(Optimizer):
             and weight decays that suit AdamW suit Muon.
         maximize: go up the gradient.
         max_grad_norm: clip the norm of all gradients to this as part of the step; see `Optimizer`.
+        foreach, capturable, differentiable, fused: as PyTorch's optimizers have them; see `Optimizer`.
 
     Raises:
         ValueError: a value out of range, or a parameter that is not a matrix.
@@ -79,11 +81,11 @@ class Muon(Optimizer):
     def __init__(self, params: Any, lr: float = 1e-3, weight_decay: float = 0.1, momentum: float = 0.95,
                  nesterov: bool = True, ns_coefficients: tuple[float, float, float] = (3.4445, -4.7750, 2.0315),
                  eps: float = 1e-7, ns_steps: int = 5, adjust_lr_fn: str | None = None, *,
-                 maximize: bool = False, max_grad_norm: float | None = None):
+                 maximize: bool = False, max_grad_norm: float | None = None, **implementation: Unpack[Implementation]):
         super().__init__(params, {
             "lr": lr, "weight_decay": weight_decay, "momentum": momentum, "nesterov": nesterov,
             "ns_coefficients": ns_coefficients, "eps": eps, "ns_steps": ns_steps, "adjust_lr_fn": adjust_lr_fn,
-            "maximize": maximize}, max_grad_norm)
+            "maximize": maximize}, max_grad_norm, **implementation)
 
     def check_group(self, group: dict[str, Any]) -> None:
         """All parameters are matrices."""

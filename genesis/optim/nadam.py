@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
+from .implementation import Implementation
 from .optimizer import Optimizer
 
 
@@ -38,6 +39,7 @@ class NAdam(Optimizer):
         decoupled_weight_decay: shrink the parameter by ``α λ θ`` instead, as `AdamW` does.
         maximize: go up the gradient.
         max_grad_norm: clip the norm of all gradients to this as part of the step; see `Optimizer`.
+        foreach, capturable, differentiable, fused: as PyTorch's optimizers have them; see `Optimizer`.
 
     Raises:
         ValueError: a value out of range.
@@ -62,10 +64,10 @@ class NAdam(Optimizer):
 
     def __init__(self, params: Any, lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
                  weight_decay: float = 0, momentum_decay: float = 4e-3, decoupled_weight_decay: bool = False, *,
-                 maximize: bool = False, max_grad_norm: float | None = None):
+                 maximize: bool = False, max_grad_norm: float | None = None, **implementation: Unpack[Implementation]):
         super().__init__(params, {
             "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "momentum_decay": momentum_decay,
-            "decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize}, max_grad_norm)
+            "decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize}, max_grad_norm, **implementation)
 
     def rule(self, group: dict[str, Any]) -> str:
         """Always the same."""

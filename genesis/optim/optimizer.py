@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from ..autograd import enable_grad, no_grad
 from ..opencl import Device, split_by_limit
 from ..ops.loss_scale import LossScale
 from ..tensor import Tensor
 from . import checks, groups
+from . import implementation as implementations
 from . import rule as rules
 from .batch import Batch
 from .control import Control
 from .hooked import Hooked
+from .implementation import Implementation
 from .runner import Runner
 from .saved import load_state_dict, make_state_dict
 from .state import State
@@ -34,6 +36,10 @@ class Optimizer(Hooked):
         defaults: hyperparameters of groups that do not set them.
         max_grad_norm: clip the gradients of all parameters together to this norm as part of each step. A step whose
             gradients are not all finite is skipped, on the device.
+        foreach, capturable, fused: None, True or False, which all mean the same. By these PyTorch's optimizers are told
+            which of their implementations to use; here each has one, which is fused and waits for nothing. State dicts
+            do without them, and load from PyTorch's that have them.
+        differentiable: None or False; True does not exist here.
 
     Attributes:
         param_groups: list of dicts; changing a value changes the next step, and so do groups and parameters that are
@@ -46,6 +52,8 @@ class Optimizer(Hooked):
     Raises:
         TypeError: ``params`` is a bare tensor, not iterable, a set, or holds something else than tensors.
         ValueError: it is empty, holds a parameter twice or one that is not a leaf, or a hyperparameter is out of range.
+        RuntimeError: ``foreach`` and ``fused`` are both True.
+        NotImplementedError: ``differentiable`` is True.
     """
 
     source: ClassVar[str] = ""             # the rule's file under cl/, or an absolute path
@@ -56,7 +64,11 @@ class Optimizer(Hooked):
     matrices_only: ClassVar[bool] = False         # whether all parameters must have two dimensions
     _loss_scale: LossScale | None = None   # set by a GradScaler for the time of a step
 
-    def __init__(self, params: Any, defaults: dict[str, Any], max_grad_norm: float | None = None):
+    def __init__(self, params: Any, defaults: dict[str, Any], max_grad_norm: float | None = None,
+                 **implementation: Unpack[Implementation]):
+        for name in implementation.keys() - implementations.DEFAULTS:
+            raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {name!r}")
+        implementations.check(implementation)
         self.defaults = checks.hyperparameters(defaults, self.own_checks)
         self.max_grad_norm = checks.max_grad_norm(max_grad_norm)
         self.grad_norm: Tensor | None = None
@@ -92,6 +104,11 @@ class Optimizer(Hooked):
         for x in self.state if self.source else ():
             new.state[deepcopy(x, memo)] = self.state[x]
         return new
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            implementations.show(cls.__dict__["__init__"])
 
     # The rule, for subclasses ------------------------------------------------------------------------------------
 
@@ -161,6 +178,8 @@ class Optimizer(Hooked):
         added: list[dict[str, Any]] = []
         for one in given:
             added.append(groups.checked(one, [*former, *added], self.defaults, self.own_checks))
+            if self.source:
+                implementations.check(added[-1])
             self.check_group(added[-1])
         return added
 

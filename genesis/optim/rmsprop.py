@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from . import checks
+from .implementation import Implementation
 from .optimizer import Optimizer
 
 
@@ -31,6 +32,7 @@ class RMSprop(Optimizer):
         centered: divide by the standard deviation.
         maximize: go up the gradient.
         max_grad_norm: clip the norm of all gradients to this as part of the step; see `Optimizer`.
+        foreach, capturable, differentiable, fused: as PyTorch's optimizers have them; see `Optimizer`.
 
     Raises:
         ValueError: a value out of range.
@@ -52,10 +54,10 @@ class RMSprop(Optimizer):
 
     def __init__(self, params: Any, lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0,
                  momentum: float = 0, centered: bool = False, *, maximize: bool = False,
-                 max_grad_norm: float | None = None):
+                 max_grad_norm: float | None = None, **implementation: Unpack[Implementation]):
         super().__init__(params, {
             "lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay, "momentum": momentum,
-            "centered": centered, "maximize": maximize}, max_grad_norm)
+            "centered": centered, "maximize": maximize}, max_grad_norm, **implementation)
 
     def check_group(self, group: dict[str, Any]) -> None:
         """The decay rate of an average is at most 1, where ASGD's ``alpha`` has no upper limit."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
+from .implementation import Implementation
 from .optimizer import Optimizer
 
 
@@ -34,6 +35,7 @@ class Rprop(Optimizer):
         maximize: go up the gradient.
         max_grad_norm: clip the norm of all gradients to this as part of the step, which here only serves to skip steps
             whose gradients are not finite; see `Optimizer`.
+        foreach, capturable, differentiable, fused: as PyTorch's optimizers have them; see `Optimizer`.
 
     The signs are compared, where PyTorch looks at the product g p: that is 0 for gradients too small for it.
 
@@ -62,9 +64,9 @@ class Rprop(Optimizer):
 
     def __init__(self, params: Any, lr: float = 1e-2, etas: tuple[float, float] = (0.5, 1.2),
                  step_sizes: tuple[float, float] = (1e-6, 50), *, maximize: bool = False,
-                 max_grad_norm: float | None = None):
+                 max_grad_norm: float | None = None, **implementation: Unpack[Implementation]):
         super().__init__(params, {"lr": lr, "etas": etas, "step_sizes": step_sizes, "maximize": maximize},
-                         max_grad_norm)
+                         max_grad_norm, **implementation)
 
     def rule(self, group: dict[str, Any]) -> str:
         """Always the same."""

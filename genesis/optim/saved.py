@@ -11,7 +11,7 @@ import numpy as np
 from ..dtypes import DType
 from ..tensor import Tensor
 from ..tensor import tensor as make_tensor
-from . import checks
+from . import checks, implementation
 from .rule import state_dtype
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 # Keys of a saved group that are not hyperparameters here: what identifies parameters, and how PyTorch is to compute.
-_NOT_OURS = ("params", "param_names", "foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay")
+_NOT_OURS = ("params", "param_names", *implementation.DEFAULTS, "decoupled_weight_decay")
 
 
 def _snapshot(value: Any) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from .checks import required
+from .implementation import Implementation
 from .optimizer import Optimizer
 
 
@@ -30,6 +31,7 @@ class SGD(Optimizer):
         nesterov: use Nesterov momentum; needs momentum and no dampening.
         maximize: go up the gradient.
         max_grad_norm: clip the norm of all gradients to this as part of the step; see `Optimizer`.
+        foreach, capturable, differentiable, fused: as PyTorch's optimizers have them; see `Optimizer`.
 
     Raises:
         ValueError: a value out of range, or Nesterov momentum without momentum or with dampening.
@@ -52,10 +54,10 @@ class SGD(Optimizer):
 
     def __init__(self, params: Any, lr: float = required, momentum: float = 0, dampening: float = 0,
                  weight_decay: float = 0, nesterov: bool = False, *, maximize: bool = False,
-                 max_grad_norm: float | None = None):
+                 max_grad_norm: float | None = None, **implementation: Unpack[Implementation]):
         super().__init__(params, {
             "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
-            "nesterov": nesterov, "maximize": maximize}, max_grad_norm)
+            "nesterov": nesterov, "maximize": maximize}, max_grad_norm, **implementation)
 
     def check_group(self, group: dict[str, Any]) -> None:
         """Nesterov momentum needs momentum and no dampening."""

@@ -12,7 +12,7 @@ import numpy as np
 from .. import dtypes
 from ..creation import zeros
 from ..opencl import Device, device
-from ..optim import Optimizer
+from ..optim import Optimizer, implementation
 from ..optim import rule as rules
 from ..tensor import Tensor, tensor
 
@@ -111,7 +111,7 @@ def variants(cls: type[Optimizer]) -> Iterator[dict[str, Any]]:
     probe = zeros(1, 1).requires_grad_()
     for name, parameter in arguments.items():
         value = known.get(name, True if parameter.default is False else None)
-        if value is None:
+        if value is None or name in implementation.DEFAULTS:
             continue
         try:
             cls([probe], **{**given, name: value})

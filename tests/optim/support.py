@@ -10,6 +10,7 @@ import pytest
 import genesis
 from genesis.opencl.program import Kernel
 from genesis.optim import Optimizer
+from genesis.optim.implementation import DEFAULTS
 
 # Those that update each element for itself. The others' launches and hyperparameters have little in common: they have
 # tests of their own, in test_muon.py and test_adafactor.py.
@@ -44,9 +45,9 @@ VALUES = {
 
 
 def defaults(name):
-    """An optimizer's arguments beside params, lr and max_grad_norm, with their default values."""
+    """An optimizer's hyperparameters beside lr, with their default values."""
     found = inspect.signature(OPTIMIZERS[name]).parameters
-    return {k: v.default for k, v in found.items() if k not in ("params", "lr", "max_grad_norm")}
+    return {k: v.default for k, v in found.items() if k not in ("params", "lr", "max_grad_norm", *DEFAULTS)}
 
 
 def decaying(name, value):

@@ -1,5 +1,6 @@
 """Arguments, groups, closures, hooks, printing; every bad argument is refused by its name and changes nothing."""
 
+import inspect
 import io
 import math
 import tokenize
@@ -102,6 +103,56 @@ def test_nesterov_needs_momentum_and_no_dampening():
     with pytest.raises(ValueError, match="nesterov"):
         optimizer.add_param_group({"params": [leaf([1.0])], "nesterov": True})
     assert len(optimizer.param_groups) == 1
+
+
+# How PyTorch is to compute ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", genesis.optim.ALGORITHMS)
+def test_arguments_that_choose_an_implementation_are_taken_and_change_nothing(name):
+    cls = genesis.optim.ALGORITHMS[name]
+    results = []
+    for given in ({}, {"fused": True}, {"foreach": True, "capturable": True, "differentiable": False}, {"fused": None}):
+        p = leaf([[1.0, -2.0], [3.0, 0.5]])
+        optimizer = cls([p], lr=0.1, **given)
+        assert not given.keys() & optimizer.state_dict()["param_groups"][0].keys()
+        give(p, [[0.5, -1.0], [2.0, 1.0]])
+        optimizer.step()
+        results.append(values(p).tolist())
+    assert all(result == results[0] for result in results)
+    arguments = inspect.signature(cls).parameters
+    assert all(arguments[key].kind is inspect.Parameter.KEYWORD_ONLY for key in ("foreach", "fused", "capturable"))
+    with pytest.raises(TypeError, match="fusd"):
+        cls([leaf([[1.0]])], lr=0.1, fusd=True)
+
+
+@pytest.mark.parametrize("place", ["argument", "group"])
+@pytest.mark.parametrize(("given", "error", "match"), [
+    ({"foreach": True, "fused": True}, RuntimeError, "foreach and fused"),
+    ({"differentiable": True}, NotImplementedError, "functional_call"),
+    ({"fused": "yes"}, ValueError, "fused"), ({"capturable": 1}, ValueError, "capturable")])
+def test_choices_of_an_implementation_that_there_are_not_are_refused(given, error, match, place):
+    p = leaf([1.0])
+    members, arguments = ([p], given) if place == "argument" else ([{"params": [p], **given}], {})
+    with pytest.raises(error, match=match):
+        genesis.optim.AdamW(members, **arguments)
+    untouched(p, [1.0])
+
+
+@pytest.mark.parametrize("name", genesis.optim.ALGORITHMS)
+def test_every_argument_of_torch_is_taken(name):
+    theirs = inspect.signature(torch_class(pytest.importorskip("torch"), name)).parameters
+    mine = inspect.signature(genesis.optim.ALGORITHMS[name]).parameters
+    assert theirs.keys() - {"decoupled_weight_decay"} <= mine.keys()      # which Adam has there, as another AdamW
+
+
+def test_an_optimizer_of_ones_own_may_have_such_arguments():
+    class Mine(genesis.optim.Optimizer):
+        def __init__(self, params, lr=0.1, differentiable=False):
+            super().__init__(params, {"lr": lr, "differentiable": differentiable})
+
+    assert Mine([leaf([1.0])], differentiable=True).param_groups[0]["differentiable"]
+    assert list(inspect.signature(Mine).parameters) == ["params", "lr", "differentiable"]
 
 
 # Parameters ---------------------------------------------------------------------------------------------------------

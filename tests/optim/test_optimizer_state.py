@@ -377,6 +377,29 @@ def test_our_state_loads_into_torch_and_ten_more_steps_agree(name, case):
         np.testing.assert_allclose(values(p), q.detach().numpy(), rtol=1e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize("given", [{"fused": True}, {"foreach": True}], ids=str)
+def test_a_state_of_torchs_fused_or_foreach_adamw_loads_and_ours_there(given):
+    torch = pytest.importorskip("torch")
+    p, theirs = leaf([1.0, 2.0]), torch.tensor([1.0, 2.0], requires_grad=True)
+    optimizer, its = genesis.optim.AdamW([p], **given), torch.optim.AdamW([theirs], **given)
+
+    def both():
+        for _ in range(3):
+            give(p, [0.5, -1.0])
+            theirs.grad = torch.tensor([0.5, -1.0])
+            optimizer.step()
+            its.step()
+
+    both()
+    optimizer.load_state_dict(its.state_dict())
+    both()
+    saved = optimizer.state_dict()
+    its.load_state_dict({**saved, "state": {0: {k: torch.tensor(values(v)) if isinstance(v, genesis.Tensor) else v
+                                                for k, v in saved["state"][0].items()}}})
+    both()
+    np.testing.assert_allclose(values(p), theirs.detach().numpy(), rtol=1e-6)
+
+
 @pytest.mark.parametrize("edited", [None, 0.75])
 def test_the_product_of_momenta_is_carried_to_torch_and_back(edited):
     torch = pytest.importorskip("torch")

@@ -21,7 +21,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from genesis.optim import ALGORITHMS, Optimizer
+from genesis.optim import ALGORITHMS, Optimizer, implementation
 from genesis.optim.checks import required
 from genesis.optim.rule import Rule, source
 from tools.notebooks import ROOT
@@ -180,7 +180,7 @@ def defaults(cls: type[Optimizer]) -> dict[str, Any]:
     """
     found = {}
     for parameter in list(inspect.signature(cls.__init__).parameters.values())[2:]:
-        if parameter.name not in ("maximize", "max_grad_norm", "decoupled_weight_decay"):
+        if parameter.name not in ("maximize", "max_grad_norm", "decoupled_weight_decay", *implementation.DEFAULTS):
             found[parameter.name] = 0.01 if parameter.default is required else parameter.default
     return found
 
