@@ -18,6 +18,7 @@ from . import (
     accelerator,
     amp,
     autograd,
+    backends,
     cuda,
     data,
     distributions,
@@ -31,6 +32,7 @@ from . import (
     opencl,
     optim,
     random,
+    settings,
     special,
     utils,
 )
@@ -64,6 +66,7 @@ from .creation import (
     zeros,
     zeros_like,
 )
+from .cuda import amp as _cuda_amp  # noqa: F401  (makes it an attribute of `cuda`)
 from .dlpack import from_dlpack
 from .dtypes import DType as dtype
 from .dtypes import (
@@ -106,6 +109,7 @@ from .opencl import Device, device, devices, set_default_device, synchronize
 from .opencl import default_device as get_default_device
 from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .serialization import CheckpointError, load, save
+from .settings import *
 from .tensor import Size, Tensor, tensor
 from .windows import bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window
 
@@ -133,5 +137,5 @@ __all__ = [
     "scalar_tensor", "seed", "set_default_device", "set_default_dtype", "set_grad_enabled", "set_printoptions",
     "set_rng_state", "special", "synchronize", "tensor", "uint8", "utils", "zeros", "zeros_like",
     "accelerator", "channels_last", "channels_last_3d", "contiguous_format", "cuda", "memory_format",
-    "preserve_format", *forms.__all__, *functions.__all__,
+    "preserve_format", "backends", *forms.__all__, *settings.__all__, *functions.__all__,
 ]

@@ -228,6 +228,8 @@ class Tensor(Conversion, TensorMethods):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"data must be a Tensor, not {type(value).__name__}")
+        if self._requires_grad and not value.is_floating_point():
+            raise RuntimeError(f"data of a tensor that requires gradients must be floating point, not {value.dtype}")
         self._rebind(value._array)
 
     def _rebind(self, array: Array) -> None:

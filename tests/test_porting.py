@@ -186,3 +186,52 @@ def test_arguments_that_programs_pass_by_name(tmp_path):
     assert genesis.load(tmp_path / "x", map_location="cpu", weights_only=True)["x"].tolist() == x.tolist()
     with pytest.raises(TypeError, match="map_location"):
         genesis.load(tmp_path / "x", "cpu", map_location="cpu")
+
+
+def test_settings_are_remembered():
+    before = genesis.get_float32_matmul_precision(), genesis.get_num_threads()
+    try:
+        genesis.use_deterministic_algorithms(True, warn_only=True)
+        assert genesis.are_deterministic_algorithms_enabled()
+        genesis.set_float32_matmul_precision("medium")
+        genesis.set_num_threads(3)
+        assert (genesis.get_float32_matmul_precision(), genesis.get_num_threads()) == ("medium", 3)
+        for error, call in ((ValueError, lambda: genesis.set_float32_matmul_precision("low")),
+                            (RuntimeError, lambda: genesis.set_num_threads(0))):
+            with pytest.raises(error):
+                call()
+    finally:
+        genesis.use_deterministic_algorithms(False)
+        genesis.set_float32_matmul_precision(before[0])
+        genesis.set_num_threads(before[1])
+    assert not genesis.are_deterministic_algorithms_enabled()
+
+
+def test_switches_of_other_libraries_are_there():
+    names = genesis.backends.cudnn.__dict__
+    assert {"benchmark", "deterministic", "enabled", "allow_tf32"} <= names.keys()
+    assert not any(ask() for ask in (genesis.backends.cudnn.is_available, genesis.backends.cuda.is_built,
+                                     genesis.backends.mps.is_available, genesis.backends.mps.is_built))
+    assert genesis.backends.cudnn.version() is None
+    assert genesis.backends.cuda.matmul.allow_tf32 is False
+
+
+def test_amp_is_in_its_older_place_too():
+    with genesis.cuda.amp.autocast(enabled=False):
+        assert not genesis.is_autocast_enabled()
+    assert genesis.cuda.amp.GradScaler is genesis.amp.GradScaler
+
+
+def test_new_tensors_of_the_same_type():
+    a = genesis.ones(2, dtype=genesis.int32)
+    assert (a.new(2, 3).shape, a.new(2, 3).dtype) == ((2, 3), genesis.int32)
+    assert a.new([1, 2]).tolist() == [1, 2]
+    assert a.new().numel() == 0
+    assert a.pin_memory() is a
+
+
+def test_data_of_a_leaf_is_floating_point():
+    a = genesis.ones(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match="floating"):
+        a.data = genesis.tensor([1, 2])
+    assert a.tolist() == [1.0, 1.0]

@@ -6,10 +6,10 @@ of any vendor.
 
 from __future__ import annotations
 
-from . import random
-from .opencl import Device, devices
-from .opencl import device as find_device
-from .opencl import synchronize as _synchronize
+from .. import random
+from ..opencl import Device, devices
+from ..opencl import device as find_device
+from ..opencl import synchronize as _synchronize
 
 
 def its_devices() -> tuple[Device, ...]:
