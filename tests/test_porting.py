@@ -165,7 +165,7 @@ def test_a_float64_number_in_a_tensor_stands_beside_float32():
 def test_cpu_is_the_tensor_itself_where_no_cpu_has_a_runtime(monkeypatch):
     x, layer = f32([1.0, 2.0]), genesis.nn.Linear(2, 1)
     assert x.cpu().device.type == "cpu"
-    for module in (genesis.methods.conversion, genesis.nn.module):
+    for module in (genesis.methods.conversion, genesis.nn.moves):
         monkeypatch.setattr(module, "cpu_device", lambda: None)
     assert x.cpu() is x
     assert layer.cpu() is layer
@@ -235,3 +235,10 @@ def test_data_of_a_leaf_is_floating_point():
     with pytest.raises(RuntimeError, match="floating"):
         a.data = genesis.tensor([1, 2])
     assert a.tolist() == [1.0, 1.0]
+
+
+def test_where_without_values_is_places():
+    rows, columns = genesis.where(genesis.tensor([[True, False], [False, True], [False, False]]))
+    assert (rows.tolist(), columns.tolist()) == ([0, 1], [0, 1])
+    with pytest.raises(TypeError, match="neither"):
+        genesis.where(genesis.tensor([True]), 1.0)
