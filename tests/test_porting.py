@@ -242,3 +242,37 @@ def test_where_without_values_is_places():
     assert (rows.tolist(), columns.tolist()) == ([0, 1], [0, 1])
     with pytest.raises(TypeError, match="neither"):
         genesis.where(genesis.tensor([True]), 1.0)
+
+
+def test_memory_of_cuda_devices(monkeypatch):
+    device = genesis.get_default_device()
+    if not genesis.cuda.is_available():
+        for ask in ("memory_allocated", "max_memory_allocated", "memory_reserved"):
+            assert getattr(genesis.cuda, ask)() == 0
+        genesis.cuda.empty_cache()
+        genesis.cuda.reset_peak_memory_stats()
+        with pytest.raises(genesis.NoDeviceError):
+            genesis.cuda.current_device()
+        monkeypatch.setattr(genesis.cuda, "its_devices", lambda: (device,))
+    before = genesis.cuda.memory_allocated(device)
+    held = genesis.ones(1 << 20, device=device)
+    assert genesis.cuda.memory_allocated(device) - before >= 4 << 20
+    assert genesis.cuda.max_memory_allocated(device) >= genesis.cuda.memory_allocated(device)
+    del held
+    assert genesis.cuda.memory_reserved(device) - genesis.cuda.memory_allocated(device) >= 4 << 20
+    genesis.cuda.empty_cache()
+    assert genesis.cuda.memory_reserved(device) == genesis.cuda.memory_allocated(device)
+    genesis.cuda.reset_peak_memory_stats(device)
+    assert genesis.cuda.max_memory_allocated(device) == genesis.cuda.memory_allocated(device)
+    assert genesis.cuda.is_bf16_supported()
+
+
+def test_random_numbers_go_on_as_before_a_fork():
+    genesis.manual_seed(3)
+    with genesis.random.fork_rng(devices=[]):
+        a = genesis.randn(4).tolist()
+    assert genesis.randn(4).tolist() == a
+    with genesis.random.fork_rng(enabled=False):
+        b = genesis.randn(4).tolist()
+    assert genesis.randn(4).tolist() != b
+    assert genesis.distributions.kl.kl_divergence is genesis.distributions.kl_divergence
