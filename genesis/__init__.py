@@ -18,6 +18,7 @@ from . import (
     accelerator,
     amp,
     autograd,
+    backends,
     cuda,
     data,
     distributions,
@@ -32,6 +33,7 @@ from . import (
     opencl,
     optim,
     random,
+    settings,
     special,
     utils,
 )
@@ -66,6 +68,7 @@ from .creation import (
     zeros,
     zeros_like,
 )
+from .cuda import amp as _cuda_amp  # noqa: F401  (makes it an attribute of `cuda`)
 from .dlpack import from_dlpack
 from .dtypes import DType as dtype
 from .dtypes import (
@@ -112,6 +115,7 @@ from .opencl import Device, device, devices, set_default_device, synchronize
 from .opencl import default_device as get_default_device
 from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .serialization import CheckpointError, load, save
+from .settings import *
 from .spectrograms import istft, stft
 from .tensor import Size, Tensor, tensor
 from .windows import bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window
@@ -141,5 +145,5 @@ __all__ = [
     "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state", "special", "stft", "synchronize",
     "tensor", "uint8", "utils", "view_as_complex", "view_as_real", "zeros", "zeros_like", "accelerator",
     "channels_last", "channels_last_3d", "contiguous_format", "cuda", "memory_format", "preserve_format",
-    *forms.__all__, *functions.__all__,
+    "backends", *forms.__all__, *settings.__all__, *functions.__all__,
 ]

@@ -59,31 +59,32 @@ def empty(*sizes: Any, size: Any = None, dtype: Any = None, device: Where = None
     return Tensor._wrap(array).requires_grad_(requires_grad)
 
 
-def full_like(x: Tensor, fill_value: Scalar, *, dtype: Any = None, device: Where = None,
+def full_like(input: Tensor, fill_value: Scalar, *, dtype: Any = None, device: Where = None,
               requires_grad: bool = False, memory_format: Any = None) -> Tensor:
     """A tensor of the same shape, type and device with the same number everywhere.
 
     ``memory_format`` is accepted as PyTorch has it, here and in the functions like this one; elements lie row by row.
     """
-    return full(x.shape, fill_value, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+    return full(input.shape, fill_value, dtype=dtype or input.dtype, device=device or input.device,
+                requires_grad=requires_grad)
 
 
-def zeros_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False,
+def zeros_like(input: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False,
                memory_format: Any = None) -> Tensor:
     """Zeros of the same shape, type and device."""
-    return full_like(x, 0, dtype=dtype, device=device, requires_grad=requires_grad)
+    return full_like(input, 0, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def ones_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False,
+def ones_like(input: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False,
               memory_format: Any = None) -> Tensor:
     """Ones of the same shape, type and device."""
-    return full_like(x, 1, dtype=dtype, device=device, requires_grad=requires_grad)
+    return full_like(input, 1, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def empty_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False,
+def empty_like(input: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False,
                memory_format: Any = None) -> Tensor:
     """Uninitialised memory of the same shape, type and device."""
-    return empty(x.shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+    return empty(input.shape, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
 
 
 def arange(start: Scalar, end: Scalar | None = None, step: Scalar = 1, *, dtype: Any = None, device: Where = None,
@@ -258,20 +259,20 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Gene
     return (drawn * std + mean).requires_grad_(requires_grad)
 
 
-def rand_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False,
+def rand_like(input: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False,
               memory_format: Any = None) -> Tensor:
     """Uniform numbers in the shape of another tensor."""
-    return rand(x.shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+    return rand(input.shape, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
 
 
-def randn_like(x: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False,
+def randn_like(input: Tensor, *, dtype: Any = None, device: Where = None, requires_grad: bool = False,
                memory_format: Any = None) -> Tensor:
     """Normal numbers in the shape of another tensor."""
-    return randn(x.shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
+    return randn(input.shape, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
 
 
 def randint(low: int, high: int | None = None, size: Any = (), *, generator: Generator | None = None,
-            dtype: Any = None, device: Where = None) -> Tensor:
+            dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
     """Integers drawn from [low, high), or from [0, low) when only one bound is given with ``size``."""
     if not isinstance(high, int | np.integer):
         if high is not None:
@@ -280,16 +281,19 @@ def randint(low: int, high: int | None = None, size: Any = (), *, generator: Gen
     if high <= low:
         raise RuntimeError(f"randint needs low < high, got {low} and {high}")
     key = (generator or default_generator).stream()
-    return Tensor._wrap(random.integers(_drawn(_shape((size,)), dtype, device, int64), key, low, high))
+    values = random.integers(_drawn(_shape((size,)), dtype, device, int64), key, low, high)
+    return Tensor._wrap(values).requires_grad_(requires_grad)
 
 
-def randint_like(x: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: Where = None) -> Tensor:
+def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any = None,
+                 device: Where = None, requires_grad: bool = False, memory_format: Any = None) -> Tensor:
     """Integers drawn from [low, high), or from [0, low) when only one bound is given, in the shape of another tensor.
 
     They have the other tensor's type, which may be a floating one.
     """
     low, high = (0, low) if high is None else (low, high)
-    return randint(low, high, x.shape, dtype=dtype or x.dtype, device=device or x.device)
+    return randint(low, high, input.shape, dtype=dtype or input.dtype, device=device or input.device,
+                   requires_grad=requires_grad)
 
 
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Where = None) -> Tensor:

@@ -63,8 +63,22 @@ OF_METHODS = sorted(name for family in FAMILIES for name in family.FUNCTIONS.spl
 globals().update({name: _of_method(name) for name in OF_METHODS})
 
 
-def where(condition: Tensor, input: Any, other: Any) -> Tensor:
-    """``input`` where the condition holds, ``other`` elsewhere; both may be numbers."""
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """``input`` where the condition holds, ``other`` elsewhere; both may be numbers.
+
+    Without them, the places where the condition holds: ``condition.nonzero(as_tuple=True)``.
+
+    Raises:
+        TypeError: only one of them is given.
+
+    Example:
+        >>> genesis.where(genesis.tensor([True, False, True]))
+        (tensor([0, 2]),)
+    """
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    if input is None or other is None:
+        raise TypeError("where() takes both input and other, or neither")
     return apply(Where, condition, *(tensor(x, device=condition.device) if isinstance(x, complex) else x
                                      for x in (input, other)))
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -100,3 +103,25 @@ def get_rng_state() -> dict[str, int]:
 def set_rng_state(state: dict[str, int]) -> None:
     """Return the default generator to a state from `get_rng_state`."""
     default_generator.set_state(state)
+
+
+@contextmanager
+def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
+    """A context, or decorator, after which random numbers go on as if none had been drawn within.
+
+    Args:
+        devices: accepted as PyTorch has it; all devices draw from one generator.
+        enabled: False to do nothing.
+
+    Example:
+        >>> with genesis.random.fork_rng():
+        ...     noise = genesis.randn(2)
+        >>> bool((genesis.randn(2) == noise).all())
+        True
+    """
+    before = get_rng_state()
+    try:
+        yield
+    finally:
+        if enabled:
+            set_rng_state(before)

@@ -14,8 +14,8 @@ from .autograd import Node, View, apply, inplace
 from .dtypes import DType, Scalar, as_dtype
 from .hooks import Hooks, RemovableHandle, register
 from .indexing import get_item, set_item
-from .layouts import MemoryFormat, channels_last, channels_last_3d, contiguous_format, preserve_format
-from .methods import Conversion, TensorMethods
+from .layouts import MemoryFormat, preserve_format
+from .methods import Conversion, Layout, TensorMethods
 from .opencl import Device, default_device
 from .opencl import device as find_device
 from .ops import elementwise
@@ -53,7 +53,7 @@ class Size(tuple[int, ...]):
         return f"genesis.Size({list(self)})"
 
 
-class Tensor(Conversion, TensorMethods):
+class Tensor(Conversion, Layout, TensorMethods):
     """An n-dimensional array of elements of one type on an OpenCL device, which can record its history.
 
     Make one with `genesis.tensor`, `genesis.zeros` and their kin. Operations follow PyTorch's names and
@@ -173,40 +173,6 @@ class Tensor(Conversion, TensorMethods):
             autograd.refresh(self)
         return self._node
 
-    @property
-    def itemsize(self) -> int:
-        """Bytes an element."""
-        return self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all elements."""
-        return self._array.nbytes
-
-    def size(self, dim: int | None = None) -> Any:
-        """The shape, or the size of one dimension."""
-        return self.shape if dim is None else self.shape[dim]
-
-    def dim(self) -> int:
-        """Number of dimensions."""
-        return self.ndim
-
-    def stride(self, dim: int | None = None) -> Any:
-        """Strides in elements, or that of one dimension."""
-        return self._array.strides if dim is None else self._array.strides[dim]
-
-    def storage_offset(self) -> int:
-        """Position of the first element in its buffer."""
-        return self._array.offset
-
-    def is_contiguous(self, memory_format: MemoryFormat = contiguous_format) -> bool:
-        """Whether the elements lie row by row without gaps; or, for ``channels_last``, the channels innermost."""
-        x = self._array
-        if memory_format in (channels_last, channels_last_3d):
-            wanted = 4 if memory_format is channels_last else 5
-            return len(x.shape) == wanted and x.permute((0, *range(2, wanted), 1)).is_contiguous()
-        return x.is_contiguous()
-
     def __len__(self) -> int:
         if not self._array.shape:
             raise TypeError("a 0-d tensor has no len()")
@@ -228,6 +194,8 @@ class Tensor(Conversion, TensorMethods):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"data must be a Tensor, not {type(value).__name__}")
+        if self._requires_grad and not value.is_floating_point():
+            raise RuntimeError(f"data of a tensor that requires gradients must be floating point, not {value.dtype}")
         self._rebind(value._array)
 
     def _rebind(self, array: Array) -> None:
@@ -360,13 +328,6 @@ class Tensor(Conversion, TensorMethods):
         memo[id(self)] = result
         result._grad = deepcopy(self.grad, memo)
         return result
-
-    def contiguous(self, memory_format: MemoryFormat = contiguous_format) -> Tensor:
-        """The tensor itself when its elements lie row by row, else a copy that does.
-
-        ``memory_format`` is accepted as PyTorch has it; the elements lie row by row in any case.
-        """
-        return self if self._array.is_contiguous() else apply(Copy, self)
 
     def __hash__(self) -> Any:
         return id(self)

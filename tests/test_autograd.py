@@ -754,3 +754,25 @@ def test_very_long_chains_of_views_and_of_several_results():
     z.sum().backward()
     assert x.grad.tolist() == [2, 2]
     del a, b, z
+
+
+def test_anomalies_are_told_with_the_operation_that_made_them():
+    x = leaf([0.0, 1.0])
+    for create_graph in (False, True):
+        with autograd.detect_anomaly(), pytest.raises(RuntimeError, match=r"SqrtBackward .* NaN .* \(2,\)"):
+            ((x * 2).sqrt() * genesis.tensor([0.0, 1.0])).sum().backward(create_graph=create_graph)
+    x.grad = None
+    with autograd.set_detect_anomaly(True, check_nan=False):
+        (x.sqrt() * genesis.tensor([0.0, 1.0])).sum().backward()
+    assert np.isnan(x.grad.numpy()).tolist() == [True, False]
+    with autograd.detect_anomaly():
+        (x * 3).sum().backward()
+    autograd.set_detect_anomaly(True)
+    try:
+        with autograd.set_detect_anomaly(False):
+            x.sqrt().sum().backward()
+        with pytest.raises(RuntimeError, match="Sqrt"):
+            (x.sqrt() * 0).sum().backward()
+    finally:
+        autograd.set_detect_anomaly(False)
+    (x.sqrt() * 0).sum().backward()

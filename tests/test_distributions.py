@@ -396,3 +396,19 @@ def test_what_makes_no_sense_is_refused():
             make()
     with pytest.raises(NotImplementedError, match="register_kl"):
         D.kl_divergence(D.Normal(0.0, 1.0), D.StudentT(3.0))
+
+
+def test_a_transform_that_remembers_inverts_what_it_made():
+    far = genesis.tensor([0.5, 20.0])
+    for transform in (D.TanhTransform(cache_size=1), D.ComposeTransform([D.TanhTransform(cache_size=1)]),
+                      D.IndependentTransform(D.TanhTransform(), 1, cache_size=1)):
+        y = transform(far)
+        assert transform.inv(y).tolist() == far.tolist()
+        assert transform(transform.inv(y)) is y
+        assert abs(transform.inv(y.clone())[1].item() - 20) > 1       # of a number that was rounded, to 1 or near it
+    assert abs(D.TanhTransform().inv(D.TanhTransform()(far))[1].item() - 20) > 1
+    squashed = D.TransformedDistribution(D.Normal(0.0, 20.0), [D.TanhTransform(cache_size=1), D.AffineTransform(
+        0.0, 2.0, cache_size=1)])
+    assert squashed.log_prob(squashed.sample((50,))).isfinite().all()
+    with pytest.raises(ValueError, match="cache_size"):
+        D.ExpTransform(cache_size=2)

@@ -1,5 +1,6 @@
 """The notebooks as files: present, valid, stripped, in order. They are executed elsewhere, since that takes minutes."""
 
+import importlib
 import json
 import re
 from pathlib import Path
@@ -80,6 +81,16 @@ def test_algorithm_sections_in_order(stem):
     text = source(PAGES / f"{stem}.ipynb", "markdown")
     assert re.findall(r"^# (.+)", text, re.MULTILINE) == [ALGORITHMS[stem].__name__]
     assert re.findall(r"^## (.+)", text, re.MULTILINE) == SECTIONS
+
+
+def test_parts_of_kernels_end_where_the_next_ones_begin(monkeypatch):
+    monkeypatch.syspath_prepend(str(PAGES))
+    names = {"show_source": importlib.import_module("common").show_source}
+    calls = [call for path in PAGES.glob("*.ipynb")
+             for call in re.findall(r"^show_source\(.+,.+\)$", source(path, "code"), re.MULTILINE)]
+    assert len(calls) > 4
+    for call in calls:
+        assert re.search(r"\n(}|#endif)\n```$", eval(call, names).data), call
 
 
 @each_algorithm

@@ -165,7 +165,7 @@ def test_a_float64_number_in_a_tensor_stands_beside_float32():
 def test_cpu_is_the_tensor_itself_where_no_cpu_has_a_runtime(monkeypatch):
     x, layer = f32([1.0, 2.0]), genesis.nn.Linear(2, 1)
     assert x.cpu().device.type == "cpu"
-    for module in (genesis.methods.conversion, genesis.nn.module):
+    for module in (genesis.methods.conversion, genesis.nn.moves):
         monkeypatch.setattr(module, "cpu_device", lambda: None)
     assert x.cpu() is x
     assert layer.cpu() is layer
@@ -186,3 +186,93 @@ def test_arguments_that_programs_pass_by_name(tmp_path):
     assert genesis.load(tmp_path / "x", map_location="cpu", weights_only=True)["x"].tolist() == x.tolist()
     with pytest.raises(TypeError, match="map_location"):
         genesis.load(tmp_path / "x", "cpu", map_location="cpu")
+
+
+def test_settings_are_remembered():
+    before = genesis.get_float32_matmul_precision(), genesis.get_num_threads()
+    try:
+        genesis.use_deterministic_algorithms(True, warn_only=True)
+        assert genesis.are_deterministic_algorithms_enabled()
+        genesis.set_float32_matmul_precision("medium")
+        genesis.set_num_threads(3)
+        assert (genesis.get_float32_matmul_precision(), genesis.get_num_threads()) == ("medium", 3)
+        for error, call in ((ValueError, lambda: genesis.set_float32_matmul_precision("low")),
+                            (RuntimeError, lambda: genesis.set_num_threads(0))):
+            with pytest.raises(error):
+                call()
+    finally:
+        genesis.use_deterministic_algorithms(False)
+        genesis.set_float32_matmul_precision(before[0])
+        genesis.set_num_threads(before[1])
+    assert not genesis.are_deterministic_algorithms_enabled()
+
+
+def test_switches_of_other_libraries_are_there():
+    names = genesis.backends.cudnn.__dict__
+    assert {"benchmark", "deterministic", "enabled", "allow_tf32"} <= names.keys()
+    assert not any(ask() for ask in (genesis.backends.cudnn.is_available, genesis.backends.cuda.is_built,
+                                     genesis.backends.mps.is_available, genesis.backends.mps.is_built))
+    assert genesis.backends.cudnn.version() is None
+    assert genesis.backends.cuda.matmul.allow_tf32 is False
+
+
+def test_amp_is_in_its_older_place_too():
+    with genesis.cuda.amp.autocast(enabled=False):
+        assert not genesis.is_autocast_enabled()
+    assert genesis.cuda.amp.GradScaler is genesis.amp.GradScaler
+
+
+def test_new_tensors_of_the_same_type():
+    a = genesis.ones(2, dtype=genesis.int32)
+    assert (a.new(2, 3).shape, a.new(2, 3).dtype) == ((2, 3), genesis.int32)
+    assert a.new([1, 2]).tolist() == [1, 2]
+    assert a.new().numel() == 0
+    assert a.pin_memory() is a
+
+
+def test_data_of_a_leaf_is_floating_point():
+    a = genesis.ones(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match="floating"):
+        a.data = genesis.tensor([1, 2])
+    assert a.tolist() == [1.0, 1.0]
+
+
+def test_where_without_values_is_places():
+    rows, columns = genesis.where(genesis.tensor([[True, False], [False, True], [False, False]]))
+    assert (rows.tolist(), columns.tolist()) == ([0, 1], [0, 1])
+    with pytest.raises(TypeError, match="neither"):
+        genesis.where(genesis.tensor([True]), 1.0)
+
+
+def test_memory_of_cuda_devices(monkeypatch):
+    device = genesis.get_default_device()
+    if not genesis.cuda.is_available():
+        for ask in ("memory_allocated", "max_memory_allocated", "memory_reserved"):
+            assert getattr(genesis.cuda, ask)() == 0
+        genesis.cuda.empty_cache()
+        genesis.cuda.reset_peak_memory_stats()
+        with pytest.raises(genesis.NoDeviceError):
+            genesis.cuda.current_device()
+        monkeypatch.setattr(genesis.cuda, "its_devices", lambda: (device,))
+    before = genesis.cuda.memory_allocated(device)
+    held = genesis.ones(1 << 20, device=device)
+    assert genesis.cuda.memory_allocated(device) - before >= 4 << 20
+    assert genesis.cuda.max_memory_allocated(device) >= genesis.cuda.memory_allocated(device)
+    del held
+    assert genesis.cuda.memory_reserved(device) - genesis.cuda.memory_allocated(device) >= 4 << 20
+    genesis.cuda.empty_cache()
+    assert genesis.cuda.memory_reserved(device) == genesis.cuda.memory_allocated(device)
+    genesis.cuda.reset_peak_memory_stats(device)
+    assert genesis.cuda.max_memory_allocated(device) == genesis.cuda.memory_allocated(device)
+    assert genesis.cuda.is_bf16_supported()
+
+
+def test_random_numbers_go_on_as_before_a_fork():
+    genesis.manual_seed(3)
+    with genesis.random.fork_rng(devices=[]):
+        a = genesis.randn(4).tolist()
+    assert genesis.randn(4).tolist() == a
+    with genesis.random.fork_rng(enabled=False):
+        b = genesis.randn(4).tolist()
+    assert genesis.randn(4).tolist() != b
+    assert genesis.distributions.kl.kl_divergence is genesis.distributions.kl_divergence

@@ -165,6 +165,18 @@ def test_kernel_page_has_file_and_formula(stem):
     assert f"{stem}.md" in kernels.algorithms()
 
 
+def test_every_algorithm_has_buttons_to_kernel_and_reference():
+    pytest.importorskip("mkdocs", reason="mkdocs, which makes the site, is not installed")
+    from tools.site import hooks
+
+    for path in (ROOT / "notebooks/algorithms").glob("*.ipynb"):
+        buttons = hooks._buttons(path, path.name)
+        assert f"[The kernel](../{convert.kernel_uri(f'cl/optim/{path.stem}.cl')})" in buttons
+        (name,) = re.findall(r"\[Reference\]\(\S+#genesis\.optim\.(\w+)\)", buttons)
+        assert (name.lower(), hasattr(genesis.optim, name)) == (path.stem, True)
+    assert "[The kernel]" not in hooks._buttons(ROOT / "notebooks/guides/adam.ipynb", "adam.ipynb")
+
+
 def test_every_file_of_cl_has_a_page():
     made = kernels.pages()
     for path in (ROOT / "cl").rglob("*.*"):

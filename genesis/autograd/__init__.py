@@ -1,6 +1,7 @@
 """Automatic differentiation: the graph of operations, backward, and the modes that switch recording off."""
 
 from . import function, functional, inplace
+from .anomaly import detect_anomaly, set_detect_anomaly
 from .engine import backward, grad
 from .function import Function, once_differentiable
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
@@ -11,7 +12,7 @@ from .variable import Variable
 
 __all__ = [
     "Afterwards", "Function", "GradcheckError", "Node", "Variable", "View",
-    "apply", "backward", "bind", "enable_grad", "function",
+    "apply", "backward", "bind", "detect_anomaly", "enable_grad", "function",
     "functional", "grad", "gradcheck", "gradgradcheck", "inference_mode", "inplace", "is_grad_enabled", "no_grad",
-    "once_differentiable", "refresh", "same_device", "set_grad_enabled",
+    "once_differentiable", "refresh", "same_device", "set_detect_anomaly", "set_grad_enabled",
 ]

@@ -12,6 +12,7 @@ from ..ops import elementwise
 from ..ops.array import Array
 from ..ops.operation import Context
 from ..ops.ownership import is_only_here
+from . import anomaly
 from .graph import Node, Output, source
 from .notify import Afterwards, call_afterwards, run_hooks
 from .regions import Pending
@@ -136,6 +137,8 @@ class Pass:
             targets, context.targets = context.targets, (None,) * len(node.inputs)
             casts = context.casts
             grads = list(grads) if isinstance(grads, tuple) else [grads]
+            if anomaly.state.enabled:
+                anomaly.check(node, grads)
             if not self.retain_graph:
                 node.context = None
                 context.clear()

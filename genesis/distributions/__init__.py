@@ -1,5 +1,6 @@
 """Probability distributions: samples that may carry gradients, log-probabilities, entropies, divergences."""
 
+from . import divergence as kl  # noqa: F401 - PyTorch's name of the module
 from . import divergences as _divergences  # noqa: F401 - it enters its formulas
 from . import transforms
 from .counts import Binomial, Geometric, Multinomial, NegativeBinomial, Poisson

@@ -26,6 +26,13 @@ class Transform:
 
     A subclass writes `_call`, `_inverse` and, for densities, `log_abs_det_jacobian`.
 
+    Args:
+        cache_size: 1 to remember the last argument and its result, so that the inverse of that very tensor is exact:
+            of ``tanh`` it is infinite where the result was rounded to 1. 0 to remember nothing.
+
+    Raises:
+        ValueError: another ``cache_size``.
+
     Attributes:
         bijective: whether every result comes from one argument only.
         sign: 1 if the function rises, -1 if it falls, 0 if neither holds; may be a tensor.
@@ -35,10 +42,28 @@ class Transform:
     bijective = True
     sign: Any = 1
     event_dim = 0
+    _remembers = False
+    _last: tuple[Tensor, Tensor] | tuple[None, None] = (None, None)
+
+    def __init__(self, cache_size: int = 0):
+        if cache_size not in (0, 1):
+            raise ValueError(f"cache_size must be 0 or 1, not {cache_size!r}")
+        self._remembers = bool(cache_size)
 
     def __call__(self, x: Tensor) -> Tensor:
         """The function."""
-        return self._call(x)
+        before, after = self._last
+        return after if after is not None and before is x else self._remember(x, self._call(x))[1]
+
+    def _back(self, y: Tensor) -> Tensor:
+        """The argument that has the value ``y``."""
+        before, after = self._last
+        return before if before is not None and after is y else self._remember(self._inverse(y), y)[0]
+
+    def _remember(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        if self._remembers:
+            self._last = x, y
+        return x, y
 
     @property
     def inv(self) -> Transform:
@@ -69,10 +94,10 @@ class _Inverse(Transform):
         return self._of
 
     def _call(self, x: Tensor) -> Tensor:
-        return self._of._inverse(x)
+        return self._of._back(x)
 
     def _inverse(self, y: Tensor) -> Tensor:
-        return self._of._call(y)
+        return self._of(y)
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return -self._of.log_abs_det_jacobian(y, x)
@@ -87,13 +112,15 @@ class AffineTransform(Transform):
     Args:
         loc, scale: numbers or tensors.
         event_dim: how many of the last dimensions are one outcome.
+        cache_size: as of `Transform`.
 
     Example:
         >>> genesis.distributions.AffineTransform(1.0, 2.0)(genesis.tensor([0.0, 1.0]))
         tensor([1., 3.])
     """
 
-    def __init__(self, loc: Any, scale: Any, event_dim: int = 0):
+    def __init__(self, loc: Any, scale: Any, event_dim: int = 0, cache_size: int = 0):
+        super().__init__(cache_size)
         self.loc, self.scale, self.event_dim = loc, scale, event_dim
 
     @property
@@ -135,7 +162,8 @@ class ExpTransform(Transform):
 class PowerTransform(Transform):
     """``x ** exponent`` of positive numbers; the exponent is a number or a tensor."""
 
-    def __init__(self, exponent: Any):
+    def __init__(self, exponent: Any, cache_size: int = 0):
+        super().__init__(cache_size)
         self.exponent = exponent
 
     @property
@@ -265,7 +293,8 @@ class IndependentTransform(Transform):
         reinterpreted_batch_ndims: how many further dimensions.
     """
 
-    def __init__(self, base_transform: Transform, reinterpreted_batch_ndims: int):
+    def __init__(self, base_transform: Transform, reinterpreted_batch_ndims: int, cache_size: int = 0):
+        super().__init__(cache_size)
         self.base_transform, self.reinterpreted_batch_ndims = base_transform, reinterpreted_batch_ndims
         self.bijective, self.sign = base_transform.bijective, base_transform.sign
         self.event_dim = base_transform.event_dim + reinterpreted_batch_ndims
@@ -288,7 +317,8 @@ class ComposeTransform(Transform):
         parts: the first to be applied first.
     """
 
-    def __init__(self, parts: Sequence[Transform]):
+    def __init__(self, parts: Sequence[Transform], cache_size: int = 0):
+        super().__init__(cache_size)
         self.parts = list(parts)
         self.bijective = all(part.bijective for part in self.parts)
         self.event_dim = max((part.event_dim for part in self.parts), default=0)

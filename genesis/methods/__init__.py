@@ -6,6 +6,7 @@ from .arithmetic import Arithmetic
 from .choice import Choice
 from .complex import Complex
 from .conversion import Conversion
+from .layout import Layout
 from .making import Making
 from .ordering import Ordering
 from .parts import Parts
@@ -33,4 +34,4 @@ class TensorMethods(InPlace, *FAMILIES):  # type: ignore[misc, valid-type]
     __slots__ = ()
 
 
-__all__ = ["ELEMENTWISE", "FAMILIES", "Conversion", "TensorMethods"]
+__all__ = ["ELEMENTWISE", "FAMILIES", "Conversion", "Layout", "TensorMethods"]

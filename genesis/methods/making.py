@@ -48,6 +48,21 @@ class Making(Methods):
 
         return empty(*size, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
 
+    def new(self, *data: Any, device: Any = None) -> Any:
+        """A tensor of sizes, with any elements, or with a copy of data, as `genesis.Tensor` makes it; an older form.
+
+        Example:
+            >>> genesis.ones(2, dtype=genesis.int64).new([3, 4]), genesis.ones(2).new(5, 6).shape
+            (tensor([3, 4]), genesis.Size([5, 6]))
+        """
+        from ..tensor import Tensor
+
+        return Tensor(*data, dtype=self.dtype, device=device or self.device)
+
+    def pin_memory(self) -> Any:
+        """The tensor itself: genesis copies between host and device without memory of a kind of its own."""
+        return self
+
     def type_as(self, other: Tensor) -> Any:
         """Converted to the element type of another tensor."""
         return self.to(other.dtype)

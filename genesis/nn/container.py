@@ -14,43 +14,6 @@ from .parameter import Parameter
 L = TypeVar("L", bound="_Listed")
 
 
-class Sequential(Module):
-    """Modules applied one after the other.
-
-    Args:
-        modules: modules in order, or one OrderedDict of names and modules.
-    """
-
-    def __init__(self, *modules: Any):
-        super().__init__()
-        named = modules[0].items() if len(modules) == 1 and isinstance(modules[0], OrderedDict) else (
-            (str(i), m) for i, m in enumerate(modules))
-        for name, module in named:
-            self.add_module(name, module)
-
-    def forward(self, x: Any) -> Any:
-        """Apply all modules."""
-        for module in self._modules.values():
-            x = module(x)
-        return x
-
-    def append(self, module: Module) -> Sequential:
-        """Add a module at the end."""
-        self.add_module(str(len(self)), module)
-        return self
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self._modules.values())
-
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return Sequential(OrderedDict(list(self._modules.items())[index]))
-        return list(self._modules.values())[index]
-
-
 class _Listed(Module):
     """What lists of modules and of parameters share: entries are registered under their positions, "0", "1", ..."""
 
@@ -77,8 +40,9 @@ class _Listed(Module):
 
     def insert(self, index: int, value: Any) -> None:
         """Add an entry before the one at a position."""
+        self.append(value)                # which refuses what does not belong here
         values = list(self)
-        values.insert(index, value)
+        values.insert(index, values.pop())
         self._replace(values)
 
     def pop(self, index: int = -1) -> Any:
@@ -109,6 +73,53 @@ class _Listed(Module):
         return self.extend(values)
 
 
+class Sequential(_Listed):
+    """Modules applied one after the other, and a list of them.
+
+    Where modules are put in between or taken away, all are named by their positions.
+
+    Args:
+        modules: modules in order, or one OrderedDict of names and modules.
+
+    Example:
+        >>> model = genesis.nn.Sequential(genesis.nn.Linear(4, 8), genesis.nn.ReLU(), genesis.nn.Linear(8, 1000))
+        >>> model[-1] = genesis.nn.Linear(8, 3)                 # another head
+        >>> model.pop(1)
+        ReLU()
+        >>> list(model.state_dict())
+        ['0.weight', '0.bias', '1.weight', '1.bias']
+    """
+
+    def __init__(self, *modules: Any):
+        super().__init__()
+        named = modules[0].items() if len(modules) == 1 and isinstance(modules[0], OrderedDict) else (
+            (str(i), m) for i, m in enumerate(modules))
+        for name, module in named:
+            self.add_module(name, module)
+
+    def forward(self, input: Any) -> Any:
+        """Apply all modules."""
+        for module in self._modules.values():
+            input = module(input)
+        return input
+
+    def _held(self) -> OrderedDict[str, Any]:
+        return self._modules
+
+    def append(self, module: Module) -> Sequential:
+        """Add a module at the end."""
+        self.add_module(str(len(self)), module)
+        return self
+
+    def __add__(self, other: Iterable[Module]) -> Sequential:
+        return Sequential(*self, *other)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return Sequential(OrderedDict(list(self._modules.items())[index]))
+        return list(self._modules.values())[index]
+
+
 class ModuleList(_Listed):
     """A list of modules: they are found by ``parameters()``, ``state_dict()``, ``to()``, ...
 
@@ -122,6 +133,9 @@ class ModuleList(_Listed):
 
     def _held(self) -> OrderedDict[str, Any]:
         return self._modules
+
+    def __add__(self, other: Iterable[Module]) -> ModuleList:
+        return ModuleList([*self, *other])
 
     def __repr__(self) -> str:
         """Modules that look alike and follow one another take one line."""
@@ -272,9 +286,9 @@ class Identity(Module):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__()
 
-    def forward(self, x: Any) -> Any:
-        """Return ``x``."""
-        return x
+    def forward(self, input: Any) -> Any:
+        """Return ``input``."""
+        return input
 
 
 class Flatten(Module):
@@ -284,9 +298,9 @@ class Flatten(Module):
         super().__init__()
         self.start_dim, self.end_dim = start_dim, end_dim
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """Merge."""
-        return x.flatten(self.start_dim, self.end_dim)
+        return input.flatten(self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         """The dimensions."""
@@ -305,9 +319,9 @@ class Unflatten(Module):
         super().__init__()
         self.dim, self.unflattened_size = dim, tuple(unflattened_size)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """Cut."""
-        return x.unflatten(self.dim, self.unflattened_size)
+        return input.unflatten(self.dim, self.unflattened_size)
 
     def extra_repr(self) -> str:
         """The dimension and sizes."""

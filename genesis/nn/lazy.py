@@ -66,10 +66,10 @@ class _Lazy(Module):
         del self._options
         self.__class__ = self.becomes
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, input: Any, *args: Any, **kwargs: Any) -> Any:
         """Become an ordinary layer, and apply it."""
-        self._initialize(args[0].shape[self._axis()])
-        return self.forward(*args, **kwargs)
+        self._initialize(input.shape[self._axis()])
+        return self.forward(input, *args, **kwargs)
 
     def _axis(self) -> int:
         """The dimension of an input that has the size."""

@@ -83,9 +83,9 @@ class RMSNorm(Module):
         """Set the weight to 1."""
         _reset(self)
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """(..., *normalized_shape), unchanged in shape."""
-        return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+        return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
 
     def extra_repr(self) -> str:
         """The options."""
@@ -237,6 +237,44 @@ class BatchNorm3d(_BatchNorm):
     """Batch normalization of (N, C, D, H, W); arguments as of `BatchNorm1d`."""
 
     dims = (5,)
+
+
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalization of (N, C, ...) over all processes of a training; there is one, so over its batch.
+
+    Args:
+        num_features, eps, momentum, affine, track_running_stats, bias: as of `BatchNorm1d`.
+        process_group: accepted as PyTorch has it.
+    """
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
+                 track_running_stats: bool = True, process_group: Any = None, device: Any = None, dtype: Any = None, *,
+                 bias: bool = True):
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+        self.process_group = process_group
+
+    def _check(self, input: Tensor) -> None:
+        if input.ndim < 2:
+            raise ValueError(f"SyncBatchNorm takes input of at least 2 dimensions, not {input.ndim}D")
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
+        """The module with each batch normalization in it as a `SyncBatchNorm` of the same parameters and statistics.
+
+        Args:
+            module: changed in place, unless it is a batch normalization itself.
+            process_group: of the new layers.
+        """
+        result = module
+        if isinstance(module, _BatchNorm):
+            result = cls(module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats,
+                         process_group, bias=module.bias is not None)
+            result._parameters.update(module._parameters)
+            result._buffers.update(module._buffers)
+            result.train(module.training)
+        for name, child in module.named_children():
+            result.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return result
 
 
 class _InstanceNorm(_Tracking):

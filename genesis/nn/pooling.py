@@ -233,3 +233,54 @@ class AdaptiveMaxPool3d(_AdaptiveMax):
     def forward(self, input: Tensor) -> Any:
         """(N, C, D, H, W) -> (N, C, D', H', W'), or without the batch."""
         return F.adaptive_max_pool3d(input, self.output_size, self.return_indices)
+
+
+class _FractionalMaxPool(Module):
+    n: int
+
+    def __init__(self, kernel_size: Ints, output_size: Any = None, output_ratio: Any = None,
+                 return_indices: bool = False, _random_samples: Tensor | None = None):
+        super().__init__()
+        self.kernel_size, self.return_indices = kernel_size, return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        if (output_size is None) == (output_ratio is None):
+            raise ValueError(f"{type(self).__name__} needs output_size or output_ratio, and not both")
+        self.output_size = None if output_size is None else spread("output_size", output_size, self.n)
+        self.output_ratio = output_ratio if output_ratio is None or isinstance(output_ratio, Sequence) else (
+            (output_ratio,) * self.n)
+        if self.output_ratio is not None and not all(0 < ratio < 1 for ratio in self.output_ratio):
+            raise ValueError(f"output_ratio must be between 0 and 1, not {output_ratio!r}")
+
+
+class FractionalMaxPool2d(_FractionalMaxPool):
+    """The largest elements of windows at drawn distances: (N, C, H, W) -> (N, C, H', W').
+
+    See `genesis.nn.functional.fractional_max_pool2d`.
+
+    Args:
+        kernel_size: height and width of the windows; one number for both.
+        output_size: H' and W'; one number for both.
+        output_ratio: instead of it, what part of H and W they are to be, between 0 and 1.
+        return_indices: whether to return positions (in the flattened plane) too, int64.
+
+    Raises:
+        ValueError: neither a size nor a ratio, or both, or a ratio out of range.
+    """
+
+    n = 2
+
+    def forward(self, input: Tensor) -> Any:
+        """(N, C, H, W) -> (N, C, H', W'), or without the batch."""
+        return F.fractional_max_pool2d(input, self.kernel_size, self.output_size, self.output_ratio,
+                                       self.return_indices, self._random_samples)
+
+
+class FractionalMaxPool3d(_FractionalMaxPool):
+    """The largest elements of windows of volumes: (N, C, D, H, W) -> (N, C, D', H', W'); see `FractionalMaxPool2d`."""
+
+    n = 3
+
+    def forward(self, input: Tensor) -> Any:
+        """(N, C, D, H, W) -> (N, C, D', H', W'), or without the batch."""
+        return F.fractional_max_pool3d(input, self.kernel_size, self.output_size, self.output_ratio,
+                                       self.return_indices, self._random_samples)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..autograd import apply
-from ..creation import empty, zeros
+from ..creation import empty, zeros, zeros_like
 from ..functions import cat, stack
 from ..ops.ragged import Ragged
 from ..ops.recurrent import Gru, Lstm, Rnn
-from ..tensor import Tensor
+from ..tensor import Tensor, tensor
 from . import functional as F
 from . import init
 from .module import Module
@@ -37,17 +37,22 @@ class _Parameters(Module):
     """What layers and cells share: sets of weights and biases, drawn from U(-1/sqrt(H), 1/sqrt(H))."""
 
     _kind = "RNN"
+    _projections: tuple[str, ...] = ()
     hidden_size: int
 
-    def _add(self, suffix: str, input_size: int, bias: bool, device: Any, dtype: Any) -> None:
+    def _add(self, suffix: str, input_size: int, bias: bool, device: Any, dtype: Any, proj_size: int = 0) -> None:
         rows = _GATES[self._kind] * self.hidden_size
-        for name, shape in (("weight_ih", (rows, input_size)), ("weight_hh", (rows, self.hidden_size)),
-                            ("bias_ih", (rows,)), ("bias_hh", (rows,))):
+        shapes = {"weight_ih": (rows, input_size), "weight_hh": (rows, proj_size or self.hidden_size),
+                  "bias_ih": (rows,), "bias_hh": (rows,)}
+        if proj_size:
+            shapes["weight_hr"] = (proj_size, self.hidden_size)
+        for name, shape in shapes.items():
             held = Parameter(empty(*shape, device=device, dtype=dtype)) if bias or "weight" in name else None
             self.register_parameter(name + suffix, held)
 
     def _set(self, suffix: str) -> tuple[Any, ...]:
-        return tuple(getattr(self, name + suffix) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", *self._projections)
+        return tuple(getattr(self, name + suffix) for name in names)
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew."""
@@ -63,7 +68,8 @@ class RNNBase(_Parameters):
         mode: ``"RNN_TANH"``, ``"RNN_RELU"``, ``"LSTM"`` or ``"GRU"``; the other arguments are those of the layers.
 
     Raises:
-        ValueError: an unknown mode, sizes below 1, a dropout outside [0, 1], or projections, which are not supported.
+        ValueError: an unknown mode, sizes below 1, a dropout outside [0, 1], or projections that are not smaller than
+            ``hidden_size``, or of something else than an LSTM.
     """
 
     def __init__(self, mode: str, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
@@ -72,8 +78,6 @@ class RNNBase(_Parameters):
         super().__init__()
         if mode not in ("RNN_TANH", "RNN_RELU", "LSTM", "GRU"):
             raise ValueError(f"mode must be 'RNN_TANH', 'RNN_RELU', 'LSTM' or 'GRU', not {mode!r}")
-        if proj_size:
-            raise ValueError(f"layers with projections are not supported: proj_size must be 0, not {proj_size}")
         self.mode, self._kind = mode, mode.partition("_")[0]
         self.nonlinearity = "relu" if mode == "RNN_RELU" else "tanh"
         for name, value in (("hidden_size", hidden_size), ("num_layers", num_layers)):
@@ -83,12 +87,19 @@ class RNNBase(_Parameters):
                 raise ValueError(f"{name} must be greater than zero, not {value}")
         if isinstance(dropout, bool) or not 0 <= dropout <= 1:
             raise ValueError(f"dropout must be a number between 0 and 1, not {dropout!r}")
-        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        if not 0 <= proj_size < hidden_size:
+            raise ValueError(f"proj_size must be smaller than hidden_size, {hidden_size}, and 0 for no projections, "
+                             f"not {proj_size}")
+        if proj_size and mode != "LSTM":
+            raise ValueError(f"only an LSTM has projections: proj_size must be 0, not {proj_size}")
+        self.input_size, self.hidden_size, self.num_layers, self.proj_size = (
+            input_size, hidden_size, num_layers, proj_size)
+        self._projections = ("weight_hr",) if proj_size else ()
         self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, float(dropout), bidirectional
         for layer in range(num_layers):
             for suffix in self._suffixes(layer):
-                width = input_size if layer == 0 else hidden_size * (2 if bidirectional else 1)
-                self._add(suffix, width, bias, device, dtype)
+                width = input_size if layer == 0 else (proj_size or hidden_size) * (2 if bidirectional else 1)
+                self._add(suffix, width, bias, device, dtype, proj_size)
         self.reset_parameters()
 
     def _suffixes(self, layer: int) -> Iterator[str]:
@@ -106,7 +117,7 @@ class RNNBase(_Parameters):
             input: (T, B, I), (B, T, I) if ``batch_first``, or (T, I) for one sequence; or a
                 `genesis.nn.utils.rnn.PackedSequence` of sequences of different lengths.
             hx: the first state, zeros by default: h (D * num_layers, B, H), without B for one sequence, D being 2 if
-                bidirectional else 1; for an LSTM the pair (h, c).
+                bidirectional else 1; for an LSTM the pair (h, c), and h of size ``proj_size`` if it has projections.
 
         Returns:
             The last layer's h at every step, (T, B, D * H) or as the input is laid out, packed if it is; and the last
@@ -152,8 +163,9 @@ class RNNBase(_Parameters):
             results = []
             for direction, suffix in enumerate(self._suffixes(layer)):
                 place = len(ends)
-                y, *end = _run(self._kind, self.nonlinearity, bool(direction), x, tuple(s[place] for s in states),
-                               self._set(suffix), packed)
+                run = self._projected if self.proj_size else _run
+                y, *end = run(self._kind, self.nonlinearity, bool(direction), x, tuple(s[place] for s in states),
+                              self._set(suffix), packed)
                 results.append(y)
                 ends.append(tuple(end))
             x = results[0] if len(results) == 1 else cat(results, -1)
@@ -161,18 +173,38 @@ class RNNBase(_Parameters):
                 x = F.dropout(x, self.dropout, self.training)
         return x, [stack(list(parts)) for parts in zip(*ends)]
 
+    def _projected(self, kind: str, nonlinearity: str, reverse: bool, x: Tensor, state: tuple[Tensor, ...],
+                   weights: tuple[Any, ...], packed: Ragged | None = None) -> tuple[Tensor, ...]:
+        """An LSTM whose ``h = W_hr k``, as `_run`: ``W_hh h`` is ``(W_hh W_hr) k``, so k is that of an ordinary LSTM.
+
+        Only the first h need not be ``W_hr`` times anything. It comes in beside the first input instead, at zeros in
+        the other steps.
+        """
+        weight_ih, weight_hh, *biases, weight_hr = weights
+        h, c = state
+        if not x.shape[0]:
+            return zeros(*x.shape[:-1], h.shape[1], device=x.device, dtype=x.dtype), h, c
+        if packed is None:
+            others = zeros(x.shape[0] - 1, *h.shape, device=h.device, dtype=h.dtype)
+            first = cat([others, h.unsqueeze(0)] if reverse else [h.unsqueeze(0), others])
+        else:
+            first = zeros(x.shape[0], h.shape[1], device=h.device, dtype=h.dtype)
+            first = first.index_copy(0, tensor(packed.begins(reverse), device=h.device), h)
+        y, k, c = _run(kind, nonlinearity, reverse, cat([x, first], -1), (zeros_like(c), c),
+                       (cat([weight_ih, weight_hh], 1), weight_hh @ weight_hr, *biases), packed)
+        return F.linear(y, weight_hr), F.linear(k, weight_hr), c
+
     def _states(self, x: Tensor, hx: Any, batch: int, batched: bool) -> list[Tensor]:
         """The first states, (D * num_layers, B, H) each."""
         count = self.num_layers * (2 if self.bidirectional else 1)
-        shape = (count, batch, self.hidden_size)
-        number = 2 if self._kind == "LSTM" else 1
+        sizes = [self.proj_size or self.hidden_size, self.hidden_size][:2 if self._kind == "LSTM" else 1]
         if hx is None:
-            return [zeros(*shape, device=x.device, dtype=x.dtype)] * number
+            return [zeros(count, batch, size, device=x.device, dtype=x.dtype) for size in sizes]
         given = list(hx) if self._kind == "LSTM" else [hx]
-        expected = shape if batched else (count, self.hidden_size)
-        if len(given) != number:
+        if len(given) != len(sizes):
             raise RuntimeError(f"hx of an LSTM is the pair (h, c), not {len(given)} tensors")
-        for state in given:
+        for state, size in zip(given, sizes):
+            expected = (count, batch, size) if batched else (count, size)
             if tuple(state.shape) != expected:
                 raise RuntimeError(f"hx must have shape {expected}, not {tuple(state.shape)}")
         return given if batched else [state.unsqueeze(1) for state in given]
@@ -180,7 +212,8 @@ class RNNBase(_Parameters):
     def extra_repr(self) -> str:
         """The sizes, and what differs from the defaults."""
         parts = [f"{self.input_size}, {self.hidden_size}"]
-        defaults = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
+        defaults = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0,
+                    "bidirectional": False}
         return ", ".join(parts + [f"{name}={getattr(self, name)}" for name, usual in defaults.items()
                                   if getattr(self, name) != usual])
 
@@ -217,7 +250,8 @@ class LSTM(RNNBase):
     """Long short-term memory (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000).
 
     With the sums ``W_ih x_t + b_ih + W_hh h_{t-1} + b_hh`` in four parts: ``i, f, o = sigmoid(...)``,
-    ``g = tanh(...)``, ``c_t = f c_{t-1} + i g``, ``h_t = o tanh(c_t)``. ``proj_size`` must be 0.
+    ``g = tanh(...)``, ``c_t = f c_{t-1} + i g``, ``h_t = o tanh(c_t)``; or, with projections (Sak, Senior & Beaufays
+    2014, arXiv:1402.1128), ``h_t = W_hr (o tanh(c_t))``.
 
     Example:
         >>> lstm = genesis.nn.LSTM(8, 16, num_layers=2)
@@ -233,11 +267,13 @@ class LSTM(RNNBase):
         batch_first: whether sequences come as (B, T, I) instead of (T, B, I); states do not change.
         dropout: in training, the probability with which an h between two layers is dropped.
         bidirectional: whether each layer also goes through the sequence from its end; its h are joined.
+        proj_size: P, the size of h, if it is to be smaller than H; 0 for no projections. The recurrence then runs with
+            the product ``W_hh W_hr``, of (4 * H, H).
 
     Attributes:
         weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0: the first layer's (4 * H, ...) input weights, recurrent
             weights and biases; ``_l1`` and so on the next layers', ``_l0_reverse`` those of the other direction. Drawn
-            from U(-1/sqrt(H), 1/sqrt(H)).
+            from U(-1/sqrt(H), 1/sqrt(H)). With projections ``weight_hh_l0`` is (4 * H, P), and ``weight_hr_l0`` (P, H).
     """
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,

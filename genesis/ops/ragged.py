@@ -62,9 +62,13 @@ class Ragged:
         step = np.repeat(np.arange(len(self.sizes)), self.sizes)
         return step, np.arange(self.total) - np.asarray(self.starts)[step]
 
+    def begins(self, reverse: bool) -> np.ndarray:
+        """Row of each sequence's first step in a direction, (B,)."""
+        return np.asarray(self.starts)[self.lengths - 1 if reverse else 0] + np.arange(self.batch)
+
     @cached_property
     def _ends(self) -> Array:
-        return upload(self.device, np.asarray(self.starts)[self.lengths - 1] + np.arange(self.batch))
+        return upload(self.device, self.begins(True))
 
     @cached_property
     def _end_states(self) -> Array:

@@ -75,18 +75,20 @@ def shades(count: int) -> np.ndarray:
     return plt.get_cmap("viridis")(np.linspace(0, 0.88, count))
 
 
-def show_source(file: str, first: str = "", last: str = "") -> Markdown:
+def show_source(file: str, first: str = "", last: str = "", before: str = "") -> Markdown:
     """A kernel's source as a code block, read from the installed file.
 
     Args:
         file: path below ``cl/``, such as ``"optim/adam.cl"``.
         first: show from the first line that contains this; the default is the whole file.
         last: show up to the next line that contains this.
+        before: show up to the next line that contains this, without it and the empty lines above it.
     """
     lines = (genesis.opencl.sources() / file).read_text(encoding="utf-8").splitlines()
     begin = next(i for i, text in enumerate(lines) if first in text)
-    end = next((i for i in range(begin, len(lines)) if last and last in lines[i]), len(lines) - 1)
-    return Markdown("```c\n" + "\n".join([f"// cl/{file}", *lines[begin:end + 1]]) + "\n```")
+    mark = last or before
+    end = next((i + bool(last) for i in range(begin, len(lines)) if mark and mark in lines[i]), len(lines))
+    return Markdown("```c\n" + "\n".join([f"// cl/{file}", *lines[begin:end]]).rstrip() + "\n```")
 
 
 def plain_log(axes: Axes) -> None:

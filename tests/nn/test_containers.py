@@ -1,5 +1,7 @@
 """Modules that hold modules and parameters: like Python's lists and dictionaries, and registered as PyTorch's."""
 
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 from helpers import f32, normal
@@ -28,6 +30,44 @@ def test_module_list_is_a_list():
     assert list(held) == [a, d]
     with pytest.raises(TypeError):
         held.append(3)
+
+
+def test_sequential_is_a_list_too():
+    """Replaced, added and taken away as in PyTorch's, with the same names after each step."""
+    torch = pytest.importorskip("torch")
+
+    def changes(lib):
+        held = lib.Sequential(OrderedDict([("first", lib.Linear(2, 3)), ("second", lib.ReLU())]))
+        yield held
+        held[-1] = lib.Tanh()
+        yield held
+        del held[0]
+        held.append(lib.Linear(3, 4))
+        yield held
+        held.insert(1, lib.Sigmoid())
+        yield held
+        held.extend([lib.ReLU(), lib.GELU()])
+        yield held
+        held += lib.Sequential(lib.Identity())
+        yield held
+        del held[1:3]
+        yield held
+        held.pop(0)
+        yield held
+        yield held[:2]
+        yield held + lib.Sequential(lib.Linear(3, 1))
+        yield lib.ModuleList([lib.ReLU()]) + lib.ModuleList([lib.Tanh()])
+
+    mine, its = ([[(name, type(module).__name__) for name, module in held.named_children()] for held in changes(lib)]
+                 for lib in (nn, torch.nn))
+    assert mine == its
+    held = nn.Sequential(linear(2), linear(2))
+    held[1] = nn.Linear(2, 5)
+    assert held(genesis.ones(1, 2)).shape == (1, 5)
+    for wrong in (lambda: held.append(3), lambda: held.insert(0, 3), lambda: held.__setitem__(0, 3)):
+        with pytest.raises(TypeError):
+            wrong()
+    assert [type(module) for module in held] == [nn.Linear, nn.Linear]
 
 
 def test_parameter_list_makes_parameters():

@@ -99,3 +99,47 @@ def test_layers_that_cannot_be_fused():
              "without running statistics")]:
         with pytest.raises(RuntimeError, match=message):
             call()
+
+
+def same(mine, its):
+    np.testing.assert_allclose(mine.detach().numpy(), its.detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_of_functions_are_those_of_torch():
+    x, y = (normal(3, seed=i).astype(np.float32) for i in (1, 2))
+
+    def results(lib):
+        a, b = lib.tensor(x), lib.tensor(y)
+        f = lib.func.grad
+        yield f(lambda a: a.sin().sum())(a)
+        yield from f(lambda a, b: (a * b).exp().sum(), argnums=(0, 1))(a, b)
+        gradient, aux = f(lambda a: ((a ** 2).sum(), a * 2), has_aux=True)(a)
+        yield from (gradient, aux)
+        yield from lib.func.grad_and_value(lambda a, b: (a * b).sum(), 1)(a, b)
+        yield f(f(lambda z: (z * a[0]) ** 3))(b[1])                              # the second derivative
+        yield f(lambda u: f(lambda v: u * v * v)(u * 2))(b[0])                   # across both
+        yield f(lambda p: (p["w"] * a).sum() + p["rest"][0].sum())({"w": b, "rest": [a, b]})["rest"][0]
+        with lib.no_grad():
+            yield f(lambda a: (a ** 3).sum())(a)
+
+    for mine, its in zip(results(genesis), results(pytest.importorskip("torch")), strict=True):
+        same(mine, its)
+        assert mine.requires_grad == its.requires_grad
+
+
+def test_gradients_of_functions_lead_back_to_what_else_requires_them():
+    a, b = genesis.tensor([1.0, 2.0], requires_grad=True), genesis.tensor([3.0, 4.0])
+    gradient, value = genesis.func.grad_and_value(lambda b: (a * b * b).sum())(b)
+    (gradient.sum() + value).backward()
+    assert a.grad.tolist() == [6.0 + 9.0, 8.0 + 16.0]
+    a.grad = None
+    genesis.func.grad(lambda a: (a ** 3).sum())(a).sum().backward()
+    assert a.grad.tolist() == [6.0, 12.0]
+    assert b.grad is None
+    assert not genesis.func.grad(lambda b: (b * b).sum())(b).requires_grad
+    assert genesis.func.grad(lambda b: genesis.tensor(1.0))(b).tolist() == [0.0, 0.0]
+    for wrong in (lambda b: b, lambda b: 3.0):
+        with pytest.raises(RuntimeError, match="one element"):
+            genesis.func.grad(wrong)(b)
+    with pytest.raises(TypeError, match="no tensors"):
+        genesis.func.grad(lambda b: b)(3.0)

@@ -17,15 +17,25 @@ GRID = np.stack([np.stack(np.meshgrid(EDGES, EDGES[::3]), -1), np.stack(np.meshg
 
 @pytest.mark.parametrize("align", [True, False])
 @pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
-@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
 def test_grid_sample(mode, padding, align):
     def sample(lib, image, grid):
         return lib.nn.functional.grid_sample(image, grid, mode, padding, align)
 
     for image in (IMAGE, IMAGE[:, :, :1, :], IMAGE[:, :1, :, :2]):
-        check_like_torch(sample, image, GRID, gradients=(0, 1) if mode == "bilinear" else (0,))
+        check_like_torch(sample, image, GRID, gradients=(0,) if mode == "nearest" else (0, 1))
     # Far away, a rounding of the position is many elements.
     check_like_torch(sample, IMAGE, normal(2, 5, 6, 2).astype(np.float32), gradients=(0,))
+
+
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+def test_grid_sample_of_volumes(mode, padding):
+    grid = np.stack(np.meshgrid(EDGES[::4], EDGES[1::3], EDGES[::-3]), -1)[None].repeat(2, 0)
+    for align in (True, False):
+        check_like_torch(lambda lib, x, at, align=align: lib.nn.functional.grid_sample(x, at, mode, padding, align),
+                         normal(2, 2, 3, 4, 5).astype(np.float32), grid,
+                         gradients=(0,) if mode == "nearest" else (0, 1))
 
 
 @needs_float64
@@ -70,8 +80,8 @@ def test_what_does_not_fit_is_told():
     for error, call in (
             (ValueError, lambda: F.grid_sample(x, grid, "cubic")),
             (ValueError, lambda: F.grid_sample(x, grid, padding_mode="same")),
-            (NotImplementedError, lambda: F.grid_sample(x, grid, "bicubic")),
-            (NotImplementedError, lambda: F.grid_sample(x.unsqueeze(0), grid)),
+            (RuntimeError, lambda: F.grid_sample(x.unsqueeze(2), genesis.zeros(2, 1, 1, 1, 3), "bicubic")),
+            (RuntimeError, lambda: F.grid_sample(x.unsqueeze(0), grid)),
             (RuntimeError, lambda: F.grid_sample(x, grid[:1])), (RuntimeError, lambda: F.grid_sample(x, grid[0])),
             (RuntimeError, lambda: F.grid_sample(x, grid[..., :1])),
             (RuntimeError, lambda: F.grid_sample(x, grid.half())),

@@ -161,3 +161,25 @@ def test_normalization_errors():
             (ValueError, lambda: nn.BatchNorm2d(6)(x)), (RuntimeError, lambda: nn.BatchNorm1d(5)(x))):
         with pytest.raises(error):
             call()
+
+
+def test_batch_normalization_of_several_processes_is_that_of_one():
+    """Parameters, statistics and modes go over to the new layers, which compute the same."""
+    model = genesis.nn.Sequential(genesis.nn.Conv2d(2, 3, 1), genesis.nn.BatchNorm2d(3, momentum=0.3),
+                                  genesis.nn.Sequential(genesis.nn.BatchNorm2d(3, affine=False).eval()))
+    x = genesis.randn(4, 2, 3, 3)
+    expected = model(x).detach().numpy()
+    running = model[1].running_mean.clone()
+    model[1].reset_running_stats()
+    weight, names = model[1].weight, list(model.state_dict())
+    converted = genesis.nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    assert converted is model
+    assert [type(converted[1]), type(converted[2][0])] == [genesis.nn.SyncBatchNorm] * 2
+    assert converted[1].weight is weight
+    assert list(converted.state_dict()) == names
+    assert not converted[2][0].training
+    np.testing.assert_array_equal(converted(x).detach().numpy(), expected)
+    np.testing.assert_array_equal(converted[1].running_mean.numpy(), running.numpy())
+    assert genesis.nn.SyncBatchNorm(3)(genesis.ones(2, 3)).shape == (2, 3)
+    with pytest.raises(ValueError, match="at least 2"):
+        genesis.nn.SyncBatchNorm(3)(genesis.ones(3))

@@ -86,7 +86,7 @@ def test_packed_sequences_convert():
 CELLS = [("RNN", {}), ("RNN", {"nonlinearity": "relu"}), ("LSTM", {}), ("GRU", {})]
 
 
-@pytest.mark.parametrize(("kind", "options"), CELLS)
+@pytest.mark.parametrize(("kind", "options"), [*CELLS, ("LSTM", {"proj_size": 2})])
 @pytest.mark.parametrize(("lengths", "both", "with_state", "hidden"), [
     (LENGTHS, True, True, 5), (LENGTHS, False, False, 18), (SORTED, True, False, 17), (SORTED, False, True, 20),
     ([5, 5], True, True, 3), ([9, 8, 7, 7, 6, 5, 4, 4, 3, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1], True, True, 33)])
@@ -96,7 +96,8 @@ def test_layers_go_through_packed_sequences(kind, options, lengths, both, with_s
     mine.load_state_dict({n: p.detach().float().numpy() for n, p in its.state_dict().items()})
     its.load_state_dict({n: torch.tensor(p.numpy(), dtype=torch.float64) for n, p in mine.state_dict().items()})
     x = normal(max(lengths), len(lengths), 4)
-    states = [normal(4 if both else 2, len(lengths), hidden, seed=i) for i in range(2 if kind == "LSTM" else 1)]
+    sizes = [options.get("proj_size", hidden), hidden][:2 if kind == "LSTM" else 1]
+    states = [normal(4 if both else 2, len(lengths), size, seed=i) for i, size in enumerate(sizes)]
     my_x, its_x = leaf(x), torch.tensor(x, requires_grad=True)
     my_states = tuple(leaf(s) for s in states)
     its_states = tuple(torch.tensor(s, requires_grad=True) for s in states)

@@ -111,6 +111,40 @@ class Scaled(nn.Module):
         return x * self.by
 
 
+@pytest.mark.parametrize("trivial", [True, False])
+@pytest.mark.parametrize(("kind", "sizes"), [
+    (None, (4, 4)), (None, (3, 5)), ("matrix_exp", (5, 3)), ("cayley", (4, 4)), ("cayley", (3, 5)),
+    ("householder", (4, 4)), ("householder", (5, 3))])
+def test_orthogonal(kind, sizes, trivial):
+    mine, its = pair(lambda lib: lib.Linear(*sizes))
+    for module, lib in ((mine, parametrizations), (its, torch.nn.utils.parametrizations)):
+        lib.orthogonal(module, orthogonal_map=kind, use_trivialization=trivial)
+    close(mine.weight, its.weight.detach().numpy(), atol=1e-5)
+    its.load_state_dict({k: torch.tensor(v.numpy()) for k, v in mine.state_dict().items()})
+    follow(mine, its, 4, sizes[0])
+    Q = mine.weight.detach().numpy()
+    Q = Q if Q.shape[0] <= Q.shape[1] else Q.T
+    np.testing.assert_allclose(Q @ Q.T, np.eye(len(Q)), atol=1e-5)
+
+
+def test_an_orthogonal_matrix_can_be_assigned():
+    Q = np.linalg.qr(normal(5, 5))[0].astype(np.float32)
+    for shape, given in (((5, 5), {}), ((3, 5), {}), ((5, 3), {"use_trivialization": False}), ((3, 5), {
+            "orthogonal_map": "cayley"})):
+        layer = parametrizations.orthogonal(nn.Linear(shape[1], shape[0]), **given)
+        layer.weight = genesis.tensor(Q[:shape[0], :shape[1]])
+        close(layer.weight, Q[:shape[0], :shape[1]], atol=1e-5)
+    layer = nn.Linear(3, 3)
+    for error, call in ((ValueError, lambda: parametrizations.orthogonal(layer, "kernel")),
+                        (ValueError, lambda: parametrizations.orthogonal(layer, "bias")),
+                        (ValueError, lambda: parametrizations.orthogonal(layer, orthogonal_map="qr"))):
+        with pytest.raises(error):
+            call()
+    parametrizations.orthogonal(layer, use_trivialization=False)
+    with pytest.raises(NotImplementedError, match="use_trivialization"):
+        layer.weight = genesis.eye(3)
+
+
 def test_parametrizations_apply_one_after_the_other():
     layer = nn.Linear(3, 3)
     start = layer.weight

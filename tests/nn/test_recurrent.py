@@ -183,6 +183,22 @@ def test_float64():
     close(mine.weight_hh_l0.grad, its.weight_hh_l0.grad.numpy(), 1e-12, 1e-12)
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_projections(bidirectional):
+    mine, its = pair("LSTM", 4, 9, num_layers=2, proj_size=3, bidirectional=bidirectional)
+    x, state = normal(5, 2, 4), tuple(normal(4 if bidirectional else 2, 2, n, seed=n) for n in (3, 9))
+    check(mine, its, x, state)
+    mine.zero_grad()
+    its.zero_grad()
+    check(mine, its, x)
+    assert [tuple(s.shape) for s in mine(genesis.ones(5, 4))[1]] == [(s.shape[0], s.shape[2]) for s in state]
+    y, (h, c) = mine(genesis.ones(0, 2, 4), tuple(map(leaf, state)))
+    assert y.shape == (0, 2, 6 if bidirectional else 3)
+    close(h, state[0])
+    close(c, state[1])
+    assert repr(mine).startswith("LSTM(4, 9, proj_size=3, num_layers=2")
+
+
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
 @pytest.mark.parametrize("shape", [(0, 3, 4), (5, 0, 4)])
 def test_empty_sequences_and_batches(kind, shape):
@@ -217,9 +233,11 @@ def test_what_does_not_fit():
             (lambda: cell(genesis.zeros(3, 4), genesis.zeros(2, 8)), "hx")):
         with pytest.raises(RuntimeError, match=message):
             call()
-    for options in ({"hidden_size": 0}, {"num_layers": 0}, {"dropout": 1.5}, {"proj_size": 3}):
+    for options in ({"hidden_size": 0}, {"num_layers": 0}, {"dropout": 1.5}, {"proj_size": 8}):
         with pytest.raises(ValueError):
             nn.LSTM(**{"input_size": 4, "hidden_size": 8, **options})
+    with pytest.raises(ValueError, match="only an LSTM"):
+        nn.RNNBase("GRU", 4, 8, proj_size=3)
     with pytest.raises(ValueError, match="gelu"):
         nn.RNN(4, 8, nonlinearity="gelu")
     assert repr(nn.LSTM(4, 8, num_layers=2, batch_first=True)) == "LSTM(4, 8, num_layers=2, batch_first=True)"

@@ -31,6 +31,23 @@ def arguments(function):
     return [(p.name, p.default) for p in parameters if p.name not in LEFT_OUT]
 
 
+def layers():
+    """Layers that have a ``forward`` of their own, and PyTorch's; a lazy one as what it becomes."""
+    for name, mine, its in pairs():
+        is_layer = inspect.isclass(mine) and issubclass(mine, genesis.nn.Module)
+        if is_layer and its.forward is not torch.nn.Module.forward:
+            yield name, getattr(mine, "becomes", mine), its
+
+
+def test_arguments_of_forward_are_those_of_torch():
+    compared = 0
+    for name, mine, its in layers():
+        assert arguments(mine.forward) == arguments(its.forward), name
+        compared += 1
+    assert compared > 120
+    assert genesis.nn.LazyLinear(2)(input=genesis.ones(1, 3)).shape == (1, 2)
+
+
 def pairs():
     for prefix, mine, its in (("", genesis.nn, torch.nn), ("F.", genesis.nn.functional, torch.nn.functional),
                               ("init.", genesis.nn.init, torch.nn.init), ("utils.", genesis.nn.utils, torch.nn.utils)):

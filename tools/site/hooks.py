@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
+from genesis import optim  # noqa: E402
 from genesis.optim import ALGORITHMS  # noqa: E402
 from tools import notebooks  # noqa: E402
 from tools.site import api, assets, convert, kernels, records, wasm  # noqa: E402
@@ -65,9 +66,9 @@ def _buttons(path: Path, download: str) -> str:
     """What stands under the title of a notebook's page."""
     kind = Path(download).suffix
     buttons = [f"[Download the notebook ({kind})]({download}){{ .md-button download }}"]
-    cls = ALGORITHMS.get(path.stem) if path.parent.name == "algorithms" else None
-    if cls:
-        kernel = convert.kernel_uri(f"cl/{cls.source}")
+    cls = {name.lower(): value for name, value in vars(optim).items() if name in optim.__all__}.get(path.stem)
+    if cls and path.parent.name == "algorithms":
+        kernel = convert.kernel_uri(f"cl/{cls.source or f'optim/{path.stem}.cl'}")          # L-BFGS has no rule
         buttons += [f"[The kernel](../{kernel}){{ .md-button }}",
                     f"[Reference](../api/genesis.optim.md#genesis.optim.{cls.__name__}){{ .md-button }}"]
         if path.stem in wasm.racers()[0]:

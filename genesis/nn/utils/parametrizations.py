@@ -8,11 +8,12 @@ from ...autograd import no_grad
 from ...tensor import Tensor
 from .. import functional as F
 from ..module import Module
+from .orthogonal import orthogonal
 from .parametrize import register_parametrization
 from .spectral_norm import as_matrix, check_iterations, first_vectors, normalized, rows_of
 from .weight_norm import length
 
-__all__ = ["spectral_norm", "weight_norm"]
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
 T = TypeVar("T", bound=Module)
 

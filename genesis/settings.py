@@ -1,0 +1,74 @@
+"""Settings of PyTorch's that programs make at their start: checked, remembered, and already so or of no effect here."""
+
+from __future__ import annotations
+
+import numbers
+import os
+
+__all__ = ["are_deterministic_algorithms_enabled", "get_float32_matmul_precision", "get_num_threads",
+           "set_float32_matmul_precision", "set_num_threads", "use_deterministic_algorithms"]
+
+_deterministic = False
+_precision = "highest"
+_threads = os.cpu_count() or 1
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Ask for results that repeat. They do, bit for bit on the same device, whatever is asked.
+
+    Args:
+        mode: what `are_deterministic_algorithms_enabled` is to answer.
+        warn_only: accepted as PyTorch has it.
+    """
+    global _deterministic
+    _deterministic = bool(mode)
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """What `use_deterministic_algorithms` was last told; False before."""
+    return _deterministic
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Allow less precise products of float32 matrices. They stay those of float32; `autocast` makes them faster.
+
+    Args:
+        precision: ``"highest"``, ``"high"`` or ``"medium"``.
+
+    Raises:
+        ValueError: another one.
+    """
+    global _precision
+    if precision not in ("highest", "high", "medium"):
+        raise ValueError(f"precision must be 'highest', 'high' or 'medium', not {precision!r}")
+    _precision = precision
+
+
+def get_float32_matmul_precision() -> str:
+    """What `set_float32_matmul_precision` was last told; ``"highest"`` before.
+
+    Example:
+        >>> genesis.get_float32_matmul_precision()
+        'highest'
+    """
+    return _precision
+
+
+def set_num_threads(num: int) -> None:
+    """Say how many threads to use. The OpenCL runtime of a CPU decides that for itself, before it first computes.
+
+    Args:
+        num: what `get_num_threads` is to answer, at least 1.
+
+    Raises:
+        RuntimeError: it is not.
+    """
+    global _threads
+    if not isinstance(num, numbers.Integral) or num < 1:
+        raise RuntimeError(f"the number of threads must be a whole number of at least 1, not {num!r}")
+    _threads = int(num)
+
+
+def get_num_threads() -> int:
+    """What `set_num_threads` was last told; the number of the machine's CPUs before."""
+    return _threads
