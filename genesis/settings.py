@@ -30,7 +30,7 @@ def are_deterministic_algorithms_enabled() -> bool:
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """Allow less precise products of float32 matrices. They stay those of float32; `autocast` makes them faster.
+    """Allow less precise products of float32 matrices. They stay those of float32; `autocast` takes them to 16 bits.
 
     Args:
         precision: ``"highest"``, ``"high"`` or ``"medium"``.
