@@ -125,7 +125,8 @@ def triangular(a: Array, b: Array, lower: bool, transposed: bool = False, unit: 
     n, m = b.shape[-2:]
     a, out = copy(a), copy(b)
     launch(_ELIMINATION, "triangular", out, (a, out), (n, m), range(-(-n // _ROWS)),
-           lambda block: _ROWS * (block + 1) * 2, columns=m, LOWER=int(lower), TRANSPOSED=int(transposed), UNIT=int(unit))
+           lambda block: _ROWS * (block + 1) * 2, columns=m, LOWER=int(lower),
+           TRANSPOSED=int(transposed), UNIT=int(unit))
     return out
 
 
