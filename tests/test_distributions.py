@@ -412,3 +412,97 @@ def test_a_transform_that_remembers_inverts_what_it_made():
     assert squashed.log_prob(squashed.sample((50,))).isfinite().all()
     with pytest.raises(ValueError, match="cache_size"):
         D.ExpTransform(cache_size=2)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_supports_constraints_and_larger_batches_are_those_of_torch(name):
+    cls, arguments, value = CASES[name]
+    mine, its = made(genesis, cls, arguments)[0], made(torch, cls, arguments)[0]
+    found, wanted = ({k: repr(v).split("(tensor")[0].split("=tensor")[0] for k, v in x.arg_constraints.items()}
+                     for x in (mine, its))
+    assert found == wanted
+    x, y = genesis.tensor(value), torch.tensor(value)
+    np.testing.assert_array_equal(mine.support.check(x).numpy(), its.support.check(y).numpy())
+    assert mine.support.event_dim == its.support.event_dim
+    assert mine.support.is_discrete == its.support.is_discrete
+    shape = (2, *mine.batch_shape)
+    wide = mine.expand(shape)
+    assert tuple(wide.batch_shape) == shape
+    assert wide.event_shape == mine.event_shape
+    assert wide.sample().shape == (*shape, *mine.event_shape) == wide.sample_n(3).shape[1:]
+    density = wide.log_prob(x).detach()
+    close(density, np.broadcast_to(mine.log_prob(x).detach().numpy(), density.shape))
+
+
+def test_batches_of_made_distributions_grow():
+    normal = D.Normal(f32(LOC), f32(SCALE))
+    for x, event in ((D.Independent(normal, 1), (2,)), (D.TransformedDistribution(normal, D.ExpTransform()), ()),
+                     (D.MixtureSameFamily(D.Categorical(f32(np.ones((3, 2)))), normal), ())):
+        wide = x.expand((4, *x.batch_shape))
+        assert wide.sample().shape == (4, *x.batch_shape, *event)
+        assert wide.batch_shape == (4, *x.batch_shape)
+    assert D.Independent(normal, 1).support.check(f32(LOC)).shape == (3,)
+
+
+def test_outcomes_outside_of_the_support_are_refused_where_wanted():
+    for x, value in ((D.Exponential(1.0, validate_args=True), -1.0), (D.Bernoulli(0.5, validate_args=True), 0.5),
+                     (D.Poisson(1.0, validate_args=True), 1.5), (D.Uniform(0.0, 1.0, validate_args=True), 2.0),
+                     (D.Categorical(f32([0.5, 0.5]), validate_args=True), 2.0),
+                     (D.Binomial(3, 0.5, validate_args=True), 4.0), (D.Pareto(1.0, 1.0, validate_args=True), 0.5),
+                     (D.HalfNormal(1.0, validate_args=True), -1.0), (D.Normal(0.0, 1.0, validate_args=True), math.nan)):
+        with pytest.raises(ValueError, match="support"):
+            x.log_prob(f32(value))
+        x.log_prob(x.sample())
+    with pytest.raises(ValueError, match="broadcast"):
+        D.Normal(f32(LOC), 1.0, validate_args=True).log_prob(f32(np.ones(5)))
+    with pytest.raises(ValueError, match="end in"):
+        D.Dirichlet(f32([1.0, 1.0]), validate_args=True).log_prob(f32(np.ones(3) / 3))
+    with pytest.raises(ValueError, match="depends"):
+        D.constraints.dependent.check(f32(1.0))
+    assert D.constraints.is_dependent(D.Distribution().support)
+    D.Distribution.set_default_validate_args(True)
+    try:
+        for make, name in ((lambda: D.Normal(math.nan, 1.0), "loc"), (lambda: D.Chi2(-1.0), "df"),
+                           (lambda: D.Beta(1.0, 0.0), "concentration0"), (lambda: D.Uniform(1.0, 1.0), "low"),
+                           (lambda: D.Binomial(1.5, 0.5), "total_count")):
+            with pytest.raises(ValueError, match=name):
+                make()
+    finally:
+        D.Distribution.set_default_validate_args(False)
+    assert D.Normal(0.0, -1.0).scale.item() == -1
+
+
+CONSTRAINED = {"greater_than": (1.0,), "less_than": (1.0,), "greater_than_eq": (1.0,), "interval": (0.0, 3.0),
+               "half_open_interval": (0.0, 3.0), "positive": None, "unit_interval": None, "simplex": None, "real": None,
+               "real_vector": None}
+
+
+@pytest.mark.parametrize("name", CONSTRAINED)
+def test_transforms_to_constraints_are_those_of_torch(name):
+    arguments = CONSTRAINED[name]
+    for way in ("biject_to", "transform_to"):
+        values = []
+        for lib, x in ((D, f32(LOC)), (torch.distributions, torch.tensor(LOC))):
+            constraint = getattr(lib.constraints, name)
+            constraint = constraint if arguments is None else constraint(*arguments)
+            y = getattr(lib, way)(constraint)(x)
+            assert constraint.check(y).all()
+            values.append(y.numpy())
+        close(values[0], values[1])
+
+
+def test_constraints_of_matrices_are_those_of_torch():
+    square = np.stack([COVARIANCE, -COVARIANCE, np.tril(COVARIANCE), np.triu(COVARIANCE)]).astype(np.float32)
+    rows = np.float32([[1, 0, 0], [1, 1, 0], [0.5, 0.5, 0], [2, 1, 0]])
+    for name, x in (("positive_definite", square[:2]), ("symmetric", square), ("square", square), ("square", rows),
+                    ("lower_triangular", square), ("lower_cholesky", square), ("one_hot", rows), ("simplex", rows),
+                    ("boolean", rows), ("positive_integer", rows), ("nonnegative_integer", rows)):
+        found = getattr(D.constraints, name).check(genesis.tensor(x))
+        assert found.tolist() == getattr(torch.distributions.constraints, name).check(torch.tensor(x)).tolist(), name
+    registry = D.ConstraintRegistry()
+    with pytest.raises(NotImplementedError, match="register"):
+        registry(D.constraints.real)
+    registry.register(D.constraints.real)(lambda constraint: D.identity_transform)
+    assert registry(D.constraints.real) is D.identity_transform
+    with pytest.raises(TypeError, match="constraint"):
+        registry.register(3, lambda constraint: D.identity_transform)

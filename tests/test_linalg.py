@@ -116,6 +116,47 @@ def test_factors_make_up_the_matrix(n):
     close(logarithm, wanted[1], rtol=1e-4, atol=1e-5)
 
 
+def test_spectra_are_as_exact_as_the_type(monkeypatch):
+    from genesis.ops import spectra
+
+    n = 70                                          # large enough for padded rows and several panels
+    a, turn = RNG.standard_normal((n, n)), np.linalg.qr(RNG.standard_normal((n, n)))[0]
+    monkeypatch.setattr(spectra, "_LARGE", 64)      # as a matrix so large that all of a device treats it
+    for x in (a + a.T, turn * np.logspace(0, -6, n) @ turn.T, np.diag(np.arange(n)), a[:, :2] @ a[:, :2].T):
+        x = x.astype(np.float32)
+        wide = x.astype(np.float64)
+        wanted = np.linalg.eigvalsh((wide + wide.T) / 2)
+        size = np.abs(wanted).max()
+        np.testing.assert_allclose(linalg.eigvalsh(f32(x)).numpy(), wanted, atol=1e-6 * size)
+        values, vectors = linalg.eigh(f32(x))
+        np.testing.assert_allclose(values.numpy(), wanted, atol=1e-6 * size)
+        close(f32(x) @ vectors, (vectors * values).numpy(), atol=2e-6 * size)
+        close(vectors.mT @ vectors, np.eye(n), atol=5e-6)
+        u, s, vh = linalg.svd(f32(x))
+        np.testing.assert_allclose(s.numpy(), np.linalg.svd(wide)[1], atol=1e-6 * size)
+        close(u * s @ vh, x, atol=2e-6 * size)
+
+
+def test_eigenvectors_found_in_several_launches_are_the_same(monkeypatch):
+    from genesis.ops import spectra
+
+    x = f32(definite(2, 20, 20))
+    wanted = linalg.eigh(x)
+    monkeypatch.setattr(spectra, "_ROTATIONS", 1)
+    found = linalg.eigh(x)
+    assert (found.eigenvalues == wanted.eigenvalues).all().item()
+    assert (found.eigenvectors == wanted.eigenvectors).all().item()
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_spectra_of_what_is_no_number_are_refused(bad):
+    x = f32(np.eye(12))
+    x[3, 3] = bad
+    for call in (linalg.eigh, linalg.eigvalsh, linalg.svd, linalg.svdvals):
+        with pytest.raises(linalg.LinAlgError, match="infinite or NaN"):
+            call(x)
+
+
 def test_signs_of_determinants_count_swaps():
     for n in range(1, 6):
         rows = np.eye(n)[RNG.permutation(n)]

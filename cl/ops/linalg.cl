@@ -1,15 +1,27 @@
-// Factorizations of matrices (LU, Cholesky, QR), Jacobi's method for eigen- and singular values, triangular systems.
+// Factorizations by elimination (LU, Cholesky), and triangular systems.
 //
-// A batch lies row by row without gaps, a work-group treats one matrix and works in its memory. What takes many steps
-// is given a range of them, first to last, since some devices end long loops early (genesis/opencl/quirks.py).
+// A batch lies row by row without gaps. LU goes in panels of PANEL columns: a work-group factorizes a panel of one
+// matrix, then work-items, one a column, bring the other columns up to date, so that large matrices keep all of a device
+// busy and each element is loaded and stored once a panel. What takes many steps is given a range of them, first to last,
+// since some devices end long loops early (genesis/opencl/quirks.py).
 //
 // Defined by the host (genesis/ops/linalg.py):
 //   TYPE      float32 or float64; real is its type
+//   ITEMS     work-items of a work-group that treats a panel, in rows of LANES, each of which takes PANEL / LANES columns
 //   LOWER, TRANSPOSED, UNIT      of the triangular matrix: 0 or 1
 #include "types.h"
 
 #ifndef TYPE
 #define TYPE float32
+#endif
+#ifndef PANEL
+#define PANEL 16
+#endif
+#ifndef ITEMS
+#define ITEMS 16
+#endif
+#ifndef LANES
+#define LANES PANEL
 #endif
 #ifndef LOWER
 #define LOWER 1
@@ -18,46 +30,91 @@
 #endif
 
 typedef STORAGE(TYPE) element;
-#ifdef REAL64
-#define EPS 1.1102230246251565e-16
+#if ITEMS == 1
+#define SYNC
 #else
-#define EPS 5.9604645e-8f
+#define SYNC barrier(CLK_GLOBAL_MEM_FENCE | CLK_LOCAL_MEM_FENCE)
 #endif
-#define SYNC barrier(CLK_GLOBAL_MEM_FENCE)
 #define GROUP const long item = get_local_id(0), items = get_local_size(0), matrix = get_group_id(0)
 
-// P A = L U with partial pivoting: L below the diagonal, which is 1, U from it on. pivots[k] is the row that row k was
-// swapped with at step k.
-kernel void lu(global element *a, global int *pivots, long n, long first, long last)
+// P A = L U with partial pivoting: L below the diagonal, which is 1, U from it on; here of the columns of the panel that
+// begins at `start`. pivots[k] is the row that row k was swapped with at step k. Local size (LANES, ITEMS / LANES).
+kernel void lu_panel(global element *a, global int *pivots, long n, long start, long first, long last)
 {
-    GROUP;
-    a += matrix * n * n;
-    pivots += matrix * n;
+    const long lane = get_local_id(0), team = get_local_id(1), teams = ITEMS / LANES, item = team * LANES + lane;
+    const long stop = min(start + PANEL, n);
+    local element sizes[ITEMS];
+    local int places[ITEMS];
+    a += get_group_id(0) * n * n;
+    pivots += get_group_id(0) * n;
     for (long k = first; k < last; k++) {
-        if (item == 0) {
-            long best = k;
-            for (long i = k + 1; i < n; i++)
-                if (fabs(a[i * n + k]) > fabs(a[best * n + k])) best = i;
-            pivots[k] = best;
-        }
+        element size = -1;
+        int place = k;
+        for (long i = k + item; i < n; i += ITEMS)
+            if (fabs(a[i * n + k]) > size) {
+                size = fabs(a[i * n + k]);
+                place = i;
+            }
+        sizes[item] = size;
+        places[item] = place;
         SYNC;
-        const long pivot = pivots[k];
-        if (pivot != k)
-            for (long j = item; j < n; j += items) {
-                const element swapped = a[k * n + j];
-                a[k * n + j] = a[pivot * n + j];
-                a[pivot * n + j] = swapped;
+        int pivot = k;
+        size = -1;
+        for (int i = 0; i < ITEMS; i++)
+            if (sizes[i] > size || (sizes[i] == size && places[i] < pivot)) {
+                size = sizes[i];
+                pivot = places[i];
+            }
+        if (item == 0) pivots[k] = pivot;
+        if (pivot != k && team == 0)
+            for (long column = start + lane; column < stop; column += LANES) {
+                const element swapped = a[k * n + column];
+                a[k * n + column] = a[pivot * n + column];
+                a[pivot * n + column] = swapped;
             }
         SYNC;
         const element divisor = a[k * n + k];
         if (divisor != 0)
-            for (long i = k + 1 + item; i < n; i += items) {
-                const element factor = a[i * n + k] / divisor;
-                a[i * n + k] = factor;
-                for (long j = k + 1; j < n; j++)
-                    a[i * n + j] -= factor * a[k * n + j];
+            for (long i = k + 1 + item; i < n; i += ITEMS) a[i * n + k] /= divisor;
+        SYNC;
+        for (long column = start + lane; column < stop; column += LANES)
+            if (divisor != 0 && column > k) {
+                const element above = a[k * n + column];
+                for (long i = k + 1 + team; i < n; i += teams) a[i * n + column] -= a[i * n + k] * above;
             }
         SYNC;
+    }
+}
+
+// The other columns after `lu_panel`: their rows swapped, and to the right of the panel U's rows and what is left of the
+// matrix. A work-item a column. Global size (n, rounded up; matrices).
+kernel void lu_update(global element *a, global const int *pivots, long n, long start, long stop)
+{
+    const long column = get_global_id(0), matrix = get_global_id(1);
+    if (column >= n || (column >= start && column < stop)) return;
+    a += matrix * n * n;
+    global element *x = a + column;
+    for (long k = start; k < stop; k++) {
+        const long pivot = pivots[matrix * n + k];
+        const element swapped = x[k * n];
+        x[k * n] = x[pivot * n];
+        x[pivot * n] = swapped;
+    }
+    if (column < start) return;
+    global const element *l = a + start;             // right of a panel there are columns only if it is a whole one
+    element u[PANEL];
+    UNROLL
+    for (int k = 0; k < PANEL; k++) {
+        u[k] = x[(start + k) * n];
+        UNROLL
+        for (int j = 0; j < k; j++) u[k] -= l[(start + k) * n + j] * u[j];
+        x[(start + k) * n] = u[k];
+    }
+    for (long i = stop; i < n; i++) {
+        element rest = x[i * n];
+        UNROLL
+        for (int k = 0; k < PANEL; k++) rest -= l[i * n + k] * u[k];
+        x[i * n] = rest;
     }
 }
 
@@ -75,7 +132,9 @@ kernel void swap_rows(global element *x, global const int *pivots, long n, long 
     }
 }
 
-// A X = B for a triangular A (n, n), in the memory of B (n, m); a work-item a column. Global size as for swap_rows.
+// A X = B for a triangular A (n, n), in the memory of B (n, m); a work-item a column, ROWS rows at a time, so that each
+// earlier element of X is loaded once for all of them. Global size as for swap_rows; first and last count blocks of rows.
+#define ROWS 8
 #define FORWARD (LOWER != TRANSPOSED)
 #define ROW(step) (FORWARD ? (step) : n - 1 - (step))
 #define AT(i, j) a[TRANSPOSED ? (j) * n + (i) : (i) * n + (j)]
@@ -85,12 +144,26 @@ kernel void triangular(global const element *a, global element *x, long n, long 
     if (column >= m) return;
     a += matrix * n * n;
     x += matrix * n * m + column;
-    for (long step = first; step < last; step++) {
-        const long i = ROW(step);
-        element sum = x[i * m];
-        for (long before = 0; before < step; before++)
-            sum -= AT(i, ROW(before)) * x[ROW(before) * m];
-        x[i * m] = UNIT ? sum : sum / AT(i, i);
+    for (long block = first; block < last; block++) {
+        const long start = block * ROWS, count = min(n - start, (long)ROWS);
+        element rest[ROWS];
+        UNROLL
+        for (int r = 0; r < ROWS; r++) rest[r] = r < count ? x[ROW(start + r) * m] : 0;
+        for (long before = 0; before < start; before++) {
+            const long j = ROW(before);
+            const element known = x[j * m];
+            UNROLL
+            for (int r = 0; r < ROWS; r++) rest[r] -= AT(ROW(min(start + r, n - 1)), j) * known;
+        }
+        UNROLL
+        for (int r = 0; r < ROWS; r++)
+            if (r < count) {
+                const long i = ROW(start + r);
+                UNROLL
+                for (int before = 0; before < r; before++) rest[r] -= AT(i, ROW(start + before)) * rest[before];
+                if (!UNIT) rest[r] /= AT(i, i);
+                x[i * m] = rest[r];
+            }
     }
 }
 
@@ -112,152 +185,6 @@ kernel void cholesky(global element *a, global int *info, long n, long first, lo
             element rest = a[i * n + k];
             for (long j = 0; j < k; j++) rest -= a[i * n + j] * row[j];
             a[i * n + k] = rest / row[k];
-        }
-        SYNC;
-    }
-}
-
-// Householder's QR of the transpose: the columns of a matrix (m, n) are the rows of a (n, m). Step k leaves R in the
-// first k + 1 elements of row k and the rest of the reflection I - tau v v^T, v beginning with 1, behind them.
-kernel void householder(global element *a, global element *taus, long m, long n, long first, long last)
-{
-    GROUP;
-    a += matrix * n * m;
-    taus += matrix * min(m, n);
-    for (long k = first; k < last; k++) {
-        global element *v = a + k * m;
-        if (item == 0) {
-            const element head = v[k];
-            element largest = 0, sum = 0, tau = 0;
-            for (long i = k + 1; i < m; i++) largest = fmax(largest, fabs(v[i]));
-            if (largest > 0) {
-                largest = fmax(largest, fabs(head));            // so that no square overflows
-                for (long i = k; i < m; i++) sum += v[i] / largest * (v[i] / largest);
-                const element beta = -copysign(largest * sqrt(sum), head);
-                tau = (beta - head) / beta;
-                for (long i = k + 1; i < m; i++) v[i] /= head - beta;
-                v[k] = beta;
-            }
-            taus[k] = tau;
-        }
-        SYNC;
-        const element tau = taus[k];
-        for (long j = k + 1 + item; j < n; j += items) {
-            global element *x = a + j * m;
-            element dot = x[k];
-            for (long i = k + 1; i < m; i++) dot += v[i] * x[i];
-            x[k] -= tau * dot;
-            for (long i = k + 1; i < m; i++) x[i] -= tau * dot * v[i];
-        }
-        SYNC;
-    }
-}
-
-// The reflections, from the last on, of the rows of q (count, m); a work-item a row. Global size (count, rounded up;
-// matrices). Steps are counted from the last reflection back.
-kernel void reflect(global const element *a, global const element *taus, global element *q, long m, long n, long count,
-                    long first, long last)
-{
-    const long row = get_global_id(0), matrix = get_global_id(1), steps = min(m, n);
-    if (row >= count) return;
-    global element *x = q + (matrix * count + row) * m;
-    for (long step = first; step < last; step++) {
-        const long k = steps - 1 - step;
-        global const element *v = a + (matrix * n + k) * m;
-        const element tau = taus[matrix * steps + k];
-        element dot = x[k];
-        for (long i = k + 1; i < m; i++) dot += v[i] * x[i];
-        x[k] -= tau * dot;
-        for (long i = k + 1; i < m; i++) x[i] -= tau * dot * v[i];
-    }
-}
-
-// Jacobi's method: rotations of pairs of rows. In round r of a sweep, pair i of `even` players (a tournament, in which
-// each meets each other once in even - 1 rounds); a player of number n does not exist.
-#define FIRST_OF(r, i) ((i) == 0 ? even - 1 : ((r) + (i)) % (even - 1))
-#define SECOND_OF(r, i) ((i) == 0 ? (r) : ((r) - (i) + even - 1) % (even - 1))
-static void rotate(global element *x, global element *y, element c, element s, long count)
-{
-    const element half_way = s / (1 + c);          // in place of c, whose rounding would add up (Rutishauser 1966)
-    for (long j = 0; j < count; j++) {
-        const element p = x[j], q = y[j];
-        x[j] = p - s * (q + half_way * p);
-        y[j] = q + s * (p - half_way * q);
-    }
-}
-// The tangent of the smaller angle that makes (p, g; g, q) diagonal.
-static element tangent(element p, element g, element q)
-{
-    const element theta = (q - p) / (2 * g);
-    return copysign((element)1, theta) / (fabs(theta) + sqrt(1 + theta * theta));
-}
-
-// Of symmetric a (n, n), which becomes diagonal; the rows of v become its eigenvectors. `turns` holds the cosines and
-// sines of a round.
-kernel void jacobi_symmetric(global element *a, global element *v, global element *turns, long n, long first, long last)
-{
-    GROUP;
-    const long even = n + n % 2, pairs = even / 2;
-    a += matrix * n * n;
-    v += matrix * n * n;
-    turns += matrix * 2 * pairs;
-    for (long round = first; round < last; round++) {
-        const long r = round % (even - 1);
-        for (long i = item; i < pairs; i += items) {
-            const long p = FIRST_OF(r, i), q = SECOND_OF(r, i);
-            element c = 1, s = 0;
-            if (p < n && q < n && fabs(a[p * n + q]) > EPS * fmin(fabs(a[p * n + p]), fabs(a[q * n + q]))) {
-                const element t = tangent(a[p * n + p], a[p * n + q], a[q * n + q]);
-                c = 1 / sqrt(1 + t * t);
-                s = t * c;
-            }
-            turns[2 * i] = c;
-            turns[2 * i + 1] = s;
-        }
-        SYNC;
-        for (long i = item; i < pairs; i += items) {
-            const long p = FIRST_OF(r, i), q = SECOND_OF(r, i);
-            if (turns[2 * i + 1] != 0) {
-                rotate(a + p * n, a + q * n, turns[2 * i], turns[2 * i + 1], n);
-                rotate(v + p * n, v + q * n, turns[2 * i], turns[2 * i + 1], n);
-            }
-        }
-        SYNC;
-        for (long row = item; row < n; row += items)
-            for (long i = 0; i < pairs; i++) {
-                const long p = FIRST_OF(r, i), q = SECOND_OF(r, i);
-                if (turns[2 * i + 1] != 0)
-                    rotate(a + row * n + p, a + row * n + q, turns[2 * i], turns[2 * i + 1], 1);
-            }
-        SYNC;
-    }
-}
-
-// One-sided (Hestenes 1958): the rows of a (n, m) become orthogonal; the rotations are done to those of v (n, n), too.
-kernel void jacobi_rows(global element *a, global element *v, long m, long n, long first, long last)
-{
-    GROUP;
-    const long even = n + n % 2, pairs = even / 2;
-    a += matrix * n * m;
-    v += matrix * n * n;
-    for (long round = first; round < last; round++) {
-        const long r = round % (even - 1);
-        for (long i = item; i < pairs; i += items) {
-            const long p = FIRST_OF(r, i), q = SECOND_OF(r, i);
-            if (p < n && q < n) {
-                element pp = 0, pq = 0, qq = 0;
-                for (long j = 0; j < m; j++) {
-                    const element x = a[p * m + j], y = a[q * m + j];
-                    pp += x * x;
-                    pq += x * y;
-                    qq += y * y;
-                }
-                if (fabs(pq) > EPS * sqrt(pp) * sqrt(qq)) {
-                    const element t = tangent(pp, pq, qq), c = 1 / sqrt(1 + t * t), s = t * c;
-                    rotate(a + p * m, a + q * m, c, s, m);
-                    rotate(v + p * n, v + q * n, c, s, n);
-                }
-            }
         }
         SYNC;
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ..creation import arange
 from ..dtypes import finfo
@@ -12,8 +12,9 @@ from ..nn import functional as F
 from ..ops import draw
 from ..random import default_generator
 from ..tensor import Tensor
+from . import constraints
 from .discrete import Categorical, odds
-from .distribution import Distribution, Number, check, parameters
+from .distribution import Distribution, Number, parameters
 from .gamma import Gamma
 
 
@@ -29,11 +30,12 @@ class Poisson(Distribution):
         tensor(0.1353)
     """
 
+    arg_constraints: ClassVar[Any] = {"rate": constraints.nonnegative}
+    support = constraints.nonnegative_integer
+
     def __init__(self, rate: Number, validate_args: bool | None = None):
         self.rate, = parameters(rate)
-        if validate_args:
-            check("rate", self.rate.ge(0), "not negative")
-        super().__init__(self.rate.shape)
+        super().__init__(self.rate.shape, validate_args=validate_args)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Counts, in the type of the rate."""
@@ -74,9 +76,12 @@ class Geometric(_OfOdds):
         validate_args: check the probabilities, which waits for the device.
     """
 
+    arg_constraints: ClassVar[Any] = {"probs": constraints.unit_interval, "logits": constraints.real}
+    support = constraints.nonnegative_integer
+
     def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None):
         self.probs, self.logits = odds("Geometric", probs, logits, validate_args)
-        super().__init__(self.probs.shape)
+        super().__init__(self.probs.shape, validate_args=validate_args)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Counts, in the type of the parameter."""
@@ -120,14 +125,20 @@ class Binomial(_OfOdds):
         validate_args: check the parameters, which waits for the device.
     """
 
+    arg_constraints: ClassVar[Any] = {"total_count": constraints.nonnegative_integer,
+                                     "probs": constraints.unit_interval, "logits": constraints.real}
+
     def __init__(self, total_count: Number = 1, probs: Any = None, logits: Any = None,
                  validate_args: bool | None = None):
         self.probs, self.logits = odds("Binomial", probs, logits, validate_args)
         self.total_count, self.probs = parameters(total_count, self.probs)
         self.total_count, self.logits = self.total_count.to(self.probs.dtype), self.logits.expand_as(self.probs)
-        if validate_args:
-            check("total_count", self.total_count.ge(0), "not negative")
-        super().__init__(self.probs.shape)
+        super().__init__(self.probs.shape, validate_args=validate_args)
+
+    @property
+    def support(self) -> Any:
+        """Where outcomes lie."""
+        return constraints.integer_interval(0, self.total_count)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Counts, in the type of the probabilities."""
@@ -189,13 +200,16 @@ class NegativeBinomial(_OfOdds):
         validate_args: check the parameters, which waits for the device.
     """
 
+    arg_constraints: ClassVar[Any] = {"total_count": constraints.greater_than_eq(0),
+                                     "probs": constraints.half_open_interval(0.0, 1.0),
+                                     "logits": constraints.real}
+    support = constraints.nonnegative_integer
+
     def __init__(self, total_count: Number, probs: Any = None, logits: Any = None, validate_args: bool | None = None):
         self.probs, self.logits = odds("NegativeBinomial", probs, logits, validate_args)
         self.total_count, self.probs = parameters(total_count, self.probs)
         self.total_count, self.logits = self.total_count.to(self.probs.dtype), self.logits.expand_as(self.probs)
-        if validate_args:
-            check("total_count", self.total_count.gt(0), "positive")
-        super().__init__(self.probs.shape)
+        super().__init__(self.probs.shape, validate_args=validate_args)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Counts, in the type of the probabilities: Poisson ones whose rates are gamma numbers."""
@@ -237,13 +251,20 @@ class Multinomial(Distribution):
         NotImplementedError: ``total_count`` is no number.
     """
 
+    arg_constraints: ClassVar[Any] = {"probs": constraints.simplex, "logits": constraints.real_vector}
+
     def __init__(self, total_count: int = 1, probs: Any = None, logits: Any = None,
                  validate_args: bool | None = None):
         if not isinstance(total_count, int):
             raise NotImplementedError(f"Multinomial takes one number of draws, not {type(total_count).__name__}")
         self.total_count, self._categorical = total_count, Categorical(probs, logits, validate_args)
         self.probs, self.logits = self._categorical.probs, self._categorical.logits
-        super().__init__(self._categorical.batch_shape, self.probs.shape[-1:])
+        super().__init__(self._categorical.batch_shape, self.probs.shape[-1:], validate_args=validate_args)
+
+    @property
+    def support(self) -> Any:
+        """Where outcomes lie."""
+        return constraints.multinomial(self.total_count)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Counts, in the type of the probabilities."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ..dtypes import finfo
 from ..joining import broadcast_shapes
 from ..nn import functional as F
 from ..tensor import Tensor
+from . import constraints
 from .distribution import Distribution, check, either
 
 
@@ -39,9 +40,12 @@ class Bernoulli(Distribution):
         validate_args: check the probabilities, which waits for the device.
     """
 
+    arg_constraints: ClassVar[Any] = {"probs": constraints.unit_interval, "logits": constraints.real}
+    support = constraints.boolean
+
     def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None):
         self.probs, self.logits = odds("Bernoulli", probs, logits, validate_args)
-        super().__init__(self.probs.shape)
+        super().__init__(self.probs.shape, validate_args=validate_args)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Zeros and ones of the parameters' type."""
@@ -88,6 +92,8 @@ class Categorical(Distribution):
         tensor(0.5)
     """
 
+    arg_constraints: ClassVar[Any] = {"probs": constraints.simplex, "logits": constraints.real_vector}
+
     def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None):
         given = either("Categorical", probs, logits)
         if not given.ndim:
@@ -100,7 +106,12 @@ class Categorical(Distribution):
                 check("probs", given.ge(0).all(-1).logical_and(given.sum(-1).gt(0)), "not negative, nor all 0,")
             self.probs = given / given.sum(-1, keepdim=True)
             self.logits = _inside(self.probs).log()
-        super().__init__(given.shape[:-1])
+        super().__init__(given.shape[:-1], validate_args=validate_args)
+
+    @property
+    def support(self) -> Any:
+        """Where outcomes lie."""
+        return constraints.integer_interval(0, self.probs.shape[-1] - 1)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """int64 numbers of classes. The race of arrival times whose rates are the probabilities; waits for nothing."""

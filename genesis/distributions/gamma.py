@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from ..autograd import apply
 from ..creation import zeros_like
@@ -11,7 +12,8 @@ from ..joining import stack
 from ..ops.draw import LogGamma
 from ..random import default_generator
 from ..tensor import Tensor
-from .distribution import Distribution, Number, check, parameters
+from . import constraints
+from .distribution import Distribution, Number, parameters
 
 
 def log_gamma_sample(concentration: Tensor, shape: Sequence[int]) -> Tensor:
@@ -37,12 +39,12 @@ class Gamma(Distribution):
     """
 
     has_rsample = True
+    arg_constraints: ClassVar[Any] = {"concentration": constraints.positive, "rate": constraints.positive}
+    support = constraints.nonnegative
 
     def __init__(self, concentration: Number, rate: Number, validate_args: bool | None = None):
         self.concentration, self.rate = parameters(concentration, rate)
-        if validate_args:
-            check("concentration and rate", self.concentration.gt(0).logical_and(self.rate.gt(0)), "positive")
-        super().__init__(self.concentration.shape)
+        super().__init__(self.concentration.shape, validate_args=validate_args)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Outcomes, above 0, that carry gradients to both parameters."""
@@ -86,13 +88,11 @@ class Chi2(Gamma):
         validate_args: check them, which waits for the device.
     """
 
-    def __init__(self, df: Number, validate_args: bool | None = None):
-        super().__init__(0.5 * parameters(df)[0], 0.5, validate_args)
+    arg_constraints: ClassVar[Any] = {"df": constraints.positive}
 
-    @property
-    def df(self) -> Tensor:
-        """Degrees of freedom."""
-        return self.concentration * 2
+    def __init__(self, df: Number, validate_args: bool | None = None):
+        self.df, = parameters(df)
+        super().__init__(0.5 * self.df, 0.5, validate_args)
 
 
 class Dirichlet(Distribution):
@@ -109,14 +109,14 @@ class Dirichlet(Distribution):
     """
 
     has_rsample = True
+    arg_constraints: ClassVar[Any] = {"concentration": constraints.independent(constraints.positive, 1)}
+    support = constraints.simplex
 
     def __init__(self, concentration: Tensor, validate_args: bool | None = None):
         if concentration.ndim < 1:
             raise ValueError("Dirichlet needs a concentration of at least one dimension")
-        if validate_args:
-            check("concentration", concentration.gt(0), "positive")
         self.concentration = concentration
-        super().__init__(concentration.shape[:-1], concentration.shape[-1:])
+        super().__init__(concentration.shape[:-1], concentration.shape[-1:], validate_args=validate_args)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Outcomes that carry gradients to the concentration: gamma numbers divided by their sum."""
@@ -168,12 +168,12 @@ class Beta(Distribution):
     """
 
     has_rsample = True
+    arg_constraints: ClassVar[Any] = {"concentration1": constraints.positive, "concentration0": constraints.positive}
+    support = constraints.unit_interval
 
     def __init__(self, concentration1: Number, concentration0: Number, validate_args: bool | None = None):
         self.concentration1, self.concentration0 = parameters(concentration1, concentration0)
-        if validate_args:
-            check("concentrations", self.concentration1.gt(0).logical_and(self.concentration0.gt(0)), "positive")
-        super().__init__(self.concentration1.shape)
+        super().__init__(self.concentration1.shape, validate_args=validate_args)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Outcomes that carry gradients to both parameters: the first of two gamma numbers over their sum."""

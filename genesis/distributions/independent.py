@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ..tensor import Tensor
+from . import constraints
 from .distribution import Distribution
 
 
@@ -14,6 +16,7 @@ class Independent(Distribution):
     Args:
         base_distribution: the distribution of the elements.
         reinterpreted_batch_ndims: how many dimensions of its batch become part of the outcome.
+        validate_args: check outcomes, which waits for the device.
 
     Example:
         >>> pixels = genesis.distributions.Bernoulli(probs=0.5 * genesis.ones(4, 28, 28))
@@ -22,7 +25,8 @@ class Independent(Distribution):
         (genesis.Size([4]), genesis.Size([28, 28]))
     """
 
-    def __init__(self, base_distribution: Distribution, reinterpreted_batch_ndims: int):
+    def __init__(self, base_distribution: Distribution, reinterpreted_batch_ndims: int,
+                 validate_args: bool | None = None):
         shape, n = base_distribution.batch_shape, reinterpreted_batch_ndims
         if not 0 <= n <= len(shape):
             raise ValueError(f"reinterpreted_batch_ndims must be from 0 to {len(shape)}, the dimensions of the "
@@ -30,7 +34,12 @@ class Independent(Distribution):
         self.base_dist, self.reinterpreted_batch_ndims = base_distribution, n
         self.has_rsample = base_distribution.has_rsample
         kept = len(shape) - n
-        super().__init__(shape[:kept], (*shape[kept:], *base_distribution.event_shape))
+        super().__init__(shape[:kept], (*shape[kept:], *base_distribution.event_shape), validate_args)
+
+    @property
+    def support(self) -> Any:
+        """Where outcomes lie."""
+        return constraints.independent(self.base_dist.support, self.reinterpreted_batch_ndims)
 
     def _sum(self, x: Tensor) -> Tensor:
         n = self.reinterpreted_batch_ndims

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from ..creation import randn
 from ..tensor import Tensor
-from .distribution import Distribution, Number, check, exponential, parameters
+from . import constraints
+from .distribution import Distribution, Number, exponential, parameters
 from .real import Normal
 
 EULER = 0.5772156649015329
@@ -23,12 +25,12 @@ class Located(Distribution):
     """
 
     has_rsample = True
+    arg_constraints: ClassVar[Any] = {"loc": constraints.real, "scale": constraints.positive}
+    support = constraints.real
 
     def __init__(self, loc: Number, scale: Number, validate_args: bool | None = None):
         self.loc, self.scale = parameters(loc, scale)
-        if validate_args:
-            check("scale", self.scale.gt(0), "positive")
-        super().__init__(self.loc.shape)
+        super().__init__(self.loc.shape, validate_args=validate_args)
 
     @property
     def mode(self) -> Tensor:
@@ -185,12 +187,13 @@ class StudentT(Distribution):
     """
 
     has_rsample = True
+    arg_constraints: ClassVar[Any] = {"df": constraints.positive, "loc": constraints.real,
+                                     "scale": constraints.positive}
+    support = constraints.real
 
     def __init__(self, df: Number, loc: Number = 0.0, scale: Number = 1.0, validate_args: bool | None = None):
         self.df, self.loc, self.scale = parameters(df, loc, scale)
-        if validate_args:
-            check("df and scale", self.df.gt(0).logical_and(self.scale.gt(0)), "positive")
-        super().__init__(self.df.shape)
+        super().__init__(self.df.shape, validate_args=validate_args)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Outcomes that carry gradients to all parameters: a normal number over the root of a chi-squared one."""
@@ -240,6 +243,8 @@ class _Half(Distribution):
     """The absolute value of an outcome of a distribution that is symmetric about 0."""
 
     has_rsample = True
+    arg_constraints: ClassVar[Any] = {"scale": constraints.positive}
+    support = constraints.nonnegative
     base_dist: Normal | Cauchy
 
     @property
@@ -283,7 +288,7 @@ class HalfNormal(_Half):
 
     def __init__(self, scale: Number, validate_args: bool | None = None):
         self.base_dist = Normal(0.0, scale, validate_args)
-        super().__init__(self.base_dist.batch_shape)
+        super().__init__(self.base_dist.batch_shape, validate_args=validate_args)
 
     @property
     def mean(self) -> Tensor:
@@ -308,7 +313,7 @@ class HalfCauchy(_Half):
 
     def __init__(self, scale: Number, validate_args: bool | None = None):
         self.base_dist = Cauchy(0.0, scale, validate_args)
-        super().__init__(self.base_dist.batch_shape)
+        super().__init__(self.base_dist.batch_shape, validate_args=validate_args)
 
     @property
     def mean(self) -> Tensor:

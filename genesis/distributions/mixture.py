@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ..tensor import Tensor
 from .discrete import Categorical
@@ -35,7 +36,12 @@ class MixtureSameFamily(Distribution):
                              f"components have the batch {tuple(batch)}")
         self.mixture_distribution, self.component_distribution = mixture_distribution, component_distribution
         self._events = len(component_distribution.event_shape)
-        super().__init__(batch[:-1], component_distribution.event_shape)
+        super().__init__(batch[:-1], component_distribution.event_shape, validate_args)
+
+    @property
+    def support(self) -> Any:
+        """Where outcomes lie."""
+        return self.component_distribution.support
 
     def _weighted(self, x: Tensor) -> Tensor:
         """The mean of something of the components, weighted by their probabilities."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ..creation import randn
 from ..joining import broadcast_shapes
 from ..linalg import cholesky, solve_triangular
 from ..linalg.factors import cholesky_inverse
 from ..tensor import Tensor
+from . import constraints
 from .distribution import Distribution, check
 
 
@@ -44,6 +45,11 @@ class MultivariateNormal(Distribution):
     """
 
     has_rsample = True
+    arg_constraints: ClassVar[Any] = {"loc": constraints.real_vector,
+                                     "covariance_matrix": constraints.positive_definite,
+                                     "precision_matrix": constraints.positive_definite,
+                                     "scale_tril": constraints.lower_cholesky}
+    support = constraints.real_vector
 
     def __init__(self, loc: Tensor, covariance_matrix: Any = None, precision_matrix: Any = None,
                  scale_tril: Any = None, validate_args: bool | None = None):
@@ -65,7 +71,7 @@ class MultivariateNormal(Distribution):
             raise ValueError(f"MultivariateNormal needs a mean (..., k) and a matrix (..., k, k), not shapes "
                              f"{tuple(loc.shape)} and {tuple(given[0].shape)}")
         self.loc, self.scale_tril = loc.expand(*batch, k), tril.expand(*batch, k, k)
-        super().__init__(batch, (k,))
+        super().__init__(batch, (k,), validate_args=validate_args)
 
     @property
     def covariance_matrix(self) -> Tensor:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ..creation import rand
 from ..dtypes import finfo
 from ..nn import functional as F
 from ..tensor import Tensor
+from . import constraints
 from .discrete import Categorical, odds
 from .distribution import Distribution, Number, exponential, parameters
 
@@ -27,10 +28,13 @@ class OneHotCategorical(Distribution):
         tensor([0., 1.])
     """
 
+    arg_constraints: ClassVar[Any] = {"probs": constraints.simplex, "logits": constraints.real_vector}
+    support = constraints.one_hot
+
     def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None):
         self._categorical = Categorical(probs, logits, validate_args)
         self.probs, self.logits = self._categorical.probs, self._categorical.logits
-        super().__init__(self._categorical.batch_shape, self.probs.shape[-1:])
+        super().__init__(self._categorical.batch_shape, self.probs.shape[-1:], validate_args=validate_args)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Vectors in the type of the probabilities."""
@@ -87,11 +91,13 @@ class RelaxedBernoulli(Distribution):
     """
 
     has_rsample = True
+    arg_constraints: ClassVar[Any] = {"probs": constraints.unit_interval, "logits": constraints.real}
+    support = constraints.unit_interval
 
     def __init__(self, temperature: Number, probs: Any = None, logits: Any = None, validate_args: bool | None = None):
         self.probs, self.logits = odds("RelaxedBernoulli", probs, logits, validate_args)
         self.temperature, = parameters(temperature)
-        super().__init__(self.logits.shape)
+        super().__init__(self.logits.shape, validate_args=validate_args)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Outcomes that carry gradients to the parameters."""
@@ -120,12 +126,14 @@ class RelaxedOneHotCategorical(Distribution):
     """
 
     has_rsample = True
+    arg_constraints: ClassVar[Any] = {"probs": constraints.simplex, "logits": constraints.real_vector}
+    support = constraints.simplex
 
     def __init__(self, temperature: Number, probs: Any = None, logits: Any = None, validate_args: bool | None = None):
         self._categorical = Categorical(probs, logits, validate_args)
         self.probs, self.logits = self._categorical.probs, self._categorical.logits
         self.temperature, = parameters(temperature)
-        super().__init__(self._categorical.batch_shape, self.probs.shape[-1:])
+        super().__init__(self._categorical.batch_shape, self.probs.shape[-1:], validate_args=validate_args)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Outcomes that carry gradients to the parameters."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from ..creation import randn
 from ..tensor import Tensor
-from .distribution import Distribution, Number, check, exponential, parameters
+from . import constraints
+from .distribution import Distribution, Number, exponential, parameters
 from .location import EULER
 from .real import Normal
 
@@ -25,11 +27,13 @@ class LogNormal(Distribution):
     """
 
     has_rsample = True
+    arg_constraints: ClassVar[Any] = {"loc": constraints.real, "scale": constraints.positive}
+    support = constraints.positive
 
     def __init__(self, loc: Number, scale: Number, validate_args: bool | None = None):
         self.base_dist = Normal(loc, scale, validate_args)
         self.loc, self.scale = self.base_dist.loc, self.base_dist.scale
-        super().__init__(self.loc.shape)
+        super().__init__(self.loc.shape, validate_args=validate_args)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Outcomes that carry gradients to both parameters."""
@@ -81,12 +85,12 @@ class Weibull(Distribution):
     """
 
     has_rsample = True
+    arg_constraints: ClassVar[Any] = {"scale": constraints.positive, "concentration": constraints.positive}
+    support = constraints.positive
 
     def __init__(self, scale: Number, concentration: Number, validate_args: bool | None = None):
         self.scale, self.concentration = parameters(scale, concentration)
-        if validate_args:
-            check("scale and concentration", self.scale.gt(0).logical_and(self.concentration.gt(0)), "positive")
-        super().__init__(self.scale.shape)
+        super().__init__(self.scale.shape, validate_args=validate_args)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Outcomes that carry gradients to both parameters."""
@@ -145,12 +149,16 @@ class Pareto(Distribution):
     """
 
     has_rsample = True
+    arg_constraints: ClassVar[Any] = {"scale": constraints.positive, "alpha": constraints.positive}
 
     def __init__(self, scale: Number, alpha: Number, validate_args: bool | None = None):
         self.scale, self.alpha = parameters(scale, alpha)
-        if validate_args:
-            check("scale and alpha", self.scale.gt(0).logical_and(self.alpha.gt(0)), "positive")
-        super().__init__(self.scale.shape)
+        super().__init__(self.scale.shape, validate_args=validate_args)
+
+    @property
+    def support(self) -> Any:
+        """Where outcomes lie."""
+        return constraints.greater_than_eq(self.scale)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Outcomes that carry gradients to both parameters."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from ..creation import rand, randn
 from ..special import ndtri
 from ..tensor import Tensor
-from .distribution import Distribution, Number, check, exponential, parameters
+from . import constraints
+from .distribution import Distribution, Number, exponential, parameters
 
 
 class Normal(Distribution):
@@ -26,12 +28,12 @@ class Normal(Distribution):
     """
 
     has_rsample = True
+    arg_constraints: ClassVar[Any] = {"loc": constraints.real, "scale": constraints.positive}
+    support = constraints.real
 
     def __init__(self, loc: Number, scale: Number, validate_args: bool | None = None):
         self.loc, self.scale = parameters(loc, scale)
-        if validate_args:
-            check("scale", self.scale.gt(0), "positive")
-        super().__init__(self.loc.shape)
+        super().__init__(self.loc.shape, validate_args=validate_args)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Outcomes that carry gradients to mean and deviation."""
@@ -86,12 +88,19 @@ class Uniform(Distribution):
     """
 
     has_rsample = True
-
     def __init__(self, low: Number, high: Number, validate_args: bool | None = None):
         self.low, self.high = parameters(low, high)
-        if validate_args:
-            check("low", self.low.lt(self.high), "below high")
-        super().__init__(self.low.shape)
+        super().__init__(self.low.shape, validate_args=validate_args)
+
+    @property
+    def arg_constraints(self) -> Any:
+        """Where the bounds may lie: each on its side of the other."""
+        return {"low": constraints.less_than(self.high), "high": constraints.greater_than(self.low)}
+
+    @property
+    def support(self) -> Any:
+        """Where outcomes lie."""
+        return constraints.interval(self.low, self.high)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Outcomes that carry gradients to both ends."""
@@ -141,12 +150,12 @@ class Exponential(Distribution):
     """
 
     has_rsample = True
+    arg_constraints: ClassVar[Any] = {"rate": constraints.positive}
+    support = constraints.nonnegative
 
     def __init__(self, rate: Number, validate_args: bool | None = None):
         self.rate, = parameters(rate)
-        if validate_args:
-            check("rate", self.rate.gt(0), "positive")
-        super().__init__(self.rate.shape)
+        super().__init__(self.rate.shape, validate_args=validate_args)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Outcomes that carry gradients to the rate."""

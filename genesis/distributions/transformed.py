@@ -39,7 +39,7 @@ class TransformedDistribution(Distribution):
         with no_grad():
             shape = tuple(self._all(base_distribution.sample()).shape) if self._all.event_dim else whole
         cut = len(shape) - self._events
-        super().__init__(shape[:cut], shape[cut:])
+        super().__init__(shape[:cut], shape[cut:], validate_args)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Outcomes, without gradient."""

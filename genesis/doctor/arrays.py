@@ -120,7 +120,7 @@ def matmul(b: Bench) -> None:
 @ARRAYS.add("linalg")
 def linalg(b: Bench) -> None:
     """Systems of equations, factorizations, eigenvalues and singular values."""
-    for n in (1, 7, b.size(65, 12)):
+    for n in (1, 7, b.size(65, 20)):
         x = b.normal(3, n, n) + 3 * np.eye(n)
         y = b.normal(3, n, 5)
         square, right = b.tensor(x, pad=3), b.tensor(y, pad=1)
@@ -130,6 +130,8 @@ def linalg(b: Bench) -> None:
         s = x @ x.swapaxes(-1, -2)
         b.compare(f"cholesky of {n}", genesis.linalg.cholesky(b.tensor(s, pad=1)), np.linalg.cholesky(s), 1e-3)
         b.compare(f"eigenvalues of {n}", genesis.linalg.eigvalsh(b.tensor(s, pad=3)), np.linalg.eigvalsh(s), 1e-3)
+        values, vectors = genesis.linalg.eigh(b.tensor(s, pad=3))
+        b.compare(f"eigenvectors of {n}", vectors * values.unsqueeze(-2) @ vectors.mT, s, 1e-3)
         q, r = genesis.linalg.qr(square[..., :n // 2 + 1])
         b.compare(f"qr of {n}", q @ r, x[..., :n // 2 + 1], 1e-4)
         b.compare(f"singular values of {n}", genesis.linalg.svdvals(right), np.linalg.svd(y)[1], 1e-3)

@@ -1,7 +1,8 @@
 """Linear algebra, by the names of ``torch.linalg``: norms, systems of equations, factorizations, spectra.
 
-Matrices are the last two dimensions, all others a batch; float32 or float64. A work-group treats one matrix, so that
-batches of small matrices are fast. Gradients are those of the results, of any order.
+Matrices are the last two dimensions, all others a batch; float32 or float64. A work-group treats one small matrix, so
+that batches of them are fast; of a large one a work-group factorizes a panel, and all of the device updates the rest.
+Gradients are those of the results, of any order.
 """
 
 from .factors import cholesky, cholesky_ex, lstsq, qr

@@ -107,9 +107,9 @@ class _QR(Function):
     @staticmethod
     def forward(ctx: Any, a: Any, count: int) -> Any:
         """Reflect."""
-        reflections, taus = ops.householder(a._array)
-        q = wrap(ops.orthogonal(reflections, taus, count)).mT
-        r = wrap(reflections).mT[..., :count, :].triu()
+        reflections, factors = ops.householder(a._array)
+        q = wrap(ops.orthogonal(reflections, factors, count))
+        r = wrap(reflections)[..., :count, :].triu()
         ctx.save_for_backward(q, r, a)
         return q, r
 
@@ -154,7 +154,7 @@ def qr(A: Tensor, mode: str = "reduced") -> Orthogonal:
         if A.requires_grad:
             raise RuntimeError("qr(mode='r') has no gradient, which needs Q; use mode='reduced'")
         reflections, _ = ops.householder(A._array)
-        return Orthogonal(A.new_empty(0), wrap(reflections).mT[..., :min(m, n), :].triu())
+        return Orthogonal(A.new_empty(0), wrap(reflections)[..., :min(m, n), :].triu())
     if mode == "complete" and m > n and A.requires_grad:
         raise RuntimeError("qr(mode='complete') has a gradient only where A has as many columns as rows, or more; use "
                            "mode='reduced'")

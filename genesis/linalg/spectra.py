@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from ..autograd import Function, no_grad
+from ..autograd import Function, is_grad_enabled, no_grad
 from ..functions import cat
-from ..ops import linalg as ops
+from ..ops import spectra
+from ..ops.elementwise import copy
+from ..ops.linalg import identities
 from ..tensor import Tensor
 from .factors import qr
-from .support import diagonal_of, matrices, wrap
+from .support import LinAlgError, diagonal_of, matrices, wrap
+
+_SMALL = 8      # up to this size Jacobi's method for singular values begins at nothing better
 
 
 class Eigen(NamedTuple):
@@ -44,19 +48,29 @@ def _apart(values: Any) -> Any:
     return (1 / (difference + one)) * (1 - one)
 
 
+def _eigen(a: Any, vectors: bool, name: str) -> tuple[Any, Any]:
+    """Eigenvalues in no order, and eigenvectors as rows, of symmetric matrices."""
+    values, rows, failed = spectra.symmetric_eigen(a._array, vectors)
+    if failed:
+        raise LinAlgError(f"{name}(): a matrix has elements that are infinite or NaN")
+    return wrap(values), None if rows is None else wrap(rows)
+
+
 class _Eigh(Function):
     """Eigenvalues, rising, and eigenvectors as columns."""
 
     @staticmethod
-    def forward(ctx: Any, a: Any, upper: bool) -> Any:
-        """Jacobi's method, then order."""
+    def forward(ctx: Any, a: Any, upper: bool, vectors: bool) -> Any:
+        """Find them, then order."""
         other = a.triu(1).mT if upper else a.tril(-1).mT
         whole = (a.triu() if upper else a.tril()) + other
-        diagonal, vectors = (wrap(x) for x in ops.symmetric_eigen(whole._array))
-        values, order = diagonal_of(diagonal).sort(-1)
-        vectors = vectors.gather(-2, order.unsqueeze(-1).expand(*vectors.shape)).mT
-        ctx.save_for_backward(values, vectors)
-        return values, vectors
+        found, rows = _eigen(whole, vectors, "eigh")
+        values, order = found.to(a.dtype).sort(-1)
+        if rows is None:
+            return values, values
+        result = rows.gather(-2, order.unsqueeze(-1).expand(*a.shape)).mT
+        ctx.save_for_backward(values, result)
+        return values, result
 
     @staticmethod
     def backward(ctx: Any, g_values: Any, g_vectors: Any) -> Any:
@@ -64,11 +78,14 @@ class _Eigh(Function):
         values, vectors = ctx.saved_tensors
         inner = vectors.mT @ g_vectors * _apart(values) + g_values.diag_embed()
         g = vectors @ inner @ vectors.mT
-        return 0.5 * (g + g.mT), None
+        return 0.5 * (g + g.mT), None, None
 
 
 def eigh(A: Tensor, UPLO: str = "L") -> Eigen:
-    """Eigenvalues, in rising order, and orthonormal eigenvectors of symmetric matrices, by Jacobi's method.
+    """Eigenvalues, in rising order, and orthonormal eigenvectors of symmetric matrices.
+
+    By Householder's reflections and the implicit QL algorithm (Bowdler, Martin, Reinsch & Wilkinson 1968), the latter
+    in float64 where the device has it. Waits for the device.
 
     Args:
         A: (..., n, n).
@@ -79,21 +96,26 @@ def eigh(A: Tensor, UPLO: str = "L") -> Eigen:
         finite where all eigenvalues differ, and a vector's sign is not determined.
 
     Raises:
+        LinAlgError: an element is infinite or NaN.
         RuntimeError: the matrices are not square, or of another type than float32 and float64.
 
     Example:
         >>> genesis.linalg.eigh(genesis.tensor([[2.0, 1.0], [1.0, 2.0]])).eigenvalues
         tensor([1., 3.])
     """
-    matrices("eigh", A, square=True)
-    if UPLO not in ("L", "U"):
-        raise RuntimeError(f"eigh() needs UPLO to be 'L' or 'U', not {UPLO!r}")
-    return Eigen(*_Eigh.apply(A, UPLO == "U"))
+    return Eigen(*_symmetric("eigh", A, UPLO, True))
 
 
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Any:
-    """The eigenvalues of symmetric matrices, in rising order; see `eigh`."""
-    return eigh(A, UPLO).eigenvalues
+    """The eigenvalues of symmetric matrices, in rising order; see `eigh`. Faster, unless gradients need vectors."""
+    return _symmetric("eigvalsh", A, UPLO, A.requires_grad and is_grad_enabled())[0]
+
+
+def _symmetric(name: str, A: Tensor, UPLO: str, vectors: bool) -> Any:
+    matrices(name, A, square=True)
+    if UPLO not in ("L", "U"):
+        raise RuntimeError(f"{name}() needs UPLO to be 'L' or 'U', not {UPLO!r}")
+    return _Eigh.apply(A, UPLO == "U", vectors)
 
 
 class _SVD(Function):
@@ -101,10 +123,27 @@ class _SVD(Function):
 
     @staticmethod
     def forward(ctx: Any, a: Any) -> Any:
-        """One-sided Jacobi on the shorter side, order, and QR for left vectors that are orthonormal in any case."""
+        """Vectors of the shorter side, order, and QR for those of the other that are orthonormal in any case.
+
+        The eigenvectors of A Aᵀ, which are exact for large singular values only, nearly do it; Jacobi's method does the
+        rest, and what it rotates is A itself.
+        """
         wide = a.shape[-2] < a.shape[-1]
-        rows, vectors = (wrap(x) for x in ops.orthogonal_rows((a if wide else a.mT)._array))
+        rows = a if wide else a.mT
+        size = None
+        if rows.shape[-2] > _SMALL:
+            size = rows.abs().amax((-2, -1), keepdim=True)       # products of elements might overflow
+            rows = rows / size.where(size > 0, 1.0)
+            vectors = _eigen(rows @ rows.mT, True, "svd")[1]
+            vectors = 1.5 * vectors - 0.5 * (vectors @ vectors.mT @ vectors)          # orthogonal to the last digit
+            rows = vectors @ rows
+        else:
+            rows = wrap(copy(rows._array))
+            vectors = wrap(identities(rows._array, rows.shape[-2], rows.shape[-2]))
+        spectra.orthogonal_rows(rows._array, vectors._array)
         lengths, order = rows.norm(2, -1).sort(-1, descending=True)
+        if size is not None:
+            lengths = lengths * size.squeeze(-1)
         rows, vectors = (x.gather(-2, order.unsqueeze(-1).expand(*x.shape)) for x in (rows, vectors))
         with no_grad():
             q, r = qr(rows.mT)
@@ -134,7 +173,8 @@ class _SVD(Function):
 def svd(A: Tensor, full_matrices: bool = True) -> Singular:
     """A = U diag(S) Vh with orthonormal columns of U and rows of Vh, and falling S.
 
-    By the one-sided form of Jacobi's method (Hestenes 1958).
+    By the one-sided form of Jacobi's method (Hestenes 1958), which begins at the eigenvectors of A Aᵀ. Waits for the
+    device.
 
     Args:
         A: (..., m, n).
@@ -146,6 +186,7 @@ def svd(A: Tensor, full_matrices: bool = True) -> Singular:
         0; none flows through the vectors that ``full_matrices`` adds. A pair's sign is not determined.
 
     Raises:
+        LinAlgError: an element is infinite or NaN.
         RuntimeError: the matrices are of another type than float32 and float64.
 
     Example:

@@ -200,8 +200,9 @@ class Ordering(Methods):
         return self._unique(True, return_inverse, return_counts)
 
     def _unique(self, consecutive: bool, return_inverse: bool, return_counts: bool) -> Any:
-        found = [plain(x) for x in search.unique(self._array, consecutive)]
-        chosen = [x for x, wanted in zip(found, (True, return_inverse, return_counts)) if wanted]
+        found = search.unique(self._array, consecutive, return_inverse)
+        wanted = True, return_inverse, return_counts
+        chosen = [plain(x) for x, w in zip(found, wanted) if w and x is not None]
         return tuple(chosen) if len(chosen) > 1 else chosen[0]
 
     def _unique_slices(self, dim: int, consecutive: bool, return_inverse: bool, return_counts: bool) -> Any:

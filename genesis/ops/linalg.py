@@ -1,4 +1,4 @@
-"""Factorizations of matrices: the host half of ``cl/ops/linalg.cl``.
+"""Factorizations of matrices: the host half of ``cl/ops/linalg.cl`` and ``cl/ops/reflections.cl``.
 
 All take batches of matrices (..., rows, columns) of float32 or float64, and leave them as they are.
 """
@@ -15,51 +15,63 @@ from .. import dtypes
 from .array import Array, empty, upload
 from .elementwise import assign, copy
 
-_SWEEPS = {dtypes.float32: 12, dtypes.float64: 16}         # of Jacobi's method, which converges quadratically
+_ELIMINATION, REFLECTIONS = "ops/linalg.cl", "ops/reflections.cl"
+TINY = 16          # up to this size one work-item treats a matrix on processors
+_ROWS = 8          # rows that a triangular system takes at a time, as in the kernel
 
 
-def _group(x: Array) -> int:
-    """Work-items that share a matrix: on processors one, whose loops compilers make vectors of."""
-    return 64 if x.device.type == "gpu" or x.device.quirks.max_loop else 1
+def panel_of(count: int) -> int:
+    """Columns, of so many, that LU and QR take at a time."""
+    return 4 if count <= 4 else 16
 
 
-def _launch(name: str, x: Array, arrays: tuple[Array, ...], sizes: tuple[int, ...], steps: int,
-            cost: Callable[[int], float], columns: int = 0, **options: int) -> None:
-    """Run a kernel's steps, in several launches where the device ends loops early.
+def team(x: Array, width: int = 16) -> int:
+    """Work-items that share a matrix or a panel: on processors as many as make one vector, or as it has columns."""
+    return 64 if x.device.type == "gpu" or x.device.quirks.max_loop else width
+
+
+def launch(file: str, name: str, x: Array, arrays: tuple[Array, ...], sizes: tuple[int, ...],
+           steps: range | None = None, cost: Callable[[int], float] = lambda _: 1, *, grid: tuple[int, ...] = (),
+           local: tuple[int, ...] = (), columns: int = 0, **options: Any) -> None:
+    """Run a kernel, or its steps in several launches where the device ends loops early.
 
     Args:
-        name: the kernel.
+        file, name: the kernel.
         x: one of the arrays, a batch of matrices.
         arrays, sizes: the kernel's first arguments.
-        steps: how many steps there are.
+        steps: which steps there are; their first and last are its last two arguments. None if it takes none.
         cost: about how many iterations a step takes.
-        columns: columns that work-items treat each by itself; 0 for work-groups that treat a matrix each.
+        grid, local: global and local size.
+        columns: instead of these, so many columns of each matrix, a work-item each.
         options: macros.
     """
     batch = math.prod(x.shape[:-2])
-    if not batch or not x.size or not steps:
+    if not batch or not x.size or (steps is not None and not steps):
         return
     defines: tuple[tuple[str, Any], ...] = (("TYPE", x.dtype.name), *options.items())
-    if x.dtype is dtypes.float64:
+    if dtypes.float64.name in (x.dtype.name, options.get("WIDE_TYPE")):
         defines = (*defines, ("REAL64", 1))
-    kernel = x.device.programs.kernel("ops/linalg.cl", name, f"{'P' * len(arrays)}{'l' * len(sizes)}ll", defines)
+    numbers = len(sizes) + 2 * (steps is not None)
+    kernel = x.device.programs.kernel(file, name, "P" * len(arrays) + "l" * numbers, defines)
     if columns:
-        local = min(64, 1 << (columns - 1).bit_length())
-        grid, group = (-(-columns // local) * local, batch), (local, 1)
-    else:
-        local = _group(x)
-        grid, group = (batch * local,), (local,)  # type: ignore[assignment]
-    limit, first = x.device.quirks.max_loop or math.inf, 0
-    while first < steps:
+        width = min(32 if x.device.type == "cpu" else 64, 1 << (columns - 1).bit_length())
+        grid, local = (-(-columns // width) * width, batch), (width, 1)
+    handles = [a.buffer.handle for a in arrays]
+    if steps is None:
+        kernel(grid, local, *handles, *sizes)
+        return
+    limit, first = x.device.quirks.max_loop or math.inf, steps.start
+    while first < steps.stop:
         last, spent = first + 1, cost(first)
-        while last < steps and spent + cost(last) < limit:
+        while last < steps.stop and spent + cost(last) < limit:
             spent += cost(last)
             last += 1
-        kernel(grid, group, *[a.buffer.handle for a in arrays], *sizes, first, last)
+        kernel(grid, local, *handles, *sizes, first, last)
         first = last
 
 
-def _zeros(x: Array, shape: tuple[int, ...], dtype: dtypes.DType) -> Array:
+def zeros(x: Array, shape: tuple[int, ...], dtype: dtypes.DType) -> Array:
+    """Zeros on the device of an array."""
     return assign(empty(x.device, shape, dtype), 0)
 
 
@@ -69,11 +81,27 @@ def identities(x: Array, rows: int, columns: int) -> Array:
     return copy(one.expand((*x.shape[:-2], rows, columns)))
 
 
+def _rows(x: Array, width: int, panels: int = 1) -> tuple[dict[str, Any], int]:
+    """How kernels are launched whose work-groups treat a panel, and over how many rows of work-items."""
+    items = team(x, width if max(x.shape[-2:]) > TINY else 1)
+    lanes = min(width, items)
+    rows = items // lanes
+    return {"grid": (math.prod(x.shape[:-2]) * lanes, panels * rows), "local": (lanes, rows), "ITEMS": items,
+            "PANEL": width, "LANES": lanes}, rows
+
+
 def lu(a: Array) -> tuple[Array, Array]:
     """P A = L U of square matrices: L and U in one matrix, and int32 pivots (..., n): row k was swapped with that."""
     n, out = a.shape[-1], copy(a)
-    pivots = _zeros(a, a.shape[:-1], dtypes.int32)
-    _launch("lu", out, (out, pivots), (n,), n, lambda k: 3 * n + (n - k) * (1 + (n - k) // _group(a)))
+    pivots = zeros(a, a.shape[:-1], dtypes.int32)
+    width = panel_of(n)
+    shared, rows = _rows(a, width)
+    for start in range(0, n, width):
+        stop = min(start + width, n)
+        launch(_ELIMINATION, "lu_panel", out, (out, pivots), (n, start), range(start, stop),
+               lambda k: 3 * (n - k) / rows + 64, **shared)
+        if n > width:
+            launch(_ELIMINATION, "lu_update", out, (out, pivots), (n, start, stop), columns=n, PANEL=width)
     return out, pivots
 
 
@@ -81,7 +109,7 @@ def swap_rows(x: Array, pivots: Array) -> Array:
     """The rows of matrices (..., n, m) swapped as pivots say."""
     n, m = x.shape[-2:]
     out = copy(x)
-    _launch("swap_rows", out, (out, pivots), (n, m), n, lambda k: 1, m)
+    launch(_ELIMINATION, "swap_rows", out, (out, pivots), (n, m), range(n), columns=m)
     return out
 
 
@@ -96,52 +124,72 @@ def triangular(a: Array, b: Array, lower: bool, transposed: bool = False, unit: 
     """
     n, m = b.shape[-2:]
     a, out = copy(a), copy(b)
-    _launch("triangular", out, (a, out), (n, m), n, lambda step: 1 + step, m, LOWER=int(lower),
-            TRANSPOSED=int(transposed), UNIT=int(unit))
+    launch(_ELIMINATION, "triangular", out, (a, out), (n, m), range(-(-n // _ROWS)),
+           lambda block: _ROWS * (block + 1) * 2, columns=m, LOWER=int(lower),
+           TRANSPOSED=int(transposed), UNIT=int(unit))
     return out
 
 
 def cholesky(a: Array) -> tuple[Array, Array]:
     """The L of A = L L^T, with what was above its diagonal there still, and int32 info (...,), 0 where it exists."""
     n, out = a.shape[-1], copy(a)
-    info = _zeros(a, a.shape[:-2], dtypes.int32)
-    _launch("cholesky", out, (out, info), (n,), n, lambda k: k + (1 + (n - k) // _group(a)) * (k + 1))
+    info = zeros(a, a.shape[:-2], dtypes.int32)
+    items = team(a, 1)
+    launch(_ELIMINATION, "cholesky", out, (out, info), (n,), range(n), lambda k: k + (1 + (n - k) // items) * (k + 1),
+           grid=(info.size * items,), local=(items,))
     return out, info
 
 
 def householder(a: Array) -> tuple[Array, Array]:
-    """Householder's QR of matrices (..., m, n): R and the reflections, transposed (..., n, m), and their factors."""
-    m, n = a.shape[-2:]
-    out = copy(a.permute((*range(a.ndim - 2), a.ndim - 1, a.ndim - 2)))
-    taus = _zeros(a, (*a.shape[:-2], min(m, n)), a.dtype)
-    _launch("householder", out, (out, taus), (m, n), min(m, n), lambda k: 3 * m + (1 + (n - k) // _group(a)) * 2 * m)
-    return out, taus
+    """Householder's QR of matrices (..., m, n): R, the reflections below it, and what `orthogonal` takes besides."""
+    (m, n), out = a.shape[-2:], copy(a)
+    count = min(m, n)
+    taus = zeros(a, (*a.shape[:-2], count), a.dtype)
+    width = panel_of(count)
+    factors = no_factors(a, count)
+    shared, rows = _rows(a, width)
+    for start in range(0, count, width):
+        stop = min(start + width, count)
+        launch(REFLECTIONS, "qr_panel", out, (out, taus), (m, n, start), range(start, stop),
+               lambda k: 5 * (m - k) / rows + 128, **shared)
+        block_factors(out, taus, factors, start // width, 1)
+        if stop < n:
+            _reflect(out, factors, out, start, stop - start, stop, TRANSPOSED=1)
+    return out, factors
 
 
-def orthogonal(reflections: Array, taus: Array, count: int) -> Array:
-    """The first columns of Q, from what `householder` gives; transposed, (..., count, m)."""
-    n, m = reflections.shape[-2:]
-    out = identities(reflections, count, m)
-    _launch("reflect", out, (reflections, taus, out), (m, n, count), min(m, n), lambda step: 2 * m, count)
+def no_factors(a: Array, count: int) -> Array:
+    """Room for the triangular factors of so many reflections."""
+    width = panel_of(count)
+    return empty(a.device, (*a.shape[:-2], -(-count // width), width, width), a.dtype)
+
+
+def block_factors(reflections: Array, taus: Array, factors: Array, first: int, panels: int, shift: int = 0) -> None:
+    """The triangular factors of panels of reflections, for `_reflect`."""
+    m, n = reflections.shape[-2:]
+    shared, _ = _rows(reflections, factors.shape[-1], panels)
+    launch(REFLECTIONS, "block_factors", reflections, (reflections, taus, factors), (m, n, taus.shape[-1], first),
+           **shared, SHIFT=shift)
+
+
+def _reflect(reflections: Array, factors: Array, x: Array, start: int, width: int, first: int, **options: Any) -> None:
+    """Apply a panel of reflections to the columns of x from ``first`` on, in place."""
+    m, n = reflections.shape[-2:]
+    columns, panel = x.shape[-1], factors.shape[-1]
+    if width < panel:
+        options["PARTIAL"] = 1
+    launch(REFLECTIONS, "reflect", reflections, (reflections, factors, x),
+           (m, n, columns, first, start, width, factors.shape[-3]), columns=columns - first,
+           PANEL=panel, **options)
+
+
+def orthogonal(reflections: Array, factors: Array, columns: int, shift: int = 0) -> Array:
+    """The first columns of Q, (..., m, columns), from what `householder` gives."""
+    m, n = reflections.shape[-2:]
+    out = identities(reflections, m, columns)
+    count, width = min(m, n) - shift, factors.shape[-1]
+    for start in range((count - 1) // width * width, -1, -width):
+        # What lies left of a panel's own columns is still that of the identity, which it leaves as it is.
+        _reflect(reflections, factors, out, start, min(width, count - start), min(start + shift, columns - 1),
+                 SHIFT=shift)
     return out
-
-
-def symmetric_eigen(a: Array) -> tuple[Array, Array]:
-    """Jacobi's method for symmetric matrices: a diagonal matrix, and eigenvectors as rows, in no order."""
-    n, out = a.shape[-1], copy(a)
-    vectors = identities(a, n, n)
-    pairs, items = (n + 1) // 2, _group(a)
-    turns = _zeros(a, (*a.shape[:-2], 2 * pairs), a.dtype)
-    cost = -(-pairs // items) * (1 + 2 * n) + -(-n // items) * pairs
-    _launch("jacobi_symmetric", out, (out, vectors, turns), (n,), _SWEEPS[a.dtype] * (2 * pairs - 1), lambda _: cost)
-    return out, vectors
-
-
-def orthogonal_rows(a: Array) -> tuple[Array, Array]:
-    """One-sided Jacobi's method: V A of orthogonal rows, and V, for matrices A (..., n, m)."""
-    n, m = a.shape[-2:]
-    out, turned = copy(a), identities(a, n, n)
-    pairs = (n + 1) // 2
-    cost = -(-pairs // _group(a)) * (2 * m + n)
-    _launch("jacobi_rows", out, (out, turned), (m, n), _SWEEPS[a.dtype] * (2 * pairs - 1), lambda _: cost)
-    return out, turned

@@ -59,12 +59,12 @@ def coordinates(positions: Array, shape: Shape) -> Array:
     return out
 
 
-def unique(x: Array, consecutive: bool = False) -> tuple[Array, Array, Array]:
+def unique(x: Array, consecutive: bool = False, places: bool = True) -> tuple[Array, Array | None, Array]:
     """The distinct elements of an array in rising order, or of each run of equal ones in the array's order.
 
     Returns:
-        The elements, the int64 position among them of each element of x in x's shape, and the int64 counts. Each NaN
-        is an element of its own. Waits for the device.
+        The elements, the int64 position among them of each element of x in x's shape (None without
+        ``places``), and the int64 counts. Each NaN is an element of its own. Waits for the device.
     """
     from .index import select
 
@@ -73,13 +73,16 @@ def unique(x: Array, consecutive: bool = False) -> tuple[Array, Array, Array]:
     if x.size == 0:
         none = empty(x.device, (0,), dtypes.int64)
         return flat, empty(x.device, shape, dtypes.int64), none
-    order = positions(x.device, x.size) if consecutive else order_of(flat, 0)
-    ordered = flat if consecutive else select(flat, 0, order)
+    order = None if consecutive else order_of(flat, 0)
+    ordered = flat if order is None else select(flat, 0, order)
     starts, sums = _find(ordered, "CHANGES")
-    inverse = empty(x.device, shape, dtypes.int64)
-    kernel = x.device.programs.kernel("ops/search.cl", "write_groups", "PlPPPll", _defines(x.dtype, "CHANGES"))
-    kernel((sums.size,), None, ordered.buffer.handle, ordered.offset, sums.buffer.handle, order.buffer.handle,
-           inverse.buffer.handle, x.size, _BLOCK)
+    inverse = None
+    if places:
+        inverse = empty(x.device, shape, dtypes.int64)
+        order = positions(x.device, x.size) if order is None else order
+        kernel = x.device.programs.kernel("ops/search.cl", "write_groups", "PlPPPll", _defines(x.dtype, "CHANGES"))
+        kernel((sums.size,), None, ordered.buffer.handle, ordered.offset, sums.buffer.handle, order.buffer.handle,
+               inverse.buffer.handle, x.size, _BLOCK)
     counts = empty(x.device, starts.shape, dtypes.int64)
     last = counts.view((1,), (1,), counts.size - 1)
     run("sub", [x.size, starts.view((1,), (1,), starts.size - 1)], dtypes.int64, out=last)

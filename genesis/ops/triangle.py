@@ -7,7 +7,7 @@ from .elementwise import contiguous
 from .operation import Context, Operation
 
 _ELEMENTS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong", 16: "ulong2"}
-_LOCAL = 64
+_LOCAL = 256
 
 
 def triangle(x: Array, sign: int, limit: int) -> Array:
@@ -15,10 +15,12 @@ def triangle(x: Array, sign: int, limit: int) -> Array:
     x = contiguous(x)
     out = empty(x.device, x.shape, x.dtype)
     if out.size:
-        kernel = x.device.programs.kernel("ops/triangle.cl", "triangle", "PlPlllll",
+        kernel = x.device.programs.kernel("ops/triangle.cl", "triangle", "PlPllll",
                                           (("ELEMENT", _ELEMENTS[x.dtype.itemsize]),))
-        kernel((-(-out.size // _LOCAL) * _LOCAL,), (_LOCAL,), x.buffer.handle, x.offset, out.buffer.handle, out.size,
-               *x.shape[-2:], sign, limit)
+        rows, columns = x.shape[-2:]
+        local = min(_LOCAL, 1 << (columns - 1).bit_length())
+        kernel((-(-columns // local) * local, out.size // columns), (local, 1), x.buffer.handle, x.offset,
+               out.buffer.handle, rows, columns, sign, limit)
     return out
 
 
