@@ -19,7 +19,8 @@ Operand = Array | Scalar
 
 _BITS = {"int": 32, "long": 64}
 _SPECIAL = frozenset(f"{name}{end}" for end in ("", "_backward") for name in (    # operations of cl/ops/special.h
-    "lgamma", "digamma", "trigamma", "zeta", "erfinv", "ndtri", "log_ndtr", "i0", "i0e", "i1", "i1e"))
+    "lgamma", "digamma", "trigamma", "zeta", "gammainc", "gammaincc", "erfinv", "ndtri", "log_ndtr",
+    "i0", "i0e", "i1", "i1e"))
 _MAX_PLANS = 20_000
 Plan = tuple[Kernel, tuple[int, int], tuple[int, int], int, bytes]
 
