@@ -10,9 +10,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .autograd import apply
+from .autograd import Function, apply
+from .dtypes import get_default_dtype, result_type
 from .functions import polygamma, where
 from .ops import pointwise
+from .ops.elementwise import run
 from .tensor import Tensor
 
 
@@ -113,6 +115,87 @@ def entr(input: Tensor) -> Tensor:
     return result
 
 
-__all__ = ["digamma", "entr", "erf", "erfc", "erfinv", "exp2", "expit", "expm1", "gammaln", "i0", "i0e", "i1", "i1e",
-           "log1p", "log_ndtr", "log_softmax", "logit", "logsumexp", "multigammaln", "ndtr", "ndtri", "polygamma",
-           "psi", "round", "sinc", "softmax", "xlog1py", "xlogy"]
+def _operands(x: Any, y: Any) -> tuple[Any, Any]:
+    """Two tensors, of which one may be given as a number, of one floating type."""
+    x, y, first = _of_two(x, y)
+    given = x if first else y
+    kind = given.dtype if given.is_floating_point() else get_default_dtype()
+    x, y = (z if isinstance(z, Tensor) else given.new_full((), z, dtype=kind) for z in (x, y))
+    kind = result_type(x, y)
+    kind = kind if kind.is_floating_point else get_default_dtype()
+    return x.to(kind), y.to(kind)
+
+
+class _OfSecond(Function):
+    """A function of two arguments that has a derivative by the second only."""
+
+    @staticmethod
+    def forward(ctx: Any, name: str, x: Any, y: Any) -> Any:
+        """Compute."""
+        ctx.name = name
+        ctx.save_for_backward(x, y)
+        operands = [y._array, x._array] if name == "zeta" else [x._array, y._array]
+        return Tensor._wrap(run(name, operands, x.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        """The density of the gamma distribution, or the next zeta function."""
+        if ctx.needs_input_grad[1]:
+            raise NotImplementedError(f"the derivative of {ctx.name}() by its first argument is not implemented")
+        x, y = ctx.saved_tensors
+        if ctx.name == "zeta":
+            slope = -x * zeta(x + 1, y)
+        else:
+            slope = ((x - 1).xlogy(y) - y - x.lgamma()).exp() * (1 if ctx.name == "gammainc" else -1)
+        return None, None, (g * slope).sum_to_size(y.shape)
+
+
+def gammainc(input: Any, other: Any) -> Tensor:
+    """The regularized lower incomplete gamma function: the share of the gamma distribution of rate 1 below ``other``.
+
+    Args:
+        input: the shape of the distribution, not negative.
+        other: not negative; shapes broadcast, and one of both may be a number.
+
+    Returns:
+        Values in [0, 1], NaN where an argument is negative. The derivative is by ``other`` only.
+
+    Raises:
+        NotImplementedError: in backward, if a gradient of ``input`` is wanted.
+
+    Example:
+        >>> genesis.special.gammainc(genesis.tensor([1.0, 2.0]), genesis.tensor([1.0, 2.0]))
+        tensor([0.6321, 0.594 ])
+    """
+    result: Tensor = _OfSecond.apply("gammainc", *_operands(input, other))
+    return result
+
+
+def gammaincc(input: Any, other: Any) -> Tensor:
+    """``1 - gammainc(input, other)``, exact where that is near 1 and ``other`` above ``input``."""
+    result: Tensor = _OfSecond.apply("gammaincc", *_operands(input, other))
+    return result
+
+
+def zeta(input: Any, other: Any) -> Tensor:
+    """Hurwitz's zeta function, the sum of ``(other + k) ** -input`` over k from 0.
+
+    Args:
+        input: the exponent, above 1; infinity at 1, NaN below.
+        other: where the sum begins; shapes broadcast, and one of both may be a number. Infinity at 0 and negative whole
+            numbers. The derivative is by ``other`` only.
+
+    Raises:
+        NotImplementedError: in backward, if a gradient of ``input`` is wanted.
+
+    Example:
+        >>> genesis.special.zeta(genesis.tensor(2.0), 1.0)
+        tensor(1.6449)
+    """
+    result: Tensor = _OfSecond.apply("zeta", *_operands(input, other))
+    return result
+
+
+__all__ = ["digamma", "entr", "erf", "erfc", "erfinv", "exp2", "expit", "expm1", "gammainc", "gammaincc", "gammaln",
+           "i0", "i0e", "i1", "i1e", "log1p", "log_ndtr", "log_softmax", "logit", "logsumexp", "multigammaln", "ndtr",
+           "ndtri", "polygamma", "psi", "round", "sinc", "softmax", "xlog1py", "xlogy", "zeta"]

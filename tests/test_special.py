@@ -222,3 +222,27 @@ def test_what_does_not_fit_is_refused():
     assert y.put_(genesis.tensor([-1]), f32([5.0])) is y
     assert y[1, 2].item() == 5.0
     assert y.index_reduce_(0, genesis.tensor([1, 1]), f32(np.full((2, 3), 3.0)), "prod")[1].tolist() == [9.0, 9.0, 45.0]
+
+
+@pytest.mark.parametrize("name", ["gammainc", "gammaincc", "zeta"])
+def test_functions_of_two_have_the_accuracy_of_their_type(name):
+    a = np.float32([[1.2], [2.5], [8], [100], [1e4]] if name != "zeta" else [[1.1], [2], [3.5], [10]])
+    x = a * np.float32([0.7, 1, 1.05, 1.4]) if name != "zeta" else np.float32([0.1, 1, 2.5, 9.9, 30])
+    mine, its = leaf(x), torch.tensor(x, dtype=torch.float64, requires_grad=True)
+    found, wanted = getattr(special, name)(f32(a), mine), getattr(torch.special, name)(torch.tensor(a).double(), its)
+    close(found, wanted.detach(), rtol=2e-5, atol=2e-6)
+    found.sum().backward()
+    if name == "zeta":                            # PyTorch has no derivative
+        gradient = (-a * torch.special.zeta(torch.tensor(a).double() + 1, its.detach()).numpy()).sum(0)
+    else:
+        wanted.sum().backward()
+        gradient = its.grad
+    close(mine.grad, gradient, rtol=2e-4, atol=1e-5)
+    with pytest.raises(NotImplementedError, match="first"):
+        getattr(special, name)(leaf(a), 2.0).sum().backward()
+    for one, other in [(0, 1), (0, 0), (1, 0), (np.inf, 1), (1, np.inf), (-1, 1), (1, -1), (2, -0.5), (2.5, -0.5),
+                       (np.nan, 1), (1, 2)]:
+        if name == "zeta" and other == np.inf:
+            continue                              # 0 here, NaN in PyTorch
+        wanted = getattr(torch.special, name)(torch.tensor(float(one)), torch.tensor(float(other))).item()
+        close(getattr(special, name)(f32(one), float(other)), wanted, rtol=1e-5)

@@ -14,6 +14,8 @@
 #define OP_digamma_backward(g, x)  ((g) * trigamma(x))
 #define OP_trigamma(x)             trigamma(x)
 #define OP_zeta(x, s)              hurwitz_zeta(s, x)
+#define OP_gammainc(a, x)          gamma_share(a, x, 0)
+#define OP_gammaincc(a, x)         gamma_share(a, x, 1)
 #define OP_erfinv(x)               erf_inverse(x, -log((1 - (x)) * (1 + (x))))
 #define OP_erfinv_backward(g, y)   ((g) * K(0.886226925452758) * exp((y) * (y)))
 #define OP_ndtri(p)                normal_quantile(p)
@@ -109,10 +111,65 @@ static COMPUTE trigamma(COMPUTE x)
     return sign * result;
 }
 
+// x^a exp(-x) / Γ(a + 1). A large a cancels with x before Stirling's formula: the exponent is a (log(1 + y) - y) with
+// y = (x - a) / a, for a small y by its series.
+static COMPUTE gamma_term(COMPUTE a, COMPUTE x)
+{
+    if (a < (sizeof(COMPUTE) == 8 ? 20 : 8))
+        return x > 750 ? 0 : exp(-x) * pow(x, a) * exp(-log_gamma(a + 1));
+    const COMPUTE y = (x - a) / a, s = 1 / (a * a);
+    COMPUTE exponent = log1p(y) - y;
+    if (fabs(y) < 0.3f) {
+        COMPUTE power = -y * y;
+        exponent = power / 2;
+        for (int k = 3; k < 40; k++) {
+            power *= -y;
+            exponent += power / k;
+        }
+    }
+    const COMPUTE stirling = (K(0.08333333333333333) - s * (K(0.002777777777777778) - s * (K(0.0007936507936507937)
+        - s * K(0.0005952380952380953)))) / a;
+    return exp(a * exponent - stirling) / sqrt(2 * PI * a);
+}
+
+// The share of the gamma distribution of shape a that lies below x, or above it: by the series of the lower part where
+// x < a + 1, else by the continued fraction of the upper part (Lentz's method; Press et al. 2007, 6.2).
+static COMPUTE gamma_share(COMPUTE a, COMPUTE x, int above)
+{
+    if (!(a >= 0 && x >= 0) || (a == 0 && x == 0) || (isinf(a) && isinf(x))) return NAN;
+    if (a == 0 || isinf(x)) return above ? 0 : 1;
+    if (x == 0 || isinf(a)) return above ? 1 : 0;
+    const COMPUTE first = gamma_term(a, x);
+    if (x < a + 1) {
+        COMPUTE sum = 1, term = 1;
+        for (int k = 1; k < 5000 && term > EPS * sum; k++) {
+            term *= x / (a + k);
+            sum += term;
+        }
+        return above ? 1 - first * sum : fmin(first * sum, (COMPUTE)1);
+    }
+    const COMPUTE tiny = K(1e-30);
+    COMPUTE b = x + 1 - a, c = 1 / tiny, d = 1 / b, h = d, change = 0;
+    for (int k = 1; k < 5000 && fabs(change - 1) > EPS; k++) {
+        const COMPUTE n = k * (a - k);
+        b += 2;
+        d = n * d + b;
+        d = 1 / (fabs(d) < tiny ? tiny : d);
+        c = b + n / c;
+        if (fabs(c) < tiny) c = tiny;
+        change = c * d;
+        h *= change;
+    }
+    return above ? first * a * h : 1 - first * a * h;
+}
+
 // Σ (q + k)^-s over k from 0, s > 1: the first terms, then the Euler-Maclaurin formula.
 static COMPUTE hurwitz_zeta(COMPUTE s, COMPUTE q)
 {
-    if (q <= 0 && q == floor(q)) return INFINITY;
+    if (s <= 1) return s == 1 ? INFINITY : NAN;
+    if (q <= 0 && (q == floor(q) || s != floor(s))) return q == floor(q) ? INFINITY : NAN;
+    if (isinf(q)) return 0;
+    if (isinf(s)) return q > 1 ? 0 : q == 1 ? 1 : INFINITY;
     COMPUTE sum = 0;
     for (int k = 0; k < 10 || q < 10; k++, q += 1) sum += pow(q, -s);
     const COMPUTE last = pow(q, -s), r = 1 / (q * q);
