@@ -180,7 +180,9 @@ def index(b: Bench) -> None:
     b.compare("a mask", b.tensor(x, pad=3)[b.tensor(x) > 0], x[x > 0], 0)
     b.compare("nonzero", (b.tensor(x, pad=3) > 1).nonzero(), np.argwhere(x > 1), 0)
     few = b.rng.integers(0, 9, b.size(1003, 70))
-    b.compare("unique", b.tensor(few, pad=1).unique(), np.unique(few), 0)
+    found = b.tensor(few, pad=1).unique(return_inverse=True)
+    for what, mine, right in zip(("unique", "places of the unique"), found, np.unique(few, return_inverse=True)):
+        b.compare(what, mine, right, 0)
     b.compare("bincount", b.tensor(few, pad=1).bincount(), np.bincount(few), 0)
     edges = np.sort(b.normal(33))
     b.compare("searchsorted", genesis.searchsorted(b.tensor(edges, pad=3), b.tensor(x, pad=1)),

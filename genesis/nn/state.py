@@ -124,7 +124,8 @@ class State:
             strict: whether missing and unexpected names are errors.
 
         Raises:
-            RuntimeError: listing every missing and unexpected name and every wrong shape; nothing is changed then.
+            RuntimeError: listing every missing and unexpected name, every wrong shape, and complex values for real
+                parameters; nothing is changed then.
                 Where there are hooks for after loading, names are judged after these, and only shapes before.
         """
         given = OrderedDict(state_dict)
@@ -142,6 +143,8 @@ class State:
         problems += [f"shape of {name}: {tuple(given[name].shape)} given, {tuple(value.shape)} needed"
                      for name, value in own.items()
                      if name in given and tuple(given[name].shape) != tuple(value.shape)]
+        problems += [f"type of {name}: {given[name].dtype} given, {value.dtype} needed" for name, value in own.items()
+                     if name in given and not value.is_complex() and "complex" in str(given[name].dtype)]
         later = any(module._registered("after load") for _, module in self._paths())
         self._refuse(problems + ([] if later or not strict else _named(keys)))
         sources = {}

@@ -40,7 +40,10 @@ WITHOUT = {
     "it writes into its input, as a test of its own checks": """F.relu_ F.leaky_relu_ F.rrelu_ F.elu_ F.celu_ F.selu_
         F.hardtanh_ F.threshold_""",
     "it helps others": "F.check_reduction",
-    "its layer's tests compare it": "F.multi_head_attention_forward F.ctc_loss",
+    "its layer's tests compare it": """F.multi_head_attention_forward F.ctc_loss F.fractional_max_pool2d
+        F.fractional_max_pool3d""",
+    "it is for complex numbers, with which tests/test_complex.py compares it": """angle conj_physical is_conj is_neg
+        isreal resolve_conj resolve_neg""",
 }
 # Layers work on floating-point numbers and may refuse others; so may products booleans, which PyTorch takes when empty.
 PRODUCTS = ("matmul", "mm", "bmm", "dot", "einsum", "tensordot", "addmm", "addmv", "addr", "baddbmm", "addbmm", "mv",

@@ -141,8 +141,8 @@ def test_nothing_is_read_before_all_was_checked(monkeypatch):
 
     monkeypatch.setattr("genesis.serialization.hooks.from_host", never)
     refused(described([{"$tensor": "t"}, {"$bytes": "!"}], ["t"]))
-    header = {"a": F4, "b": {"dtype": "C64", "shape": [1], "data_offsets": [8, 16]}}
-    refused(container(header, bytes(16)))
+    header = {"a": F4, "b": {"dtype": "C128", "shape": [1], "data_offsets": [8, 24]}}
+    refused(container(header, bytes(24)))
 
 
 def test_marks_in_the_users_own_keys_are_data():

@@ -87,9 +87,9 @@ def _by_householder(X: Any) -> Any:
 
 def _reflections(Q: Any) -> Any:
     """The X that `_by_householder` takes to Q, or to the orthonormal columns that span the same."""
-    packed, taus = (Tensor._wrap(x) for x in ops.householder(Q.detach()._array))
-    X = packed.mT.clone()
+    X, factors = (Tensor._wrap(x) for x in ops.householder(Q.detach()._array))
     diagonal: Any = X.diagonal(dim1=-2, dim2=-1)
+    taus = factors.diagonal(dim1=-2, dim2=-1).flatten(-2)[..., :diagonal.shape[-1]]
     sign = diagonal.sign()
     diagonal.copy_(sign.where(taus != 0, -sign))
     return X
