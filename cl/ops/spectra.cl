@@ -45,9 +45,14 @@ kernel void ql(global wide *d, global wide *e, global int *state, global int *sw
 #endif
     long found = state[0], done = 0, count = 0, spent = 0;
     int iterations = state[1];
+    wide largest = 0;
+    for (long i = 0; i < n; i++) largest = fmax(largest, fabs(d[i]) + fabs(e[i]));
     while (found < n && count < most_sweeps && spent + 2 * n <= most) {
+        // What is small beside its neighbours is 0; where these are themselves what rounding left, as in a matrix of low
+        // rank, that may not come about, and what is small beside the whole matrix is, as in the algorithm of 1968.
+        const wide least = iterations > 20 && isfinite(largest) ? ROUNDING(wide) * largest : 0;
         long m = found;
-        while (m < n - 1 && !(fabs(e[m]) <= ROUNDING(wide) * (fabs(d[m]) + fabs(d[m + 1])))) m++;
+        while (m < n - 1 && !(fabs(e[m]) <= fmax(ROUNDING(wide) * (fabs(d[m]) + fabs(d[m + 1])), least))) m++;
         spent += m - found + 1;
         if (m == found || iterations == 60) {           // 60: infinity or NaN among the elements
             if (iterations == 60) state[3] = 1;
