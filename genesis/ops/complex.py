@@ -6,14 +6,12 @@ same names. Sums, copies and matrix products see complex numbers as twice as man
 
 from __future__ import annotations
 
-import math
 import warnings
-from typing import Any
 
 from .. import dtypes
 from ..dtypes import DType
 from . import binary, index, pointwise, put, reduce, scan, scatter, ternary, transfer, triangle, views
-from .array import Array, broadcast_shapes, empty
+from .array import Array, broadcast_shapes, contiguous_strides, empty
 from .elementwise import assign, contiguous, copy, fitting, run, sum_to
 from .matmul import MatMul, product, transposed
 from .operation import Context, Operation
@@ -163,22 +161,18 @@ def product_of(a: Array, b: Array) -> Array:
     pairs = a.as_real()
     last = pairs.ndim - 1
     planes = copy(pairs.permute((*range(last - 2), last, last - 2, last - 1)), dtype.to_real())
-    left = planes.view((*a.shape[:-2], 2 * m, k), _rows(a.shape[:-2], 2 * m, k), planes.offset)
+    stacked = (*a.shape[:-2], 2 * m, k)
+    left = planes.view(stacked, contiguous_strides(stacked), planes.offset)
     columns = contiguous(b) if b.dtype is dtype else copy(b, dtype)
     right = columns.as_real().reshape_view((*b.shape[:-1], 2 * n))
     assert right is not None
     whole = product(left, right)
-    parts = whole.view((*whole.shape[:-2], 2, m, n, 2), _rows((*whole.shape[:-2], 2), m, n, 2)).as_complex()
+    four = (*whole.shape[:-2], 2, m, n, 2)            # parts of a, times pairs of parts of b
+    parts = whole.view(four, contiguous_strides(four)).as_complex()
     assert parts is not None
     outer = tuple((0, 1, size) for size in parts.shape[:-3])
     by_real, by_imaginary = (views.select_view(parts, (*outer, i)) for i in (0, 1))
     return run("add_turned", [by_real, by_imaginary], dtype)
-
-
-def _rows(*sizes: Any) -> tuple[int, ...]:
-    """Strides of an array stored row by row; sizes may be given several together."""
-    flat = [n for size in sizes for n in (size if isinstance(size, tuple) else (size,))]
-    return tuple(math.prod(flat[i + 1:]) for i in range(len(flat)))
 
 
 class Product(Operation):
