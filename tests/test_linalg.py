@@ -1,5 +1,6 @@
 """Linear algebra against PyTorch in float64: values, gradients, batches, what cannot be done."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -165,6 +166,29 @@ def test_signs_of_determinants_count_swaps():
         assert linalg.slogdet(f32(rows)).sign.item() == pytest.approx(np.linalg.det(rows))
     assert genesis.logdet(f32([[0.0, 1.0], [1.0, 0.0]])).isnan().item()
     assert linalg.slogdet(f32([[1.0, 1.0], [1.0, 1.0]])).logabsdet.item() == -math.inf
+
+
+@pytest.mark.parametrize("name", ["det", "slogdet", "inv_ex", "cholesky_ex"])
+@pytest.mark.parametrize("shape", [(0, 0), (2, 0, 0), (0, 3, 3)])
+def test_empty_matrices(name, shape):
+    found, wanted = getattr(linalg, name)(genesis.zeros(*shape)), getattr(torch.linalg, name)(torch.zeros(*shape))
+    for mine, theirs in zip(*((x if isinstance(x, tuple) else (x,)) for x in (found, wanted))):
+        assert mine.dtype.name == str(theirs.dtype).split(".")[1]
+        assert mine.tolist() == theirs.tolist()
+
+
+def test_determinants_with_nan_and_in_several_launches(monkeypatch):
+    x = SQUARE.copy()
+    x[1, 2, 0] = math.nan
+    about = linalg.slogdet(f32(x))
+    assert about.logabsdet.isnan().tolist() == [False, True, False]
+    wanted = linalg.slogdet(f32(SQUARE))
+    device = genesis.device()
+    monkeypatch.setattr(device, "quirks", dataclasses.replace(device.quirks, max_loop=1))
+    in_steps = linalg.slogdet(f32(SQUARE))
+    np.testing.assert_allclose(in_steps.logabsdet.numpy(), wanted.logabsdet.numpy(), rtol=1e-5)
+    assert in_steps.sign.tolist() == wanted.sign.tolist()
+    assert linalg.solve_ex(f32(np.diag([1.0, 0.0, 0.0])), f32(np.eye(3))).info.item() == 2
 
 
 def test_what_is_singular_is_said():

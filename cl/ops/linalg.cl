@@ -118,6 +118,32 @@ kernel void lu_update(global element *a, global const int *pivots, long n, long 
     }
 }
 
+// What LU tells of each matrix: about[0] is the determinant, about[1] its sign, about[2] the logarithm of its absolute
+// value, each for all matrices; info is the position of the first 0 on U's diagonal, counted from 1, or 0. A work-item a
+// matrix, of which it reads rows first to last.
+kernel void lu_about(global const element *a, global const int *pivots, global element *about, global int *info,
+                     long n, long first, long last)
+{
+    const long matrix = get_global_id(0), matrices = get_global_size(0);
+    a += matrix * n * n;
+    pivots += matrix * n;
+    about += matrix;
+    info += matrix;
+    element product = first ? about[0] : 1, sign = first ? about[matrices] : 1, sum = first ? about[2 * matrices] : 0;
+    int zero = first ? *info : 0;
+    for (long k = first; k < last; k++) {
+        const element x = a[k * n + k], swapped = pivots[k] == k ? 1 : -1;
+        product *= x * swapped;
+        sign *= x > 0 ? swapped : x < 0 ? -swapped : x;          // 0 or NaN remain
+        sum += log(fabs(x));
+        if (x == 0 && zero == 0) zero = k + 1;
+    }
+    about[0] = product;
+    about[matrices] = sign;
+    about[2 * matrices] = sum;
+    *info = zero;
+}
+
 // The rows of x (n, m) swapped as `lu` did; a work-item a column. Global size (m, rounded up; matrices).
 kernel void swap_rows(global element *x, global const int *pivots, long n, long m, long first, long last)
 {
@@ -167,7 +193,8 @@ kernel void triangular(global const element *a, global element *x, long n, long 
     }
 }
 
-// A = L L^T, L in the lower triangle; info is 1 more than the step at which a matrix was found not positive definite.
+// A = L L^T, L in the lower triangle, the rest 0; info is 1 more than the step at which a matrix was found not positive
+// definite, or 0.
 kernel void cholesky(global element *a, global int *info, long n, long first, long last)
 {
     GROUP;
@@ -177,7 +204,8 @@ kernel void cholesky(global element *a, global int *info, long n, long first, lo
         if (item == 0) {
             element rest = row[k];
             for (long j = 0; j < k; j++) rest -= row[j] * row[j];
-            if (!(rest > 0) && info[matrix] == 0) info[matrix] = k + 1;
+            const int before = k ? info[matrix] : 0;
+            info[matrix] = before == 0 && !(rest > 0) ? k + 1 : before;
             row[k] = sqrt(rest);
         }
         SYNC;
@@ -185,6 +213,7 @@ kernel void cholesky(global element *a, global int *info, long n, long first, lo
             element rest = a[i * n + k];
             for (long j = 0; j < k; j++) rest -= a[i * n + j] * row[j];
             a[i * n + k] = rest / row[k];
+            row[i] = 0;
         }
         SYNC;
     }

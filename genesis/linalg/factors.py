@@ -42,7 +42,6 @@ class _Cholesky(Function):
     def forward(ctx: Any, a: Any) -> Any:
         """Factorize."""
         factor, info = (wrap(x) for x in ops.cholesky(a._array))
-        factor = factor.tril()
         ctx.save_for_backward(factor)
         ctx.mark_non_differentiable(info)
         return factor, info
@@ -66,7 +65,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
     """
     matrices("cholesky", A, square=True)
     factor, info = _Cholesky.apply(A)
-    if check_errors and bool((info != 0).any()):
+    if check_errors and info.numpy().any():
         raise LinAlgError("cholesky(): a matrix is not positive definite")
     return Checked(factor.mT if upper else factor, info)
 

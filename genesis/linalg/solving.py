@@ -8,7 +8,7 @@ from ..autograd import Function
 from ..creation import eye
 from ..ops import linalg as ops
 from ..tensor import Tensor
-from .support import LinAlgError, batched, diagonal_of, matrices, wrap
+from .support import LinAlgError, batched, matrices, wrap
 
 
 class Info(NamedTuple):
@@ -39,10 +39,7 @@ class _Solve(Function):
     def forward(ctx: Any, a: Any, b: Any) -> Any:
         """Factorize and solve two triangular systems."""
         lu, pivots = ops.lu(a._array)
-        x = ops.triangular(lu, ops.swap_rows(b._array, pivots), True, unit=True)
-        x = wrap(ops.triangular(lu, x, False))
-        zero = diagonal_of(wrap(lu)) == 0
-        info = ((zero.int().argmax(-1) + 1) * zero.any(-1)).int() if a.shape[-1] else zero.any(-1).int()
+        x, info = wrap(ops.solved(lu, pivots, b._array)), wrap(ops.about_lu(lu, pivots)[1])
         ctx.save_for_backward(a, x)
         ctx.mark_non_differentiable(info)
         return x, info
@@ -79,7 +76,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
 
 def check(name: str, info: Any) -> None:
     """`LinAlgError` if any matrix is singular; waits for the device."""
-    if bool((info != 0).any()):
+    if info.numpy().any():
         raise LinAlgError(f"{name}(): a matrix is singular: U of its factorization has a 0 on the diagonal")
 
 
@@ -142,8 +139,7 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor) -> Any:
     """The X of A X = B, (..., n, k), from the `lu_factor` of A."""
     matrices("lu_solve", LU, B, square=True)
     lu, b = batched(LU.detach(), B.detach())
-    x = ops.swap_rows(b._array, (pivots.expand(*lu.shape[:-1]) - 1)._array)
-    return wrap(ops.triangular(lu._array, ops.triangular(lu._array, x, True, unit=True), False))
+    return wrap(ops.solved(lu._array, (pivots.expand(*lu.shape[:-1]) - 1)._array, b._array))
 
 
 class _SolveTriangular(Function):
@@ -194,15 +190,10 @@ class _Slogdet(Function):
     @staticmethod
     def forward(ctx: Any, a: Any) -> Any:
         """The product of U's diagonal, and of as many -1 as rows were swapped."""
-        lu, pivots = (wrap(x) for x in ops.lu(a._array))
-        diagonal = diagonal_of(lu)
-        n = a.shape[-1]
-        rows = eye(1, dtype=pivots.dtype, device=a.device).new_tensor(list(range(n)))
-        swapped = (pivots != rows).sum(-1) % 2
-        sign = diagonal.sign().prod(-1) * (1 - 2 * swapped)
+        about = wrap(ops.about_lu(*ops.lu(a._array))[0])
         ctx.save_for_backward(a)
-        ctx.mark_non_differentiable(sign)
-        return sign, diagonal.abs().log().sum(-1)
+        ctx.mark_non_differentiable(sign := about[1])
+        return sign, about[2]
 
     @staticmethod
     def backward(ctx: Any, _: Any, g: Any) -> Any:
@@ -230,10 +221,8 @@ class _Det(Function):
 
     @staticmethod
     def forward(ctx: Any, a: Any) -> Any:
-        """From sign and logarithm of the pieces' product, without the logarithm."""
-        lu, pivots = (wrap(x) for x in ops.lu(a._array))
-        rows = pivots.new_tensor(list(range(a.shape[-1])))
-        det = diagonal_of(lu).prod(-1) * (1 - 2 * ((pivots != rows).sum(-1) % 2))
+        """The product of U's diagonal, and of as many -1 as rows were swapped."""
+        det = wrap(ops.about_lu(*ops.lu(a._array))[0])[0]
         ctx.save_for_backward(a, det)
         return det
 

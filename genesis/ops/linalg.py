@@ -41,7 +41,7 @@ def launch(file: str, name: str, x: Array, arrays: tuple[Array, ...], sizes: tup
         arrays, sizes: the kernel's first arguments.
         steps: which steps there are; their first and last are its last two arguments. None if it takes none.
         cost: about how many iterations a step takes.
-        grid, local: global and local size.
+        grid, local: global and local size, () as the driver likes.
         columns: instead of these, so many columns of each matrix, a work-item each.
         options: macros.
     """
@@ -58,7 +58,7 @@ def launch(file: str, name: str, x: Array, arrays: tuple[Array, ...], sizes: tup
         grid, local = (-(-columns // width) * width, batch), (width, 1)
     handles = [a.buffer.handle for a in arrays]
     if steps is None:
-        kernel(grid, local, *handles, *sizes)
+        kernel(grid, local or None, *handles, *sizes)
         return
     limit, first = x.device.quirks.max_loop or math.inf, steps.start
     while first < steps.stop:
@@ -66,8 +66,13 @@ def launch(file: str, name: str, x: Array, arrays: tuple[Array, ...], sizes: tup
         while last < steps.stop and spent + cost(last) < limit:
             spent += cost(last)
             last += 1
-        kernel(grid, local, *handles, *sizes, first, last)
+        kernel(grid, local or None, *handles, *sizes, first, last)
         first = last
+
+
+def _plain(x: Array) -> Array:
+    """As kernels here take it: without gaps from the start of its memory."""
+    return x if x.offset == 0 and x.is_contiguous() else copy(x)
 
 
 def zeros(x: Array, shape: tuple[int, ...], dtype: dtypes.DType) -> Array:
@@ -93,7 +98,7 @@ def _rows(x: Array, width: int, panels: int = 1) -> tuple[dict[str, Any], int]:
 def lu(a: Array) -> tuple[Array, Array]:
     """P A = L U of square matrices: L and U in one matrix, and int32 pivots (..., n): row k was swapped with that."""
     n, out = a.shape[-1], copy(a)
-    pivots = zeros(a, a.shape[:-1], dtypes.int32)
+    pivots = empty(a.device, a.shape[:-1], dtypes.int32)
     width = panel_of(n)
     shared, rows = _rows(a, width)
     for start in range(0, n, width):
@@ -105,12 +110,28 @@ def lu(a: Array) -> tuple[Array, Array]:
     return out, pivots
 
 
-def swap_rows(x: Array, pivots: Array) -> Array:
-    """The rows of matrices (..., n, m) swapped as pivots say."""
-    n, m = x.shape[-2:]
-    out = copy(x)
+def about_lu(lu: Array, pivots: Array) -> tuple[Array, Array]:
+    """What `lu` of matrices (..., n, n) tells: determinant, its sign, the logarithm of its absolute value: (3, ...).
+
+    And int32 (...,): the positions of the first 0 on U's diagonal, counted from 1, or 0.
+    """
+    batch, n = lu.shape[:-2], lu.shape[-1]
+    if n == 0:
+        about = zeros(lu, (3, *batch), lu.dtype)
+        assign(about.view((2, *batch), about.strides, 0), 1)
+        return about, zeros(lu, batch, dtypes.int32)
+    about, info = empty(lu.device, (3, *batch), lu.dtype), empty(lu.device, batch, dtypes.int32)
+    launch(_ELIMINATION, "lu_about", lu, (lu, pivots, about, info), (n,), range(n), grid=(info.size,))
+    return about, info
+
+
+def solved(lu: Array, pivots: Array, b: Array) -> Array:
+    """The X of A X = B, (..., n, m), from A's `lu`."""
+    n, m = b.shape[-2:]
+    lu, out = _plain(lu), copy(b)
     launch(_ELIMINATION, "swap_rows", out, (out, pivots), (n, m), range(n), columns=m)
-    return out
+    _substitute(lu, out, True, unit=True)
+    return _substitute(lu, out, False)
 
 
 def triangular(a: Array, b: Array, lower: bool, transposed: bool = False, unit: bool = False) -> Array:
@@ -122,8 +143,12 @@ def triangular(a: Array, b: Array, lower: bool, transposed: bool = False, unit: 
         transposed: solve with A transposed instead.
         unit: take the diagonal for ones.
     """
-    n, m = b.shape[-2:]
-    a, out = copy(a), copy(b)
+    return _substitute(_plain(a), copy(b), lower, transposed, unit)
+
+
+def _substitute(a: Array, out: Array, lower: bool, transposed: bool = False, unit: bool = False) -> Array:
+    """`triangular` for arrays without gaps, in the memory of B."""
+    n, m = out.shape[-2:]
     launch(_ELIMINATION, "triangular", out, (a, out), (n, m), range(-(-n // _ROWS)),
            lambda block: _ROWS * (block + 1) * 2, columns=m, LOWER=int(lower),
            TRANSPOSED=int(transposed), UNIT=int(unit))
@@ -131,9 +156,9 @@ def triangular(a: Array, b: Array, lower: bool, transposed: bool = False, unit: 
 
 
 def cholesky(a: Array) -> tuple[Array, Array]:
-    """The L of A = L L^T, with what was above its diagonal there still, and int32 info (...,), 0 where it exists."""
+    """The L of A = L L^T, and int32 info (...,): 0, or the number of the step that found that there is none."""
     n, out = a.shape[-1], copy(a)
-    info = zeros(a, a.shape[:-2], dtypes.int32)
+    info = empty(a.device, a.shape[:-2], dtypes.int32) if n else zeros(a, a.shape[:-2], dtypes.int32)
     items = team(a, 1)
     launch(_ELIMINATION, "cholesky", out, (out, info), (n,), range(n), lambda k: k + (1 + (n - k) // items) * (k + 1),
            grid=(info.size * items,), local=(items,))
