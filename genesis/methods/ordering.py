@@ -103,12 +103,11 @@ class Ordering(Methods):
             raise IndexError(f"the median of an empty dimension has no value; the shape is {x._array.shape}")
         middle = x.kthvalue((size + 1) // 2, axis, True)
         if self.dtype.is_floating_point:
-            last = x.kthvalue(size, axis, True)      # NaN is sorted to the end, the first NaN is wanted
-            nan = last.values.detach().isnan()
-            first = plain(reduce.reduce("amax", x.detach().isnan()._array, (axis,), True))
-            if bool(nan.any()):
-                where = x.detach().isnan().argmax(axis, True)
-                indices = plain(ew.run("where", [first._array, where._array, middle.indices._array], dtypes.int64))
+            nan = x.detach().isnan()
+            some = nan.any(axis, True)
+            if bool(some.any()):         # then the first one, wherever sorting puts it
+                where = nan.argmax(axis, True)
+                indices = plain(ew.run("where", [some._array, where._array, middle.indices._array], dtypes.int64))
                 middle = Ordered(x.gather(axis, indices), indices)
         if not self.ndim:
             return Ordered(*(y.reshape(()) for y in middle))
