@@ -37,11 +37,34 @@ def test_lengths(n):
     close(genesis.fft.irfft(half, n).numpy(), np.fft.irfft(wide[:, :n // 2 + 1], n))
 
 
+@pytest.mark.parametrize("n", [9, 20])
+def test_rows_side_by_side_and_their_rest(n):
+    x = signal(3, n, 7)                     # 21 rows are no whole bundles, 7 do not end with one
+    for name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft"):
+        values = x.real.copy() if name in ("rfft", "ihfft") else x[:, :n // 2 + 1] if name in ("irfft", "hfft") else x
+        for turned, axis in ((values, 1), (values.transpose(0, 2, 1).copy(), 2)):
+            wide = turned.astype(np.complex128 if turned.dtype.kind == "c" else np.float64)
+            mine = getattr(genesis.fft, name)(genesis.tensor(turned), n, axis).numpy()
+            close(mine, getattr(np.fft, name)(wide, n, axis))
+
+
+def test_real_rows_do_not_touch_one_another():
+    x = np.zeros((9, 8), np.float32)
+    x[0], x[2, 3], x[5] = 1, np.nan, 1e30
+    found = genesis.fft.rfft(genesis.tensor(x)).numpy()
+    assert np.isnan(found).all(1).tolist() == [i == 2 for i in range(9)]
+    assert (found[[0, 1, 3, 4]] == np.fft.rfft(x[[0, 1, 3, 4]])).all()
+
+
 def test_very_long_rows_are_cut_twice(monkeypatch):
     monkeypatch.setattr(genesis.ops.fft, "_MOST", 16)
     x = signal(2, 1200)
     close(genesis.fft.fft(genesis.tensor(x)).numpy(), np.fft.fft(x.astype(np.complex128)))
-    close(genesis.fft.irfft(genesis.tensor(x[:, :601])).numpy(), np.fft.irfft(x[:, :601].astype(np.complex128)))
+    wide = x[:, :601].astype(np.complex128)
+    close(genesis.fft.irfft(genesis.tensor(x[:, :601])).numpy(), np.fft.irfft(wide))
+    close(genesis.fft.hfft(genesis.tensor(x[:, :601])).numpy(), np.fft.hfft(wide))
+    real = genesis.tensor(x.real.copy().ravel())[1:1201]           # pairs that do not lie as complex numbers do
+    close(genesis.fft.ihfft(real).numpy(), np.fft.ihfft(x.real.ravel()[1:1201].astype(float)))
 
 
 @pytest.mark.parametrize("norm", [None, "ortho", "forward"])

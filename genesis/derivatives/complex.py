@@ -8,7 +8,6 @@ from ..autograd import apply
 from ..complex_numbers import view_as_complex, view_as_real
 from ..ops import complex as ops
 from ..ops.fft import Transform, doubling
-from ..ops.views import Pad
 from ..tensor import Tensor, tensor
 from .rules import fitted, rule, vjp, where
 
@@ -60,13 +59,12 @@ def _product(ctx: Any, g: Tensor) -> tuple[Any, Any]:
 def _transform(ctx: Any, g: Tensor) -> Tensor:
     axis, n, kind, inverse, scale = ctx.options
     options = {"axis": axis, "n": n, "inverse": not inverse, "scale": scale}
-    if kind == "half":
-        whole = apply(Pad, g, pads=((axis, 0, n - g._array.shape[axis]),), value=0.0)
-        real: Tensor = apply(Transform, whole, kind="complex", **options).real
-        return real
     if kind == "complex":
-        result: Tensor = apply(Transform, g, kind="complex", **options)
+        result: Tensor = apply(Transform, g, kind=kind, **options)
         return result
-    weights = tensor(doubling(n), dtype=g.dtype, device=g.device)
+    weights = tensor(doubling(n), dtype=g.dtype.to_real(), device=g.device).reshape((-1,) + (1,) * (g.ndim - 1 - axis))
+    if kind == "half":
+        real: Tensor = apply(Transform, g / weights, kind="real", **options)
+        return real
     half: Tensor = apply(Transform, g, kind="half", **options)
-    return half * weights.reshape((-1,) + (1,) * (g.ndim - 1 - axis))
+    return half * weights

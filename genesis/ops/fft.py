@@ -19,11 +19,14 @@ from .array import Array, Shape, contiguous_strides, empty, upload
 from .complex import allow
 from .elementwise import assign, contiguous, copy, full, run
 from .operation import Context, Operation
+from .vectors import lanes_of
 
 _MOST = 4096          # elements of a work-group's rows together, at the most
 _USUAL = 1024         # the same of short rows, which share a work-group of a GPU
 _MOST_ROWS = 64       # of a work-group
 _ROW_BYTES = 24       # of local memory that the kernel keeps for a row beside its elements
+_BUNDLES = 256        # elements of a CPU's work-group of short rows, those of a bundle counted as one
+_BUNDLE_BYTES = 1 << 18      # of local memory, at the most, that rows beside one another may take
 _PRIMES = (13, 11, 7, 5, 3, 2)
 
 
@@ -64,74 +67,127 @@ def _capacity(device: Device, dtype: DType) -> int:
     return min(_MOST, (device.local_memory - _ROW_BYTES * _MOST_ROWS) // (2 * dtype.itemsize))
 
 
-def transform(x: Array, axis: int, n: int, *, inverse: bool, scale: float, half: bool = False, kept: int | None = None,
-              real: bool = False) -> Array:
+def transform(x: Array, axis: int, n: int, *, kind: str, inverse: bool, scale: float) -> Array:
     """A transform of length ``n`` along a dimension.
 
     Args:
-        x: real or complex; ``n`` elements along the dimension, or with ``half`` the first ``n // 2 + 1`` of a row whose
-            others are conjugates of these.
+        x: ``n`` elements along the dimension.
         axis: the dimension, counted from the front.
+        kind: ``"complex"``; ``"half"``, of a real x to the first ``n // 2 + 1`` elements, the others being conjugates;
+            ``"real"``, of such a half to the real result.
         inverse: with the conjugate twiddles.
         scale: what the result is multiplied by.
-        kept: how many elements of the result there are to be, all of them by default.
-        real: give the real part alone.
     """
-    kept = n if kept is None else kept
     dtype = x.dtype if x.dtype.is_complex else x.dtype.to_complex()
+    kept = n // 2 + 1 if kind == "half" else n
     shape = (*x.shape[:axis], kept, *x.shape[axis + 1:])
+    whole = n // 2 if kind != "complex" and n % 2 == 0 else n       # what real numbers in pairs make
     passes = radices(n)
-    if passes is not None and n <= _capacity(x.device, dtype):
-        out = empty(x.device, shape, dtype.to_real() if real else dtype)
+    if passes is not None and whole <= _capacity(x.device, dtype):
+        out = empty(x.device, shape, dtype.to_real() if kind == "real" else dtype)
         if out.size:
             x = contiguous(x)
             inner, size = math.prod(x.shape[axis + 1:]), x.shape[axis]
-            _launch(x, (size * inner, 1, inner), out, (kept * inner, 1, inner), n, passes, out.size // kept, inner,
-                    inverse, scale, half, kept)
+            _launch(x, (size * inner, 1, inner), out, (kept * inner, 1, inner), n, out.size // kept, inner,
+                    inverse, scale, kind)
         return out
     last = x.ndim - 1
     turned = (*(a for a in range(x.ndim) if a != axis), axis)
     rows = contiguous(x.permute(turned))
-    if half:
-        rows = _completed(rows, n)
-    rows = (_long if passes is not None else _bluestein)(rows, n, inverse, scale, dtype)
-    rows = rows.view((*rows.shape[:-1], kept), rows.strides)
-    back = tuple(turned.index(a) for a in range(last + 1))
-    result = (rows.part(0) if real else rows).permute(back)
+    if whole < n:
+        rows = _in_pairs(rows, n, kind, inverse, scale, dtype)
+    else:
+        rows = _far(_completed(rows, n) if kind == "real" else rows, n, inverse, scale, dtype)
+        rows = rows.view((*rows.shape[:-1], kept), rows.strides)
+        rows = rows.part(0) if kind == "real" else rows
+    result = rows.permute(tuple(turned.index(a) for a in range(last + 1)))
     return result if result.is_contiguous() else copy(result)
 
 
-def _launch(x: Array, steps: tuple[int, int, int], out: Array, out_steps: tuple[int, int, int], n: int,
-            passes: tuple[int, ...], rows: int, inner: int, inverse: bool, scale: float, half: bool = False,
-            kept: int | None = None, turns: Array | None = None) -> None:
+def _in_pairs(x: Array, n: int, kind: str, inverse: bool, scale: float, dtype: DType) -> Array:
+    """Rows (..., n) of real numbers, n even, to halves or the converse, by complex transforms of half the length."""
+    half, options = n // 2, (("CONJUGATE", 1),)
+    if kind == "half":
+        shape = (*x.shape[:-1], half, 2)
+        pairs = (copy(x) if x.offset % 2 else x).view(shape, contiguous_strides(shape)).as_complex()
+        assert pairs is not None
+        there = _far(pairs, half, False, 1.0, dtype)
+        return _folded("fold", there, half + 1, half, scale, options if inverse else ())
+    there = _folded("unfold", x, half, half, 1.0, () if inverse else options)
+    shape = (*x.shape[:-1], n)
+    return _far(there, half, True, scale, dtype).as_real().view(shape, contiguous_strides(shape))
+
+
+def _folded(name: str, x: Array, kept: int, n: int, scale: float, options: tuple[tuple[str, Any], ...]) -> Array:
+    """What of rows of pairs becomes a half, or the converse; see the kernel."""
+    out = empty(x.device, (*x.shape[:-1], kept), x.dtype)
+    double = x.dtype.compute == "double2"
+    kernel = x.device.programs.kernel("ops/fft.cl", name, f"PlPlP{'d' if double else 'f'}l",
+                                      (*options, *((("REAL64", 1),) if double else ())))
+    if out.size:
+        kernel((kept, out.size // kept), None, x.buffer.handle, x.offset, out.buffer.handle, out.offset,
+               twiddles(x.device, 2 * n, x.dtype).buffer.handle, scale, n)
+    return out
+
+
+def _far(x: Array, n: int, inverse: bool, scale: float, dtype: DType) -> Array:
+    """Rows (..., n) that do not fit into local memory, or of any length."""
+    return (_bluestein if radices(n) is None else _long)(x, n, inverse, scale, dtype)
+
+
+def _launch(x: Array, steps: tuple[int, int, int], out: Array, out_steps: tuple[int, int, int], n: int, rows: int,
+            inner: int, inverse: bool, scale: float, kind: str = "complex", turns: Array | None = None) -> None:
     """Transform rows that fit into local memory; see the kernel for how they are addressed."""
     device = x.device
     dtype = x.dtype if x.dtype.is_complex else x.dtype.to_complex()
+    packed, double = kind != "complex" and n % 2 == 0, dtype.compute == "double2"
+    if packed:
+        turns, n = twiddles(device, n, dtype), n // 2
+    passes = radices(n)
+    assert passes is not None
+    width = _width(device, n, dtype, rows)
     by_row = steps[2] == 1
-    together = (_USUAL if by_row and device.type == "gpu" else _capacity(device, dtype)) // n
-    group = max(1, min(_MOST_ROWS, 1 << max(0, together.bit_length() - 1), 1 << (rows - 1).bit_length()))
+    if width > 1:
+        bundles = -(-rows // width)
+        group, local = max(1, min(_MOST_ROWS // width, _BUNDLES // n, bundles)), 1
+    else:
+        together = (_USUAL if by_row and device.type == "gpu" else _capacity(device, dtype)) // n
+        group = max(1, min(_MOST_ROWS, 1 << max(0, together.bit_length() - 1), 1 << (rows - 1).bit_length()))
+        most = min(64 if device.type == "cpu" else 256, device.handle.max_work_group_size)
+        local = min(most, 1 << max(0, (group * n // 4).bit_length() - 1)) if group * n >= 4 else 1
+    half = n + 1 if packed else n // 2 + 1
     defines: tuple[tuple[str, Any], ...] = (
-        *_passes(n, passes), ("GROUP", group), ("IN", x.dtype.name), ("OUT", out.dtype.name),
-        ("BY_ROW", int(by_row)), ("KEPT", n if kept is None else kept),
-        ("COMPUTE", dtype.compute))
-    for name, wanted in (("HALF", half), ("INVERSE", inverse), ("TURN", turns is not None),
-                         ("REAL64", dtype.compute == "double2")):
+        *_passes(n, passes, "ba" if kind == "real" else "ab"), ("WIDTH", width), ("GROUP", group),
+        ("IN", x.dtype.name), ("OUT", out.dtype.name), ("STORED", half if kind == "real" else n),
+        ("KEPT", half if kind == "half" else n), ("IN_BY_ROW", int(by_row)), ("OUT_BY_ROW", int(out_steps[2] == 1)))
+    # Of numbers in pairs, forward transforms give a half, and inverse ones real numbers; the others are conjugates.
+    turned = kind == "real" if packed else inverse
+    for name, wanted in (("PACKED", packed), ("HALF", kind == "real"), ("INVERSE", turned),
+                         ("CONJUGATE", packed and inverse != turned), ("TURN", turns is not None and not packed),
+                         ("REAL64", double)):
         if wanted:
             defines += ((name, 1),)
-    number = "d" if dtype.compute == "double2" else "f"
-    kernel = device.programs.kernel("ops/fft.cl", "fft", f"PlPlPP{number}llllllll", defines)
-    most = min(64 if device.type == "cpu" else 256, device.handle.max_work_group_size)
-    local = min(most, 1 << max(0, (group * n // 4).bit_length() - 1)) if group * n >= 4 else 1
+    kernel = device.programs.kernel("ops/fft.cl", "fft", f"PlPlPP{'d' if double else 'f'}llllllll", defines)
     table = twiddles(device, n, dtype)
-    kernel((-(-rows // group) * local,), (local,), x.buffer.handle, x.offset, out.buffer.handle, out.offset,
+    kernel((-(-rows // (group * width)) * local,), (local,), x.buffer.handle, x.offset, out.buffer.handle, out.offset,
            table.buffer.handle, (table if turns is None else turns).buffer.handle, scale, rows, inner, *steps,
            *out_steps)
 
 
+def _width(device: Device, n: int, dtype: DType, rows: int) -> int:
+    """How many rows lie side by side: as many as make a processor's vector, if there are so many; elsewhere one."""
+    if device.type != "cpu" or device.quirks.max_loop:
+        return 1
+    width = lanes_of(device, dtype.to_real()) // 2
+    while width > 1 and (rows < width or 2 * width * (n + 1) * dtype.itemsize > _BUNDLE_BYTES):
+        width //= 2
+    return width
+
+
 @functools.lru_cache(1024)
-def _passes(n: int, passes: tuple[int, ...]) -> tuple[tuple[str, Any], ...]:
+def _passes(n: int, passes: tuple[int, ...], halves: str) -> tuple[tuple[str, Any], ...]:
     """The macros that say what the passes are."""
-    halves, done, text = "ab", 1, ""
+    done, text = 1, ""
     for radix in passes:
         text += f"PASS({radix}, {halves[0]}, {halves[1]}, {done}) "
         halves, done = halves[::-1], done * radix
@@ -148,13 +204,10 @@ def _long(x: Array, n: int, inverse: bool, scale: float, dtype: DType) -> Array:
         second = n // first
     outer = x.size // n
     between, out = empty(device, (*x.shape[:-1], n), dtype), empty(device, (*x.shape[:-1], n), dtype)
-    columns, rows = radices(first), radices(second)
-    assert columns is not None
-    assert rows is not None
-    _launch(x, (n, 1, second), between, (n, 1, second), first, columns, outer * second, second, inverse, 1.0,
+    _launch(x, (n, 1, second), between, (n, 1, second), first, outer * second, second, inverse, 1.0,
             turns=twiddles(device, n, dtype))
     if second <= most:
-        _launch(between, (n, second, 1), out, (n, 1, first), second, rows, outer * first, first, inverse, scale)
+        _launch(between, (n, second, 1), out, (n, 1, first), second, outer * first, first, inverse, scale)
         return out
     parts = between.view((outer, first, second), (n, second, 1))
     done = _long(parts, second, inverse, scale, dtype)
@@ -175,9 +228,9 @@ def _bluestein(x: Array, n: int, inverse: bool, scale: float, dtype: DType) -> A
     padded = full(x.device, (*x.shape[:-1], m), 0, dtype)
     run("mul", [x, chirp], dtype, out=padded.view(x.shape, padded.strides))
     axis = x.ndim - 1
-    there = transform(padded, axis, m, inverse=False, scale=1.0)
+    there = transform(padded, axis, m, kind="complex", inverse=False, scale=1.0)
     run("mul", [there, filter_], dtype, out=there)
-    back = transform(there, axis, m, inverse=True, scale=scale / m)
+    back = transform(there, axis, m, kind="complex", inverse=True, scale=scale / m)
     return run("mul", [back.view(x.shape, back.strides), chirp], dtype)
 
 
@@ -194,14 +247,6 @@ def _completed(x: Array, n: int) -> Array:
         assign(piece(out, alone, 1).part(1), 0)
     if n > first:
         run("conj", [piece(x, n - first, n - first, -1)], x.dtype, out=piece(out, first, n - first))
-    return out
-
-
-def padded(g: Array, axis: int, n: int) -> Array:
-    """An array with zeros behind it along a dimension."""
-    shape = (*g.shape[:axis], n, *g.shape[axis + 1:])
-    out = full(g.device, shape, 0, g.dtype)
-    assign(out.view(g.shape, out.strides), g)
     return out
 
 
@@ -232,18 +277,18 @@ class Transform(Operation):
     def forward(cls, ctx: Context, x: Array, *, axis: int, n: int, kind: str, inverse: bool, scale: float) -> Array:
         """Transform."""
         ctx.options = axis, n, kind, inverse, scale
-        return transform(x, axis, n, inverse=inverse, scale=scale, half=kind == "real", real=kind == "real",
-                         kept=n // 2 + 1 if kind == "half" else n)
+        return transform(x, axis, n, kind=kind, inverse=inverse, scale=scale)
 
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> Array:
         """The conjugate transform: the other sign. Elements of a half that stand for two count twice."""
         axis, n, kind, inverse, scale = ctx.options
         if kind == "complex":
-            return transform(g, axis, n, inverse=not inverse, scale=scale)
-        if kind == "half":
-            return transform(padded(g, axis, n), axis, n, inverse=not inverse, scale=scale, real=True)
-        half = transform(g, axis, n, inverse=not inverse, scale=scale, kept=n // 2 + 1)
-        weights = _doubling(g.device, n, g.dtype)
+            return transform(g, axis, n, kind=kind, inverse=not inverse, scale=scale)
+        weights = _doubling(g.device, n, g.dtype.to_real())
         column: Shape = (weights.size, *(1,) * (g.ndim - 1 - axis))
-        return run("mul", [half, weights.view(column, contiguous_strides(column))], half.dtype, out=half)
+        weights = weights.view(column, contiguous_strides(column))
+        if kind == "half":
+            return transform(run("div", [g, weights], g.dtype), axis, n, kind="real", inverse=not inverse, scale=scale)
+        half = transform(g, axis, n, kind="half", inverse=not inverse, scale=scale)
+        return run("mul", [half, weights], half.dtype, out=half)
