@@ -34,6 +34,7 @@ from . import (
     optim,
     random,
     settings,
+    sparse,
     special,
     utils,
 )
@@ -109,13 +110,23 @@ from .errors import (
 from .fingerprint import fingerprint
 from .forms import *
 from .functions import *
-from .layouts import channels_last, channels_last_3d, contiguous_format, memory_format, preserve_format
+from .layouts import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    layout,
+    memory_format,
+    preserve_format,
+    sparse_coo,
+    strided,
+)
 from .methods.printing import set_printoptions
 from .opencl import Device, device, devices, set_default_device, synchronize
 from .opencl import default_device as get_default_device
 from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .serialization import CheckpointError, load, save
 from .settings import *
+from .sparse import sparse_coo_tensor
 from .spectrograms import istft, stft
 from .tensor import Size, Tensor, tensor
 from .windows import bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window
@@ -145,5 +156,6 @@ __all__ = [
     "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state", "special", "stft", "synchronize",
     "tensor", "uint8", "utils", "view_as_complex", "view_as_real", "zeros", "zeros_like", "accelerator",
     "channels_last", "channels_last_3d", "contiguous_format", "cuda", "memory_format", "preserve_format",
-    "backends", *forms.__all__, *settings.__all__, *functions.__all__,
+    "backends", "layout", "sparse", "sparse_coo", "sparse_coo_tensor", "strided",
+    *forms.__all__, *settings.__all__, *functions.__all__,
 ]

@@ -92,7 +92,7 @@ def embedding(weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad
         indices: int64 or int32 in [0, rows), any shape.
         padding_idx: a row that gets no gradient; a negative number: none.
         scale_grad_by_freq: divide each row's gradient by how often the row was looked up.
-        sparse: accepted for PyTorch's sake; gradients are dense.
+        sparse: let the weight's gradient have the rows alone that were looked up; see `nn.functional.embedding`.
 
     Raises:
         RuntimeError: the weight is no matrix, or the indices are no integers.

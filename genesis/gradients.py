@@ -21,6 +21,8 @@ from .ops import elementwise
 from .ops.array import Array, Version
 from .ops.grad_norm import Gradients
 from .ops.ownership import is_shared
+from .ops.sparse import SparseRows
+from .sparse import SparseTensor, elements
 from .tensor import Tensor
 
 
@@ -58,6 +60,8 @@ class GradientArena:
         source: the flat buffer that holds the gradients of the next update: ``"grad"``, or ``"staged"`` when writing
             assigned gradients into their slots would overwrite gradients that somebody still looks at.
         lent: by slot, the name by which its gradient was handed out last.
+        touched: bit i is set when `gather` found a sparse gradient for slot i, which an update takes row by row.
+        rows: those gradients by slot, every row once.
         version: counts the updates of all slots together.
         updates: for each slot, how many updates of a part of the slots included it.
     """
@@ -76,6 +80,8 @@ class GradientArena:
         self.outside: set[int] = set()
         self.polled: set[int] = set()
         self.lent: dict[int, weakref.ref[Alias]] = {}
+        self.touched = 0
+        self.rows: dict[int, SparseRows] = {}
         self.version = Version()
         self.updates = np.zeros(len(tensors), np.int64)
         self._homes: dict[int, weakref.ref[Alias]] = {}
@@ -158,9 +164,18 @@ class GradientArena:
         self.outside.discard(index)
         self.polled.discard(index)
 
-    def gather(self, tensors: Sequence[Tensor]) -> int:
-        """Bring gradients that lie elsewhere into a flat buffer; returns the bits of all slots with a gradient."""
+    def gather(self, tensors: Sequence[Tensor], by_rows: Callable[[int], bool]) -> int:
+        """Bring gradients that lie elsewhere into a flat buffer.
+
+        Args:
+            tensors: the parameters.
+            by_rows: whether a slot's sparse gradient goes to `rows`; else what it stands for goes into the buffer.
+
+        Returns:
+            The bits of all slots with a gradient in the buffer.
+        """
         self.source = "grad"
+        self.touched = 0
         if not (self.assigned or self.polled):
             return self.present
         self._take_over(tensors)
@@ -170,11 +185,16 @@ class GradientArena:
             if gradient is not None:
                 found[index] = gradient
         mask = self.present
-        for index, gradient in found.items():
-            mask |= 1 << index
-            if gradient._array.shape != self.shapes[index] or gradient.device is not self.device:
+        for index, gradient in list(found.items()):
+            if tuple(gradient.shape) != self.shapes[index] or gradient.device is not self.device:
                 raise RuntimeError(f"a gradient of shape {tuple(gradient.shape)} on {gradient.device} does not fit its "
                                    f"parameter, of shape {self.shapes[index]} on {self.device}")
+            if isinstance(gradient, SparseTensor):
+                if by_rows(index):
+                    self._take_rows(index, found.pop(index)._rows)
+                    continue
+                found[index] = gradient.to_dense()
+            mask |= 1 << index
         found = {index: gradient for index, gradient in found.items() if not self._in_place(index, gradient)}
         if any(self.is_lent(index) for index in found):
             self.source = "staged"
@@ -183,6 +203,13 @@ class GradientArena:
         for index, gradient in found.items():
             self._put(index, gradient._array)
         return mask
+
+    def _take_rows(self, index: int, rows: SparseRows) -> None:
+        if rows.dtype is not self.dtype:
+            rows = rows.copy(self.dtype)
+        rows.join()
+        self.rows[index] = rows
+        self.touched |= 1 << index
 
     def _put(self, index: int, values: Array) -> None:
         """Copy a gradient into its slot of `source`; for the host the device's own copy is less work than a launch."""
@@ -280,7 +307,10 @@ class GradientArena:
 
 
 def pieces(parameters: Iterable[Tensor]) -> tuple[list[Gradients], list[Tensor]]:
-    """The gradients of tensors that lie in arenas, in as few pieces as possible, and those elsewhere; each once."""
+    """The gradients of tensors that lie in arenas, in as few pieces as possible, and those elsewhere; each once.
+
+    Of sparse ones, what has their elements.
+    """
     masks: dict[GradientArena, int] = {}
     others: dict[int, Tensor] = {}
     for x in parameters:
@@ -290,7 +320,7 @@ def pieces(parameters: Iterable[Tensor]) -> tuple[list[Gradients], list[Tensor]]
         else:
             g = x.grad
             if g is not None:
-                others[id(g)] = g
+                others[id(g)] = elements(g)
     return [arena.gradients(mask) for arena, mask in masks.items()], list(others.values())
 
 
@@ -367,6 +397,8 @@ class GradientSlot:
             return
         held = self.grad(owner)
         if held is not None:
+            if held.is_sparse:
+                held = arena.assigned[index] = held.to_dense()
             into = held._array
             # Expanded, its elements share memory; with a history, other tensors may need its values.
             kept = held._node is not None or inplace.is_expanded(into)

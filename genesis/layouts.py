@@ -13,8 +13,15 @@ class MemoryFormat:
         return f"genesis.{self.name}"
 
 
+class Layout(MemoryFormat):
+    """The name of what a tensor's ``layout`` says: whether all elements are there, or only some rows."""
+
+
 contiguous_format = MemoryFormat("contiguous_format")
 preserve_format = MemoryFormat("preserve_format")
 channels_last = MemoryFormat("channels_last")
 channels_last_3d = MemoryFormat("channels_last_3d")
 memory_format = MemoryFormat
+strided = Layout("strided")
+sparse_coo = Layout("sparse_coo")
+layout = Layout

@@ -243,6 +243,8 @@ class Tensor(Conversion, Layout, TensorMethods):
         elif self._grad is None:
             self._grad = Tensor._wrap(g if free and g.dtype is self.dtype else elementwise.copy(g, self.dtype))
         else:
+            if self._grad.is_sparse:
+                self._grad = self._grad.to_dense()
             if self._grad._node is not None or inplace.is_expanded(self._grad._array):
                 # With a history, other tensors may need the values; expanded, elements share memory.
                 self._grad = Tensor._wrap(elementwise.copy(self._grad._array))

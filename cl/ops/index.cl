@@ -183,14 +183,14 @@ kernel void add_tiles(global const STORAGE(IN) *value, long value_at, global con
 #endif
 
 // Places in the array seen as flat: (o * n + index[o, k, i]) * inner + i; `size`, that of the whole array, where the
-// index is out of range. Global size: outer * count * inner.
+// index is out of range or `left_out`. Global size: outer * count * inner.
 kernel void places(global const long *index, long index_at, global long *out, long n, long inner, long count,
-                   long total, long size, FAULTS)
+                   long total, long size, long left_out, FAULTS)
 {
     const long at = get_global_id(0);
     if (at >= total) return;
     const long x = index[index_at + at];
-    out[at] = FITS(x, n) ? (at / (count * inner) * n + WRAPPED(x, n)) * inner + at % inner : size;
+    out[at] = FITS(x, n) && x != left_out ? (at / (count * inner) * n + WRAPPED(x, n)) * inner + at % inner : size;
 }
 
 // Indices of neighbouring dimensions joined to one of their product: out = before * n + index, or, with `alone`, just
@@ -203,6 +203,23 @@ kernel void join_indices(global const long *before, long before_at, global const
     if (k >= count) return;
     const long at = index[index_at + k], past = alone ? 0 : before[before_at + k];
     out[k] = FITS(at, n) && past != LONG_MIN ? past * n + WRAPPED(at, n) : LONG_MIN;
+}
+
+// Of sorted places `key`, where n is no place: the position at which each one's first stands, and the place itself
+// where it is the first. For what is no place, `count` and n; for what is not the first, n. Global size: count.
+kernel void first_of_each(global const long *key, global long *first, global long *place, long n, long count)
+{
+    const long k = get_global_id(0);
+    if (k >= count) return;
+    const long now = key[k];
+    long low = 0, high = k;                       // the first place that is not below `now` lies within these
+    while (low < high) {
+        const long middle = (low + high) / 2;
+        if (key[middle] < now) low = middle + 1;
+        else high = middle;
+    }
+    first[k] = now < n ? low : count;
+    place[k] = now < n && low == k ? now : n;
 }
 
 // Sorted places `key` in blocks of `block`, each with the position in `order` of its value; n is no place. Places that

@@ -9,10 +9,13 @@
 //   [1] 1, or -1 to maximize
 //   [2] ... the rule's scalars, in the order of its signature
 //
+// With BY_ROWS it updates the rows of one parameter that its gradient has: row k of the gradient belongs to row
+// touched[k] of the parameter, whose rows are `width` elements long. Numbers from `length` on stand for no row.
+//
 // Defined by the host (genesis/optim/rule.py):
 //   PARAM, GRAD, STATE    storage types          STATES      number of state buffers, 0 to 4
 //   CALL                  the call of the rule   ROW         values in a row
-//   WIDTH, CHUNK          elements a work-item, a work-group
+//   WIDTH, CHUNK          elements a work-item, a work-group; with BY_ROWS, WIDTH divides the length of a row
 //   CONTROL               read the gradient's factor and the decision to skip from `control`
 //   CANDIDATES            with CONTROL: rows a chunk can choose from, for 0, 1, ... steps skipped unknown to the host
 // Defined by the rule's file, if it has a weight decay; a group's decoupled_weight_decay makes it DECOUPLED:
@@ -59,13 +62,22 @@ kernel void update(
 #if STATES > 3
     , global STORAGE(STATE) *restrict states3
 #endif
+#ifndef BY_ROWS
     , global const int *restrict row_of_chunk, ROWS
+#else
+    , global const long *restrict touched, long count, long length, long width, long param_at, long grad_at,
+    long state_at, ROWS
+#endif
 #ifdef CONTROL
     , global const float *restrict control, float skips_known
 #endif
     )
 {
+#ifdef BY_ROWS
+    int first = 0;                                                // the parameter's
+#else
     int first = row_of_chunk[get_group_id(0)];
+#endif
 #ifdef CONTROL
     const float4 decided = vload4(0, control);                    // as finish_norm in grad_norm.cl left it
     if (first < 0 || decided.y != 0) return;                      // not updated; a gradient was not finite
@@ -74,8 +86,29 @@ kernel void update(
     if (first < 0) return;
 #endif
     ROW_POINTER row = row_values + first * ROW;
-    const size_t i = get_global_id(0);
+    size_t i = get_global_id(0);
 
+#ifdef BY_ROWS
+    const long k = i * WIDTH / width, column = i * WIDTH % width;
+    const long at = k < count ? touched[k] : length;
+    if (at >= length) return;
+    params += param_at + at * width + column;                     // all begin at this work-item's elements now
+    grads += grad_at + k * width + column;
+    const long state = state_at + at * width + column;
+#if STATES > 0
+    states0 += state;
+#endif
+#if STATES > 1
+    states1 += state;
+#endif
+#if STATES > 2
+    states2 += state;
+#endif
+#if STATES > 3
+    states3 += state;
+#endif
+    i = 0;
+#else
     // Reading this many buffers at once a processor's own prefetching falls behind: a tenth to a seventh of the time.
     const size_t ahead = i * WIDTH + AHEAD;
     PREFETCH(params + ahead);
@@ -91,6 +124,7 @@ kernel void update(
 #endif
 #if STATES > 3
     PREFETCH(states3 + ahead);
+#endif
 #endif
 
     real param = LOAD(PARAM, params, i);

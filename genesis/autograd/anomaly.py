@@ -63,11 +63,12 @@ class detect_anomaly(set_detect_anomaly):
 
 def check(node: Node, grads: Sequence[Any]) -> None:
     """Refuse NaN among the gradients of a node's inputs, arrays or tensors."""
+    from ..ops.sparse import SparseRows
     from ..tensor import Tensor
 
     for i, g in enumerate(grads):
         if g is None:
             continue
-        x: Any = g.detach() if isinstance(g, Tensor) else Tensor._wrap(g)
+        x: Any = g.detach() if isinstance(g, Tensor) else Tensor._wrap(g.values if type(g) is SparseRows else g)
         if x.isnan().any():
-            raise RuntimeError(f"{node.name()} returned NaN in the gradient of input {i}, of shape {tuple(x.shape)}")
+            raise RuntimeError(f"{node.name()} returned NaN in the gradient of input {i}, of shape {tuple(g.shape)}")

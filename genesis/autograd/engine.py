@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..dtypes import DType
 from ..hooks import Hooks
-from ..ops import elementwise
+from ..ops import elementwise, sparse
 from ..ops.array import Array
 from ..ops.operation import Context
 from ..ops.ownership import is_only_here
+from ..ops.sparse import SparseRows
 from . import anomaly
 from .graph import Node, Output, source
 from .notify import Afterwards, call_afterwards, run_hooks
@@ -24,7 +25,9 @@ FREED = ("backward ran through this graph before, and what it needs was freed: c
          "first time if it is to run twice")
 
 
-def _add(a: Array, b: Array) -> Array:
+def _add(a: Any, b: Any) -> Any:
+    if type(a) is SparseRows or type(b) is SparseRows:
+        return sparse.add(a, b)
     return elementwise.run("add", [a, b], a.dtype)
 
 
@@ -203,15 +206,15 @@ class Pass:
 
     def differentiate(self, node: Node, context: Context, g: Any) -> Any:
         """The gradients of a node's inputs, given that of its result or, in a list, of its results."""
-        if self.wanted is None:
+        if self.wanted is None and node.operation.into_targets:
             context.targets = _targets(node)
         return node.operation.backward(context, *(g if isinstance(g, list) else (g,)))     # a list: see _collect
 
     def call_hooks(self, hooks: Hooks, g: Any) -> Any:
         """The gradient that a tensor's hooks make of its gradient."""
-        from ..tensor import Tensor
+        from ..sparse import content, wrapped
 
-        return run_hooks(hooks, Tensor._wrap(g), False)._array
+        return content(run_hooks(hooks, wrapped(g), False))
 
     def is_free(self, above: Any, grads: list[Any], index: int) -> bool:
         """Whether a gradient may become a leaf's ``.grad`` without a copy: nobody else looks at its memory."""
@@ -220,7 +223,12 @@ class Pass:
 
     def accumulate(self, leaf: Tensor, g: Any, written: bool = False, free: bool = False) -> None:
         """Add to the ``.grad`` of a leaf a gradient that is ``written`` to its memory already, or `is_free`."""
-        leaf._accumulate_grad(g, written, free)
+        if type(g) is SparseRows:
+            from ..sparse import accumulate
+
+            accumulate(leaf, g)
+        else:
+            leaf._accumulate_grad(g, written, free)
 
     def accumulate_inside(self, x: Tensor, g: Any) -> None:
         """Add to the ``.grad`` of a tensor that is not a leaf."""
@@ -230,10 +238,10 @@ class Pass:
 
     def result(self, target: Any) -> Tensor | None:
         """The gradient of something wanted; None where nothing led to it."""
-        from ..tensor import Tensor
+        from ..sparse import wrapped
 
         found = self.results.get(id(target))
-        return None if found is None else Tensor._wrap(found)
+        return None if found is None else wrapped(found)
 
 
 def _targets(node: Node) -> tuple[Array | None, ...]:

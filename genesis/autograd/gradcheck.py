@@ -159,6 +159,9 @@ def _analytic(func: Callable[..., Any], inputs: tuple[Any, ...],
             given = _tensor_like(seed.reshape(tuple(y.shape)), y)
             grads = grad(y, [leaves[i] for i in checked], given, retain_graph=True, allow_unused=True)
             for i, g in zip(checked, grads):
+                if g is not None and g.is_sparse:
+                    raise GradcheckError(f"the gradient of output {o} for input {i} is sparse; check the function with "
+                                         "sparse=False, which computes the same")
                 if g is not None:
                     found[o, i][:, column] = g.numpy().reshape(-1)
     return found

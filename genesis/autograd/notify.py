@@ -40,7 +40,7 @@ def run_hooks(hooks: Hooks, g: Tensor, recording: bool) -> Tensor:
             continue
         result = call(recording, hook, g)
         if result is not None:
-            if not hasattr(result, "_array") or result._array.shape != g._array.shape:
+            if not hasattr(type(result), "_array") or result.shape != g.shape:
                 raise RuntimeError(f"a hook must return a gradient of shape {tuple(g.shape)} or None, not {result!r}")
             g = call(recording, result.to, g.dtype)
     return g

@@ -37,7 +37,7 @@ def _gather(ctx: Any, g: Tensor) -> Tensor:
         a.expand(chosen.shape)))
 
 
-@rule(embedding.Embedding)
+@rule(embedding.Embedding, embedding.SparseEmbedding)
 def _embedding(ctx: Any, g: Tensor) -> Tensor:
     (chosen,), plain = ctx.plain.saved, ctx.plain
 

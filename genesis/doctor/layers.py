@@ -9,6 +9,7 @@ import numpy as np
 import genesis
 from genesis import nn
 from genesis.nn import functional as F
+from genesis.sparse import SparseTensor
 
 from .bench import Bench, Checks
 
@@ -264,6 +265,15 @@ def embedding(b: Bench) -> None:
         t = b.tensor(at, pad=1)
         b.gradients(f"{count} of {rows} rows of {width}", lambda w, t=t: F.embedding(t, w), lambda w, at=at: w[at],
                     b.normal(rows, width))
+        table, g = b.tensor(b.normal(rows, width), pad=1, grad=True), b.normal(count, width)
+        F.embedding(t, table, sparse=True).backward(b.tensor(g, pad=3))
+        assert isinstance(table.grad, SparseTensor)
+        expected = np.zeros((rows, width))
+        np.add.at(expected, at, g)
+        b.compare(f"the sparse gradient of {rows} rows of {width}", table.grad.to_dense(), expected, 1e-5)
+        found = table.grad.coalesce()
+        b.compare("the rows that it has", found.indices(), np.unique(at)[None], 0)
+        b.compare("their values", found.values(), expected[np.unique(at)], 1e-5)
     b.compare("one_hot", F.one_hot(b.tensor(np.arange(5)), 7), np.eye(5, 7, dtype=np.int64), 0)
     x = genesis.zeros(3, device=b.device)
     b.compare("zeros", x, np.zeros(3), 0)

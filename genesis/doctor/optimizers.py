@@ -24,7 +24,7 @@ def optimizer(b: Bench, cls: type[Optimizer]) -> None:
     """An optimizer with its defaults, and with all that can be switched on at once."""
     shapes = rules.shapes_for(cls)
     if b.small:
-        shapes = _SMALL_MATRICES if cls.matrices_only else _SMALL
+        shapes = _SMALL_MATRICES if cls.matrices_only or cls.rows_only else _SMALL
     for case in list(rules.variants(cls))[:1 if b.small else None]:
         failures, worst = rules.compare(lambda params, case=case: cls(params, **case),  # type: ignore[misc]
                                         shapes=shapes, steps=_steps(b, cls), on=b.device)

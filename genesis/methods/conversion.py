@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import cuda, dtypes
+from .. import cuda, dtypes, layouts
 from ..autograd import apply
 from ..dtypes import DType, as_dtype
 from ..opencl import Device, cpu_device
@@ -146,8 +146,18 @@ class Conversion(Methods):
 
     @property
     def is_sparse(self) -> Any:
-        """False: genesis has dense tensors only."""
+        """Whether only some rows are there, as in the gradients of `genesis.sparse`."""
         return False
+
+    @property
+    def layout(self) -> Any:
+        """``genesis.strided``; ``genesis.sparse_coo`` where the tensor is sparse."""
+        return layouts.strided
+
+    def to_dense(self) -> Tensor:
+        """A tensor with all elements: itself, unless it is sparse."""
+        tensor: Any = self
+        return tensor
 
     @property
     def is_cuda(self) -> Any:

@@ -38,7 +38,7 @@ class Embedding(Module):
         max_norm: rows that are looked up and have a larger norm are first scaled to it, in place.
         norm_type: the p of that norm.
         scale_grad_by_freq: divide each row's gradient by how often the row was looked up.
-        sparse: accepted for PyTorch's sake; gradients are dense.
+        sparse: let the weight's gradient have the rows alone that were looked up; see `functional.embedding`.
         _weight: the table to start from.
         _freeze: whether the table takes no gradient.
 
@@ -106,7 +106,8 @@ class EmbeddingBag(Module):
         norm_type: the p of that norm.
         scale_grad_by_freq: divide each row's gradient by how often the row was looked up; not for the maximum.
         mode: ``"sum"``, ``"mean"`` or ``"max"``.
-        sparse: accepted for PyTorch's sake; gradients are dense.
+        sparse: let the weight's gradient have the rows alone that were looked up; see `functional.embedding`. Not for
+            the maximum.
         _weight: the table to start from.
         include_last_offset: whether offsets end with the end of the last bag.
         padding_idx: a row of zeros that counts for nothing and gets no gradient; negative ones count from the end.

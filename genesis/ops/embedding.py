@@ -5,9 +5,10 @@ from __future__ import annotations
 from .. import dtypes
 from .array import Array
 from .bounds import Bounds
-from .elementwise import assign, cast, contiguous, full, run
-from .index import add_rows, select
+from .elementwise import assign, cast, contiguous, copy, full, run
+from .index import add_rows, places_of, select
 from .operation import Context, Operation
+from .sparse import SparseRows
 
 BOUNDS = Bounds("embedding")
 
@@ -38,3 +39,20 @@ class Embedding(Operation):
         if ctx.padding is not None and out.size:
             assign(out.view((ctx.shape[1],), (1,), out.offset + ctx.padding * ctx.shape[1]), 0)
         return out
+
+
+class SparseEmbedding(Embedding):
+    """The same, for a table that is a leaf; its gradient consists of the rows that were looked up."""
+
+    into_targets = False
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> SparseRows:  # type: ignore[override]
+        """A row for each index, in the order of the indices; the padding row gets none."""
+        if ctx.by_frequency:
+            raise RuntimeError("scale_grad_by_freq is not supported with sparse gradients; use sparse=False")
+        (index,) = ctx.saved
+        rows, *width = ctx.shape
+        places = places_of(index, 1, rows, 1, index.size, BOUNDS, ctx.padding) if index.size else copy(index)
+        values = copy(g)       # which may be somebody's tensor
+        return SparseRows(places.view((index.size,), (1,)), values.view((index.size, *width), (*width, 1)), ctx.shape)

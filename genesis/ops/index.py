@@ -149,9 +149,9 @@ def scatter_into(out: Array, axis: int, index: Array, value: Array, join: str, b
         _columns(out, outer, n, inner, index, (0, 1, 0) if rows else (count * inner, inner, 1), count, three, join,
                  bounds)
     elif rows:
-        _segments(out, outer, n, inner, _places(index, 1, n, 1, count, bounds), count, three, join)
+        _segments(out, outer, n, inner, places_of(index, 1, n, 1, count, bounds), count, three, join)
     else:      # every element has a place of its own: one long row
-        places, size = _places(index, outer, n, inner, count, bounds), outer * n * inner
+        places, size = places_of(index, outer, n, inner, count, bounds), outer * n * inner
         flat = contiguous(three).view((1, places.size, 1), (places.size, 1, 1))
         _segments(out, 1, size, 1, places, places.size, flat, join)
 
@@ -195,19 +195,28 @@ def _tiles(out: Array, outer: int, n: int, inner: int, index: Array, count: int,
            index.offset, out.buffer.handle, out.offset, n, inner, count, tile, bounds=bounds, n=n)
 
 
-def _places(index: Array, outer: int, n: int, inner: int, count: int, bounds: Bounds) -> Array:
-    """Where the indices point to in the array (outer, n, inner) seen as flat; its size for those out of range."""
+def places_of(index: Array, outer: int, n: int, inner: int, count: int, bounds: Bounds,
+              left_out: int | None = None) -> Array:
+    """Where contiguous indices point to in the array (outer, n, inner) seen as flat, as one row.
+
+    The array's size stands for no place: that of indices that are out of range, or equal to ``left_out``.
+    """
     places = empty(index.device, (1, index.size), dtypes.int64)
-    kernel = index.device.programs.kernel("ops/index.cl", "places", "PlPlllllPil")
+    kernel = index.device.programs.kernel("ops/index.cl", "places", "PlPllllllPil")
     size, local = grid(1, index.size, 1)
     launch(kernel, size[:1], local[:1], index.buffer.handle, index.offset, places.buffer.handle, n, inner, count,
-           index.size, outer * n * inner, bounds=bounds, n=n)
+           index.size, outer * n * inner, n if left_out is None else left_out, bounds=bounds, n=n)
     return places
 
 
 def _segments(out: Array, outer: int, n: int, inner: int, places: Array, count: int, value: Array, join: str) -> None:
-    device = out.device
     keys, order = sort_keys(places, max(1, n.bit_length()))
+    _join_sorted(out, outer, n, inner, keys, order, count, value, join)
+
+
+def _join_sorted(out: Array, outer: int, n: int, inner: int, keys: Array, order: Array, count: int, value: Array,
+                 join: str) -> None:
+    device = out.device
     blocks = -(-count // _SEGMENT)
     acc = dtypes.float64 if out.dtype is dtypes.float64 else dtypes.float32 if out.dtype.is_floating_point else (
         dtypes.int64 if out.dtype is dtypes.int64 else dtypes.int32)
@@ -220,6 +229,55 @@ def _segments(out: Array, outer: int, n: int, inner: int, places: Array, count: 
            out.buffer.handle, out.offset, partial.buffer.handle, n, inner, count, _SEGMENT)
     kernel = device.programs.kernel("ops/index.cl", "segment_join", "PPlPllll", defines)
     kernel(*where, keys.buffer.handle, out.buffer.handle, out.offset, partial.buffer.handle, n, inner, count, _SEGMENT)
+
+
+def add_at_places(out: Array, places: Array, value: Array) -> None:
+    """Add row i of ``value`` to row ``places[i]`` of a contiguous array, in place; its number of rows is no place."""
+    count, n, inner = sizes_of(value, 0)[1], out.shape[0], math.prod(out.shape[1:])
+    if not count or not out.size:
+        return
+    if out.dtype.itemsize == 2:
+        wide = cast(out, dtypes.float32)      # so that a sum is rounded once
+        add_at_places(wide, places, value)
+        assign(out, wide)
+        return
+    if out.dtype.is_complex:
+        add_at_places(out.as_real(), places, cast(value, out.dtype).as_real())
+        return
+    _segments(out, 1, n, inner, places.view((1, count), (count, 1)), count, _three(value), "add")
+
+
+def joined_rows(places: Array, value: Array, n: int) -> tuple[Array, Array]:
+    """Rows of values in rising order of their places in [0, n), those of one place added up; n is no place.
+
+    Nothing waits for the device, which alone knows how many places there are: there are as many rows as before, and
+    those that are left over are 0 and have the place n. The others' order is that of their places.
+
+    Returns:
+        Places and rows of values.
+    """
+    if value.dtype.is_complex:
+        places, pairs = joined_rows(places, value.as_real(), n)
+        found = pairs.as_complex()
+        assert found is not None
+        return places, found
+    count, inner = value.shape[0], math.prod(value.shape[1:])
+    device = value.device
+    keys, order = sort_keys(places.view((1, count), (count, 1)), max(1, n.bit_length()))
+    firsts, rows = (empty(device, (count,), dtypes.int64) for _ in range(2))
+    size, local = grid(1, count, 1)
+    device.programs.kernel("ops/index.cl", "first_of_each", "PPPll")(
+        size[:1], local[:1], keys.buffer.handle, firsts.buffer.handle, rows.buffer.handle, n, count)
+    out = full(device, value.shape, 0, dtypes.float32 if value.dtype.itemsize == 2 else value.dtype)
+    if out.size:
+        _join_sorted(out, 1, count, inner, firsts, order, count, _three(value), "add")
+    return rows, cast(out, value.dtype)
+
+
+def _three(value: Array) -> Array:
+    """Contiguous rows as (1, count, inner)."""
+    shape = 1, value.shape[0], math.prod(value.shape[1:])
+    return value.view(shape, (value.size, shape[2], 1))
 
 
 def put(x: Array, axis: int, index: Array, value: Array, join: str = "put") -> None:

@@ -64,9 +64,11 @@ class Operation:
     Attributes:
         autocast: what autocast does to the inputs: ``"low"``, ``"float32"`` or None; set from the table in
             `genesis.ops.precision`.
+        into_targets: whether backward makes use of `Context.targets`, which may have to be allocated.
     """
 
     autocast: ClassVar[str | None] = None
+    into_targets: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

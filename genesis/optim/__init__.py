@@ -17,13 +17,14 @@ from .radam import RAdam
 from .rmsprop import RMSprop
 from .rprop import Rprop
 from .sgd import SGD
+from .sparseadam import SparseAdam
 
 # Name, as in files and on the command line -> class: every optimizer with a rule that is imported above.
 ALGORITHMS: dict[str, type[Optimizer]] = {
     name.lower(): value for name, value in sorted(vars().items())
     if isinstance(value, type) and issubclass(value, Optimizer) and value.source}
 # Those that train any model by themselves.
-OPTIMIZERS = {name: value for name, value in ALGORITHMS.items() if not value.matrices_only}
+OPTIMIZERS = {name: value for name, value in ALGORITHMS.items() if not (value.matrices_only or value.rows_only)}
 
 __all__ = ["ALGORITHMS", "LBFGS", "OPTIMIZERS", "Optimizer", "lr_scheduler", "swa_utils",
            *(value.__name__ for value in ALGORITHMS.values())]

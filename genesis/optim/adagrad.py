@@ -34,10 +34,12 @@ class Adagrad(Optimizer):
         max_grad_norm: clip the norm of all gradients to this as part of the step; see `Optimizer`.
         foreach, capturable, differentiable, fused: as PyTorch's optimizers have them; see `Optimizer`.
 
-    The state, ``sum`` and ``step``, is there from the start, as in PyTorch.
+    The state, ``sum`` and ``step``, is there from the start, as in PyTorch. A sparse gradient updates its rows alone,
+    which is the same update.
 
     Raises:
         ValueError: a value out of range.
+        RuntimeError: from `step`, a sparse gradient with weight decay.
 
     References:
         Duchi, Hazan & Singer 2011, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization",
@@ -68,6 +70,12 @@ class Adagrad(Optimizer):
     def rule(self, group: dict[str, Any]) -> str:
         """Always the same."""
         return "adagrad"
+
+    def by_rows(self, group: dict[str, Any]) -> bool:
+        """Yes: without a gradient neither an element nor its sum changes."""
+        if group["weight_decay"]:
+            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+        return True
 
     def scalars(self, group: dict[str, Any], step: int) -> dict[str, float]:
         """The learning rate of this step, and ε."""

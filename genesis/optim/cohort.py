@@ -22,12 +22,13 @@ class Cohort:
             turn out to have been skipped; empty where there are none.
         after: the numbers after the update that is packed.
         slots: their positions in the arena.
+        by_rows: whether it is one parameter with a sparse gradient, of which only rows are updated.
     """
 
-    __slots__ = ("advance", "after", "group", "numbers", "rule", "second", "slots", "step")
+    __slots__ = ("advance", "after", "by_rows", "group", "numbers", "rule", "second", "slots", "step")
 
     def __init__(self, group: dict[str, Any], rule: Rule, second: Rule | None, step: int, advance: int,
-                 numbers: tuple[float, ...] = ()):
+                 numbers: tuple[float, ...] = (), by_rows: bool = False):
         self.group = group
         self.rule = rule
         self.second = second
@@ -36,6 +37,7 @@ class Cohort:
         self.numbers = [numbers] if numbers else []
         self.after: tuple[float, ...] = ()
         self.slots: list[int] = []
+        self.by_rows = by_rows
 
     def stepped(self) -> None:
         """The update that was packed is under way."""

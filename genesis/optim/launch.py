@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,35 +9,16 @@ import numpy as np
 
 from ..gradients import GradientArena
 from ..opencl import Buffer
+from ..tensor import Tensor
 from . import rule as rules
 from .batch import Batch, batches
 from .cohort import Cohort
 from .control import LAG, Control
+from .rows import RowLaunch
 from .rule import Rule
+from .scalars import Scalars
 
 _BATCH = 1 << 20       # elements of the parameters that `Optimizer.between` gets at a time
-
-
-class Scalars:
-    """Rows of scalars that a kernel takes, packed anew in each step.
-
-    Attributes:
-        rule: whose scalars they are.
-        cohorts: those that have a row each.
-        candidates: rows of a cohort to choose from by the number of skipped steps; 0 without control.
-        rows: the scalars, packed by ``packer``.
-        decays: whether the kernel applies the weight decay that is in the rows.
-    """
-
-    def __init__(self, rule: Rule, cohorts: list[Cohort], candidates: int, decays: bool, wide: bool):
-        self.rule = rule
-        self.cohorts = cohorts
-        self.candidates = candidates
-        self.decays = decays
-        self.rows = bytearray(rules.ROW_BYTES)
-        count = rule.row * max(candidates, 1) * len(cohorts)
-        # "=" has the same bytes as no prefix, and refuses values that float32 does not hold.
-        self.packer = struct.Struct(f"={count}{'d' if wide else 'f'}")
 
 
 class Launch(Scalars):
@@ -103,19 +83,26 @@ class Turn:
     """What is updated together: all parameters, unless some share their memory and must go one after the other.
 
     Attributes:
-        mask: bits of the slots.
+        mask: bits of the slots, but for those of which only rows are updated.
         slots: their numbers; None for all.
         first, second: the launches of either pass; for rules without passes, first are the choices of scalars.
         between: group and parameters of each call of `Optimizer.between`.
     """
 
-    def __init__(self, gradients: GradientArena, cohorts: Sequence[Cohort], controlled: bool, crossing: bool):
+    def __init__(self, gradients: GradientArena, tensors: Sequence[Tensor | None], all_cohorts: Sequence[Cohort],
+                 controlled: bool, crossing: bool):
+        cohorts = [cohort for cohort in all_cohorts if not cohort.by_rows]
         slots = [slot for cohort in cohorts for slot in cohort.slots]
         self.mask = sum(1 << slot for slot in slots)
         self.slots = None if gradients.full(self.mask) else np.array(slots, np.intp)
         candidates = LAG + 1 if controlled else 0
-        self.first: list[Launch | Choice] = []
+        self.first: list[Launch | RowLaunch | Choice] = []
         self.first += _launches(gradients, [(c.rule, c) for c in cohorts if c.rule.text], candidates, True)
+        for cohort in all_cohorts:
+            if cohort.by_rows:
+                tensor = tensors[cohort.slots[0]]
+                assert tensor is not None
+                self.first.append(RowLaunch(gradients, tensor, cohort, candidates))
         self.second = _launches(gradients, [(c.second, c) for c in cohorts if c.second], candidates, False)
         self.between: list[tuple[dict[str, Any], Batch]] = []
         for cohort in cohorts if crossing else ():

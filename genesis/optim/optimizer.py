@@ -28,8 +28,8 @@ class Optimizer(Hooked):
     An optimizer with a rule names its file in ``source`` and defines ``rule(group)`` and ``scalars(group, step)``; the
     base class does the rest, in one launch a step. States begin at 0, unless ``first_values(group)`` says otherwise.
     Where an element's update depends on other elements, ``second_rule(group)`` names the rule of a second launch, and
-    ``between(group, batch)`` does what comes between the two. An optimizer without a rule defines ``step`` itself and
-    keeps what it likes in ``self.state``.
+    ``between(group, batch)`` does what comes between the two. Whether it takes sparse gradients, ``by_rows(group)``
+    says. An optimizer without a rule defines ``step`` itself and keeps what it likes in ``self.state``.
 
     Args:
         params: tensors, ``(name, tensor)`` pairs, or dicts that define groups: ``{"params": ..., "lr": ...}``.
@@ -62,6 +62,7 @@ class Optimizer(Hooked):
     working: ClassVar[frozenset[str]] = frozenset()    # those of the rules' states that only last for a step
     own_checks: ClassVar[Mapping[str, Callable[[str, Any], Any]]] = {}     # go before those that optimizers share
     matrices_only: ClassVar[bool] = False         # whether all parameters must have two dimensions
+    rows_only: ClassVar[bool] = False             # whether all gradients must be sparse
     _loss_scale: LossScale | None = None   # set by a GradScaler for the time of a step
 
     def __init__(self, params: Any, defaults: dict[str, Any], max_grad_norm: float | None = None,
@@ -130,6 +131,15 @@ class Optimizer(Hooked):
         Where it names any, parameters have their state from the start, not from their first update on.
         """
         return {}
+
+    def by_rows(self, group: dict[str, Any]) -> bool:
+        """Whether a sparse gradient updates only the rows that it has; False: it counts as the dense one it stands for.
+
+        Raises:
+            RuntimeError: the optimizer does not take sparse gradients; so, unless a subclass says otherwise.
+        """
+        raise RuntimeError(f"{type(self).__name__} does not support sparse gradients, please consider SparseAdam "
+                           "instead, or sparse=False in the layer")
 
     def second_rule(self, group: dict[str, Any]) -> str:
         """The name of the C function of a second pass, after `between`; empty if there is none.
@@ -300,7 +310,7 @@ class Optimizer(Hooked):
         unknown = 0
         if control is not None:      # first, so that the device is at work while the host works out the scalars
             unknown = control.keep_up()
-            control.sum_up([runner.gradients() for runner in active], self.max_grad_norm, scale)
+            control.sum_up([part for runner in active for part in runner.gradients()], self.max_grad_norm, scale)
         for runner in active:
             if not runner.pack(self, unknown):
                 self._settle()

@@ -114,7 +114,13 @@ def source(rule: Rule) -> str:
                       "#undef float", read("optim/update.h")])
 
 
-def kernel(rule: Rule, device: Device, param: DType, candidates: int = 0) -> Kernel:
+def width_of(device: Device, param: DType) -> int:
+    """Elements that a work-item updates at once."""
+    wide = param is float64 and device.type == "cpu"
+    return max(1, device.quirks.rule_width // (2 if wide else 1))
+
+
+def kernel(rule: Rule, device: Device, param: DType, candidates: int = 0, by_rows: int = 0) -> Kernel:
     """The compiled update kernel of a rule.
 
     Args:
@@ -122,12 +128,13 @@ def kernel(rule: Rule, device: Device, param: DType, candidates: int = 0) -> Ker
         device: where it runs.
         param: element type of parameters and gradients.
         candidates: rows that a chunk chooses from by the number of skipped steps; 0 for a kernel without control.
+        by_rows: 0, or for a kernel that updates some rows of a parameter, the elements that a work-item takes of one.
     """
     states = ", ".join(f"&state{i}" for i in range(len(rule.states)))
     scalars = ", ".join(f"row[{i + 2}]" for i in range(len(rule.scalars)))
     arguments = ", ".join(filter(None, ("&param, grad", states, scalars)))
     wide = param is float64
-    width = max(1, device.quirks.rule_width // (2 if wide and device.type == "cpu" else 1))
+    width = by_rows or width_of(device, param)
     defines: tuple[tuple[str, Any], ...] = (
         ("PARAM", param.name), ("GRAD", param.name), ("STATE", state_dtype(param).name), ("STATES", len(rule.states)),
         ("CALL", f"{rule.name}({arguments})"), ("ROW", rule.row), ("ROW_VALUES", row_values(param)),
@@ -137,7 +144,9 @@ def kernel(rule: Rule, device: Device, param: DType, candidates: int = 0) -> Ker
     by_value = device.quirks.indexed_structs
     if not by_value:
         defines += (("ROWS_IN_BUFFER", 1),)
-    signature = "PP" + "P" * len(rule.states) + (f"P({ROW_BYTES})" if by_value else "PP")
+    signature = "PP" + "P" * len(rule.states) + "P" + "llllll" * bool(by_rows) + (f"({ROW_BYTES})" if by_value else "P")
+    if by_rows:
+        defines += (("BY_ROWS", 1),)
     if candidates:
         defines += (("CONTROL", 1), ("CANDIDATES", candidates))
         signature += "Pf"
@@ -146,5 +155,4 @@ def kernel(rule: Rule, device: Device, param: DType, candidates: int = 0) -> Ker
 
 def local_size(device: Device, param: DType) -> int:
     """Work-items in a work-group, which handles one chunk."""
-    wide = param is float64 and device.type == "cpu"
-    return CHUNK // max(1, device.quirks.rule_width // (2 if wide else 1))
+    return CHUNK // width_of(device, param)

@@ -24,6 +24,7 @@ from . import rule as rules
 from .cohort import Cohort
 from .control import Control
 from .launch import Turn
+from .rows import real
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
@@ -148,12 +149,14 @@ class Runner:
         """Find out which parameters have gradients and, when that or the rules changed, plan the launches anew.
 
         Returns:
-            `mask`.
+            The bits of their slots.
         """
         arena, tensors = self.arena, self.tensors
-        self.mask = arena.gather(tensors)  # type: ignore[arg-type]
-        turns = arena.turns(tensors, self.mask) if arena.outside else {}  # type: ignore[arg-type]
-        key: list[Any] = [self.mask, arena.source, turns, control is not None]
+        self.mask = mask = arena.gather(tensors, self._by_rows)  # type: ignore[arg-type]
+        if arena.touched:
+            mask |= arena.touched
+        turns = arena.turns(tensors, mask) if arena.outside else {}  # type: ignore[arg-type]
+        key: list[Any] = [self.mask, arena.touched, arena.source, turns, control is not None]
         for group in self._distinct:
             key += (optimizer._rule(group), optimizer._second_rule(group))
         if key != self._key:
@@ -161,7 +164,10 @@ class Runner:
             self._dissolve()
             self._plan(control, turns)
             self._key = key
-        return self.mask
+        return mask
+
+    def _by_rows(self, slot: int) -> bool:
+        return self.optimizer.by_rows(self.groups[slot])
 
     def _dissolve(self) -> None:
         """Write the cohorts' step counts back to their parameters."""
@@ -174,14 +180,19 @@ class Runner:
 
     def _plan(self, control: Control | None, turns: dict[int, int]) -> None:
         optimizer = self.optimizer
+        if optimizer.rows_only and self.mask:
+            raise RuntimeError(f"{type(optimizer).__name__} does not support dense gradients, please consider Adam "
+                               "instead; layers give sparse ones with sparse=True")
         found: dict[Any, Cohort] = {}
-        rest = self.mask
+        rest = self.mask | self.arena.touched
         while rest:
             slot = (rest & -rest).bit_length() - 1
             rest &= rest - 1
             group, step, turn, numbers = self.groups[slot], self.steps[slot], turns.get(slot, 0), self.numbers[slot]
             rule = optimizer._rule(group)
-            cohort = found.get((turn, id(group), rule.name, step, numbers))
+            by_rows = bool(self.arena.touched >> slot & 1)
+            place = (turn, id(group), rule.name, step, numbers, slot if by_rows else None)
+            cohort = found.get(place)
             if cohort is None:
                 second = optimizer._second_rule(group)
                 for each in (rule, second) if second else (rule,):
@@ -190,18 +201,20 @@ class Runner:
                         raise KernelError(f"{each.file}: rule {each.name} takes {', '.join(sorted(missing))}, which "
                                           f"{type(optimizer).__name__}.scalars() does not give")
                 advance = int(optimizer.counts_steps or bool(rule.states))
-                cohort = Cohort(group, rule, second, step, advance, numbers)
-                found[turn, id(group), rule.name, step, numbers] = cohort
+                cohort = found[place] = Cohort(group, rule, second, step, advance, numbers, by_rows)
             cohort.slots.append(slot)
         for turn in range(1 + max(turns.values(), default=0)):
             together = [cohort for key, cohort in found.items() if key[0] == turn]
-            self._turns.append(Turn(self.arena, together, control is not None, optimizer.crosses))
+            self._turns.append(Turn(self.arena, self.tensors, together, control is not None, optimizer.crosses))
         self.cohorts = list(found.values())
         self._cohort_of = {slot: cohort for cohort in self.cohorts for slot in cohort.slots}
 
-    def gradients(self) -> Gradients:
+    def gradients(self) -> list[Gradients]:
         """The gradients of this step, for their norm."""
-        return self.arena.gradients(self.mask, self.arena.source)
+        arena = self.arena
+        dense = [arena.gradients(self.mask, arena.source)] if self.mask else []
+        return dense + [Gradients(real(arena.rows[slot].values), None) for cohort in self.cohorts if cohort.by_rows
+                        for slot in cohort.slots] if arena.touched else dense
 
     def pack(self, optimizer: Optimizer, unknown: int) -> bool:
         """Work out the scalars of this step; nothing is changed if they are not usable.

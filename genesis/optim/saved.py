@@ -131,5 +131,6 @@ def _host(value: Any, dtype: DType) -> np.ndarray:
     """A saved state, such as a tensor of PyTorch's, as an array of the type that states have here."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
+        value = value.to_dense() if getattr(value, "is_sparse", False) else value    # momentum of sparse gradients
         value = value.float() if "bfloat16" in str(value.dtype) else value      # NumPy has no bfloat16
     return np.asarray(value).astype(dtype.numpy, copy=False)

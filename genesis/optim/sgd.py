@@ -20,7 +20,8 @@ class SGD(Optimizer):
         b ← μ b + (1 - d) g         later
         θ ← θ - α b                 or, with Nesterov momentum, θ ← θ - α (g + μ b)
 
-    Without momentum, ``θ ← θ - α g``, and nothing is stored.
+    Without momentum, ``θ ← θ - α g``, and nothing is stored. A sparse gradient then updates its rows alone; with
+    momentum it counts as the dense one that it stands for.
 
     Args:
         params: tensors, ``(name, tensor)`` pairs or dicts that define groups.
@@ -35,6 +36,7 @@ class SGD(Optimizer):
 
     Raises:
         ValueError: a value out of range, or Nesterov momentum without momentum or with dampening.
+        RuntimeError: from `step`, a sparse gradient with weight decay.
 
     References:
         Robbins & Monro 1951; Polyak 1964; Sutskever et al. 2013, "On the importance of initialization and momentum in
@@ -70,6 +72,12 @@ class SGD(Optimizer):
         if not group["momentum"]:
             return "sgd"
         return "sgd_nesterov" if group["nesterov"] else "sgd_momentum"
+
+    def by_rows(self, group: dict[str, Any]) -> bool:
+        """Without momentum, which goes on moving rows that the gradient does not have."""
+        if group["weight_decay"]:
+            raise RuntimeError("weight_decay is not compatible with sparse gradients")
+        return not group["momentum"]
 
     def scalars(self, group: dict[str, Any], step: int) -> dict[str, float]:
         """The first step has no dampening."""

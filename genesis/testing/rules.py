@@ -14,6 +14,7 @@ from ..creation import zeros
 from ..opencl import Device, device
 from ..optim import Optimizer, implementation
 from ..optim import rule as rules
+from ..sparse import sparse_coo_tensor
 from ..tensor import Tensor, tensor
 
 SHAPES: tuple[tuple[int, ...], ...] = ((), (1,), (31,), (33,), (65,), (17, 59), (1024,), (1025,), (70001,))
@@ -69,7 +70,11 @@ def compare(make: Callable[[list[Tensor]], Optimizer], reference: Reference | No
             if step == 1 and i % 2:
                 p.grad = None
                 continue
-            p.grad = misplaced(g, dtype, where, (i + 1) % 4)
+            given = misplaced(g, dtype, where, (i + 1) % 4)
+            if optimizer.rows_only:
+                order = rng.permutation(len(g))
+                given = sparse_coo_tensor(order[None], given[tensor(order, device=where)], given.shape)
+            p.grad = given
             kind, old = optimizer._rule(group).weight_decay, now[i]
             g = -g if group.get("maximize") else g
             if kind == "L2":
@@ -97,7 +102,7 @@ def compare(make: Callable[[list[Tensor]], Optimizer], reference: Reference | No
 
 def shapes_for(cls: type[Optimizer]) -> tuple[tuple[int, ...], ...]:
     """Awkward shapes that an optimizer takes."""
-    return MATRICES if cls.matrices_only else SHAPES
+    return MATRICES if cls.matrices_only or cls.rows_only else SHAPES
 
 
 def variants(cls: type[Optimizer]) -> Iterator[dict[str, Any]]:

@@ -33,6 +33,7 @@ STYLES: dict[str, tuple[str, str]] = {
     "RMSprop": ("#009E73", "-"),
     "Adadelta": ("#CC79A7", "-"),
     "Adam": ("#0072B2", "-"),
+    "SparseAdam": ("#E69F00", "-"),
     "Adam + L2": ("#56B4E9", (0, (5, 1.5))),
     "AdamW": ("#D55E00", (0, (4, 1, 1, 1))),
     "Adamax": ("#009E73", (0, (5, 1.5))),

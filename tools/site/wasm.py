@@ -206,6 +206,9 @@ def racers() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
         if not own or not one_launch(cls):
             left_out[stem] = "a step takes more than one launch"
             continue
+        if cls.rows_only:
+            left_out[stem] = "it is Adam where, as here, all elements have a gradient"
+            continue
         try:
             arguments = ["group", "step", *(f"{name} = {value}" for name, value in cls.numbers.items())]
             rule, scalars = translated(cls.rule, "group"), translated(cls.scalars, ", ".join(arguments))

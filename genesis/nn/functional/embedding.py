@@ -7,7 +7,7 @@ from ...autograd import apply, no_grad, same_device
 from ...creation import arange
 from ...joining import stack
 from ...ops.bounds import Bounds
-from ...ops.embedding import Embedding
+from ...ops.embedding import Embedding, SparseEmbedding
 from ...ops.index import joined_indices
 from ...tensor import Tensor
 
@@ -36,14 +36,16 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max
         max_norm: rows that are looked up and have a larger norm are first scaled to it, in place.
         norm_type: the p of that norm.
         scale_grad_by_freq: divide each row's gradient by how often the row was looked up.
-        sparse: accepted for PyTorch's sake; gradients are dense.
+        sparse: let the gradient of a table that is a leaf consist of the rows that were looked up, so that neither it
+            nor the step of an optimizer that takes it (`SparseAdam`, `SGD`, `Adagrad`) costs more with a longer table;
+            see `genesis.sparse.SparseTensor`. Backward with ``create_graph`` gives a dense one.
 
     Returns:
         (..., width) for an input of shape (...); 0 where an index is out of range.
 
     Raises:
         DeviceIndexError: an index is out of range; see there for when.
-        RuntimeError: the input holds no integers.
+        RuntimeError: the input holds no integers; from backward, ``scale_grad_by_freq`` with ``sparse``.
         ValueError: ``padding_idx`` names no row, or the weight is no matrix.
 
     Example:
@@ -64,7 +66,8 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max
             part = weight[used]
             norms = part.norm(norm_type, 1, True)
             weight[used] = (part * (max_norm / (norms + 1e-7))).where(norms > max_norm, part)
-    result: Tensor = apply(Embedding, weight, index=input._array, padding=padding, by_frequency=scale_grad_by_freq)
+    kind = SparseEmbedding if sparse and weight.is_leaf else Embedding
+    result: Tensor = apply(kind, weight, index=input._array, padding=padding, by_frequency=scale_grad_by_freq)
     return result
 
 

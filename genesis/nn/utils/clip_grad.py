@@ -10,6 +10,7 @@ from ...gradients import pieces
 from ...ops import elementwise, grad_norm
 from ...ops.array import Array, download
 from ...ops.grad_norm import Gradients, PartialNorms
+from ...sparse import elements
 from ...tensor import Tensor
 
 
@@ -37,7 +38,7 @@ def _norm(parts: Sequence[Gradients], others: Sequence[Tensor], norm_type: float
 def _scale(parameters: Sequence[Tensor], factor: float, bound: float = math.inf) -> None:
     parts, others = pieces(parameters)
     if math.isnan(factor):      # one by one: the zeros between the gradients in an arena must stay zeros
-        parts, others = [], list({id(x.grad): x.grad for x in parameters if x.grad is not None}.values())
+        parts, others = [], list({id(x.grad): elements(x.grad) for x in parameters if x.grad is not None}.values())
     dense = [g for g in others if g.is_contiguous()]
     grad_norm.scale([*parts, *(Gradients(_reals(g._array), None) for g in dense)], factor, bound)
     for g in others:
@@ -107,7 +108,7 @@ def get_total_norm(tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0,
         norm_type: p of the p-norm, above 0; ``inf`` for the largest absolute value.
         error_if_nonfinite: raise ``RuntimeError`` when the norm is NaN or infinite.
     """
-    total = _norm([], _listed(tensors), norm_type)
+    total = _norm([], [elements(x) for x in _listed(tensors)], norm_type)
     if error_if_nonfinite and not math.isfinite(total):
         raise RuntimeError(f"the total norm of order {norm_type} is {total}")
     return total
