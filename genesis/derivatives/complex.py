@@ -66,7 +66,7 @@ def _transform(ctx: Any, g: Tensor) -> Tensor:
         return real
     if kind == "complex":
         result: Tensor = apply(Transform, g, kind="complex", **options)
-        return result
+        return result if ctx.kind.is_complex else result.real
     weights = tensor(doubling(n), dtype=g.dtype, device=g.device)
     half: Tensor = apply(Transform, g, kind="half", **options)
     return half * weights.reshape((-1,) + (1,) * (g.ndim - 1 - axis))

@@ -17,7 +17,7 @@ from ..dtypes import DType
 from ..opencl import Device
 from .array import Array, Shape, contiguous_strides, empty, upload
 from .complex import allow
-from .elementwise import assign, contiguous, copy, full, run
+from .elementwise import assign, contiguous, copy, fitting, full, run
 from .operation import Context, Operation
 
 _MOST = 4096          # elements of a work-group's rows together, at the most
@@ -232,6 +232,7 @@ class Transform(Operation):
     def forward(cls, ctx: Context, x: Array, *, axis: int, n: int, kind: str, inverse: bool, scale: float) -> Array:
         """Transform."""
         ctx.options = axis, n, kind, inverse, scale
+        ctx.kind = x.dtype
         return transform(x, axis, n, inverse=inverse, scale=scale, half=kind == "real", real=kind == "real",
                          kept=n // 2 + 1 if kind == "half" else n)
 
@@ -240,7 +241,7 @@ class Transform(Operation):
         """The conjugate transform: the other sign. Elements of a half that stand for two count twice."""
         axis, n, kind, inverse, scale = ctx.options
         if kind == "complex":
-            return transform(g, axis, n, inverse=not inverse, scale=scale)
+            return contiguous(fitting(transform(g, axis, n, inverse=not inverse, scale=scale), ctx.kind))
         if kind == "half":
             return transform(padded(g, axis, n), axis, n, inverse=not inverse, scale=scale, real=True)
         half = transform(g, axis, n, inverse=not inverse, scale=scale, kept=n // 2 + 1)
