@@ -129,7 +129,8 @@ class RNNBase(_Parameters):
 
         Raises:
             RuntimeError: shapes that do not fit.
-            ValueError: an input of another number of dimensions; one of another type than the weights, outside autocast.
+            ValueError: an input of another number of dimensions, or, outside autocast, of another type than the
+                weights.
         """
         held, given = self.weight_ih_l0.dtype, (input.data if isinstance(input, PackedSequence) else input).dtype
         if given is not held and not casting.enabled():
