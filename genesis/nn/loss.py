@@ -65,6 +65,8 @@ class HuberLoss(_PairLoss):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0):
         super().__init__(reduction)
+        if not isinstance(delta, int | float):
+            raise TypeError(f"delta must be a number, not {delta!r}")
         self.delta = delta
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:

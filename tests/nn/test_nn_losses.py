@@ -169,7 +169,7 @@ def test_cross_entropy_of_probabilities_of_other_types():
     narrow = F.cross_entropy(f32(x).bfloat16(), f32(q), reduction="none")
     assert narrow.dtype is genesis.bfloat16
     close(narrow.float(), expected, rtol=0.02)
-    with pytest.raises(ValueError, match="ignore_index"):
+    with pytest.raises(RuntimeError, match="ignore_index"):
         F.cross_entropy(f32(x), f32(q), ignore_index=1)
 
 
@@ -197,14 +197,17 @@ def test_cross_entropy_repeats_bit_for_bit():
 def test_cross_entropy_errors():
     x, target = genesis.zeros(2, 3), genesis.tensor([0, 1])
     for call in (lambda: F.cross_entropy(x, genesis.tensor([0, 1, 2])),
-                 lambda: F.cross_entropy(x, genesis.tensor([[0, 1]])),
-                 lambda: F.cross_entropy(x, genesis.zeros(2)),
-                 lambda: F.cross_entropy(x.long(), target),
-                 lambda: F.cross_entropy(x, target, genesis.ones(2)),
                  lambda: F.cross_entropy(x, target, reduction="average"),
-                 lambda: F.cross_entropy(x, target, label_smoothing=1.5),
                  lambda: nn.CrossEntropyLoss(reduction="average")):
         with pytest.raises(ValueError):
+            call()
+    for call in (lambda: F.cross_entropy(x, genesis.tensor([[0, 1, 2]])),
+                 lambda: F.cross_entropy(x, genesis.zeros(2)),
+                 lambda: F.cross_entropy(x.long(), target),
+                 lambda: F.cross_entropy(genesis.zeros(2, 3, 5), genesis.zeros(2, 4).long()),
+                 lambda: F.cross_entropy(x, target, genesis.ones(2)),
+                 lambda: F.cross_entropy(x, target, label_smoothing=1.5)):
+        with pytest.raises(RuntimeError):
             call()
 
 

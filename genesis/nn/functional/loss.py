@@ -23,6 +23,23 @@ def check_reduction(reduction: str) -> None:
         raise ValueError(f"reduction must be one of {_REDUCTIONS}, not {reduction!r}")
 
 
+def check_classes(scores: str, input: Tensor, target: Tensor, weight: Tensor | None) -> None:
+    """Errors, of the classes PyTorch has, unless targets and weights fit scores (C,), (N, C) or (N, C, d1, ...)."""
+    if not input.is_floating_point():
+        raise NotImplementedError(f"{scores} must be floating point, not {input.dtype}")
+    classes = input.shape[:1] if input.ndim == 1 else input.shape[1:2]
+    chances = target.is_floating_point()
+    expected = input.shape if chances else () if input.ndim == 1 else (*input.shape[:1], *input.shape[2:])
+    if not input.ndim or tuple(target.shape) != tuple(expected):
+        kind = "probabilities" if chances else "class indices"
+        batches = expected and target.ndim == len(expected) and target.shape[0] != expected[0]
+        raise (ValueError if batches else RuntimeError)(
+            f"{scores} of shape {tuple(input.shape)} need {kind} of shape {tuple(expected)}, not "
+            f"{tuple(target.shape)}")
+    if weight is not None and tuple(weight.shape) != tuple(classes):
+        raise RuntimeError(f"weight needs one entry a class, shape {tuple(classes)}, not {tuple(weight.shape)}")
+
+
 def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
                   reduction: str = "mean", label_smoothing: float = 0.0) -> Tensor:
     """Cross-entropy between logits and class indices, or class probabilities.
@@ -38,7 +55,8 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, i
         label_smoothing: share of the target spread evenly over all classes, from 0 to 1.
 
     Raises:
-        ValueError: shapes, types or options that do not fit.
+        RuntimeError: shapes, types or options that do not fit.
+        ValueError: another number of targets than of rows, or another ``reduction``.
         DeviceIndexError: an index outside [0, C) that is not ``ignore_index``, which makes the loss NaN; see there
             for when it is raised.
 
@@ -49,22 +67,13 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, i
     """
     check_reduction(reduction)
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing must be between 0 and 1, not {label_smoothing}")
-    if not input.is_floating_point():
-        raise ValueError(f"logits must be floating point, not {input.dtype}")
-    classes = input.shape[:1] if input.ndim == 1 else input.shape[1:2]
+        raise RuntimeError(f"label_smoothing must be between 0 and 1, not {label_smoothing}")
+    check_classes("logits", input, target, weight)
     chances = target.is_floating_point()
-    expected = input.shape if chances else () if input.ndim == 1 else (*input.shape[:1], *input.shape[2:])
-    if not input.ndim or tuple(target.shape) != tuple(expected):
-        kind = "probabilities" if chances else "class indices"
-        raise ValueError(f"logits of shape {tuple(input.shape)} need {kind} of shape {tuple(expected)}, not "
-                         f"{tuple(target.shape)}")
-    if weight is not None and tuple(weight.shape) != tuple(classes):
-        raise ValueError(f"weight needs one entry a class, shape {tuple(classes)}, not {tuple(weight.shape)}")
     weight = None if weight is None else weight.detach()
     if chances:
         if ignore_index >= 0:
-            raise ValueError("ignore_index goes with class indices, not with probabilities as targets")
+            raise RuntimeError("ignore_index goes with class indices, not with probabilities as targets")
         if target.requires_grad:
             return _cross_entropy_of_chances(input, target, weight, reduction, label_smoothing)
     return apply(CrossEntropy, input, target if chances else target.long(), weight, ignore_index=ignore_index,
