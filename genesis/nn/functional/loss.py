@@ -7,6 +7,7 @@ from typing import Any
 from ...autograd import apply
 from ...ops.loss import CrossEntropy
 from ...tensor import Tensor
+from .linear import linear
 
 _REDUCTIONS = ("mean", "sum", "none")
 
@@ -89,3 +90,44 @@ def _cross_entropy_of_chances(input: Tensor, target: Tensor, weight: Tensor | No
         log_p = log_p * weight.reshape(-1, *[1] * (input.ndim - 1 - axis))
     mixed = target * (1 - label_smoothing) + label_smoothing / max(input.shape[axis], 1)
     return reduced(-(log_p * mixed).sum(axis), reduction)
+
+
+def linear_cross_entropy(input: Tensor, linear_weight: Tensor, target: Tensor, *, linear_bias: Tensor | None = None,
+                         weight: Tensor | None = None, reduction: str = "mean", ignore_index: int | None = None,
+                         label_smoothing: float = 0.0, options: Any = None) -> Tensor:
+    """`cross_entropy` of the logits ``linear(input, linear_weight, linear_bias)``.
+
+    Args:
+        input: (E,) or (N, E).
+        linear_weight: (C, E), or (C, d1, ..., E) for several predictions a row, (N, E) being needed then.
+        target: class indices (), (N,) or (N, d1, ...), or probabilities (C,), (N, C) or (N, C, d1, ...).
+        linear_bias: (C,) or (C, d1, ...).
+        weight, reduction, label_smoothing: as for `cross_entropy`.
+        ignore_index: as there, None being -100.
+        options: None: the logits are computed as a whole, while PyTorch can do so piece by piece.
+
+    Raises:
+        RuntimeError: shapes, types or options that do not fit.
+        ValueError: another number of targets than of rows, or another ``reduction``.
+        NotImplementedError: ``options`` are given.
+
+    Example:
+        >>> x, head = genesis.ones(2, 3), genesis.zeros(4, 3)
+        >>> round(genesis.nn.functional.linear_cross_entropy(x, head, genesis.tensor([1, 3])).item(), 4)
+        1.3863
+    """
+    if options is not None:
+        raise NotImplementedError("linear_cross_entropy computes logits as a whole; options must be None")
+    classes, *others = linear_weight.shape[:-1] or (0,)
+    if not 1 <= input.ndim <= 2 or linear_weight.ndim < 2 or input.shape[-1] != linear_weight.shape[-1] or (
+            others and input.ndim < 2):
+        raise RuntimeError(f"linear_cross_entropy needs an input (N, E), or (E,) for a weight (C, E), and a weight "
+                           f"(C, ..., E), not shapes {tuple(input.shape)} and {tuple(linear_weight.shape)}")
+    if linear_bias is not None and tuple(linear_bias.shape) != (classes, *others):
+        raise RuntimeError(f"linear_bias must have shape {(classes, *others)}, not {tuple(linear_bias.shape)}")
+    if ignore_index is not None and target.is_floating_point():
+        raise RuntimeError("ignore_index goes with class indices, not with probabilities as targets")
+    logits = linear(input, linear_weight.reshape(-1, input.shape[-1]),
+                    None if linear_bias is None else linear_bias.flatten())
+    return cross_entropy(logits.reshape(*input.shape[:-1], classes, *others), target, weight,
+                         -100 if ignore_index is None else ignore_index, reduction, label_smoothing)
