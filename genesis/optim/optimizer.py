@@ -186,8 +186,8 @@ class Optimizer(Hooked):
                 implementations.check(added[-1])
             self.check_group(added[-1])
             if self.crosses and any(x.is_complex() for x in added[-1]["params"]):
-                raise TypeError(f"{type(self).__name__} does not take complex parameters; give it view_as_real() of "
-                                "them, or use an optimizer that works element by element")
+                raise RuntimeError(f"{type(self).__name__} does not take complex parameters; give it view_as_real() of "
+                                   "them, or use an optimizer that works element by element")
         return added
 
     def check_group(self, group: dict[str, Any]) -> None:
