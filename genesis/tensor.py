@@ -15,7 +15,7 @@ from .dtypes import DType, Scalar, as_dtype
 from .hooks import Hooks, RemovableHandle, register
 from .indexing import get_item, set_item
 from .layouts import MemoryFormat, preserve_format
-from .methods import Conversion, Layout, TensorMethods
+from .methods import Conversion, Layout, Pickling, TensorMethods
 from .opencl import Device, default_device
 from .opencl import device as find_device
 from .ops import elementwise
@@ -53,7 +53,7 @@ class Size(tuple[int, ...]):
         return f"genesis.Size({list(self)})"
 
 
-class Tensor(Conversion, Layout, TensorMethods):
+class Tensor(Conversion, Layout, Pickling, TensorMethods):
     """An n-dimensional array of elements of one type on an OpenCL device, which can record its history.
 
     Make one with `genesis.tensor`, `genesis.zeros` and their kin. Operations follow PyTorch's names and

@@ -111,6 +111,21 @@ def test_types_and_errors():
         genesis.fft.fft(z, dim=2)
 
 
+@pytest.mark.parametrize("name", ["fft", "ifftn", "hfft2", "irfft"])
+def test_gradient_of_a_real_signal_is_real(name):
+    values, found = signal(4, 6).real.copy(), []
+    for L in (genesis, torch):
+        x = L.tensor(values, requires_grad=True)
+        y = getattr(L.fft, name)(x)
+        (g,) = L.autograd.grad(y.abs().pow(3).sum(), x, create_graph=True)
+        g.square().sum().backward()
+        getattr(L.fft, name)(x).abs().sum().backward()
+        assert x.grad.dtype is L.float32
+        found.append((g.detach().numpy(), x.grad.numpy()))
+    for mine, its in zip(*found, strict=True):
+        close(mine, its, 2e-5)
+
+
 @pytest.mark.parametrize("options", [{"n_fft": 20, "hop_length": 5, "win_length": 16, "normalized": True},
                                      {"n_fft": 15, "onesided": False, "center": False}])
 def test_short_time_transforms_are_pytorchs(options):

@@ -56,6 +56,20 @@ CALLS = {
     "U of svd": (lambda l, a: l.svd(a, full_matrices=False)[0] ** 2, TALL),
     "Vh of svd": (lambda l, a: l.svd(a, full_matrices=False)[2] ** 2, WIDE),
     "pinv": (lambda l, a: l.pinv(a), TALL),
+    "pinv of low rank": (lambda l, a, b: l.pinv(a @ b), TALL[0, :, :2], WIDE[0, :2]),
+    "pinv, symmetric": (lambda l, a: l.pinv(a, hermitian=True), definite(2, 4, 4) - 4 * np.eye(4)),
+    "eigvalsh of equals": (lambda l, a: l.eigvalsh(a) ** 2, np.stack([np.eye(3), np.diag([2.0, 1, 2])])),
+    "norms of equals": (lambda l, a: l.matrix_norm(a, "nuc") + l.matrix_norm(a, 2), np.eye(4)[:, :3] * 2),
+    "lstsq of low rank": (lambda l, a, b, c: l.lstsq(a @ b, c, driver="gelsd")[0], TALL[0, :, :2], WIDE[0, :2],
+                          TALL[1]),
+    **{f"lu of {kind}": (lambda l, a: l.lu(a)[1] @ l.lu(a)[2] ** 2, x)
+       for kind, x in (("square", SQUARE), ("tall", TALL), ("wide", WIDE))},
+    "lu_factor": (lambda l, a: l.lu_factor(a)[0], TALL),
+    **{f"lu_solve {options}": (lambda l, a, b, o=options: l.lu_solve(*l.lu_factor(a), b, **o), SQUARE, SQUARE[:1])
+       for options in ({}, {"adjoint": True}, {"left": False}, {"left": False, "adjoint": True})},
+    "tensorinv": (lambda l, a: l.tensorinv(a, ind=1), square(6, 6).reshape(6, 2, 3)),
+    "tensorsolve": (lambda l, a, b: l.tensorsolve(a, b, dims=(0,)), square(6, 6).reshape(2, 3, 6).swapaxes(0, 2),
+                    VECTORS[:2, :3].T),
     "matrix_power": (lambda l, a: l.matrix_power(a, -2), SQUARE),
     "matrix_exp": (lambda l, a: l.matrix_exp(a), SQUARE / 2),
     "cond": (lambda l, a: l.cond(a), SQUARE),
@@ -216,6 +230,14 @@ def test_what_is_singular_is_said():
             call()
     with pytest.raises(ValueError, match="modes"):
         linalg.qr(singular, "all")
+    for call, message in ((lambda: linalg.lstsq(singular, singular, driver="qr"), "gelsy"),
+                          (lambda: linalg.lu_factor(singular, pivot=False), "pivot=True"),
+                          (lambda: linalg.lu_factor_ex(singular * 0, check_errors=True), "singular"),
+                          (lambda: linalg.tensorinv(singular, ind=0), "positive ind"),
+                          (lambda: linalg.tensorinv(singular, ind=1), "one product"),
+                          (lambda: linalg.tensorsolve(singular[:1], singular), "one product")):
+        with pytest.raises(RuntimeError, match=message):
+            call()
     with pytest.raises(ValueError, match="nuc"):
         linalg.matrix_norm(singular, 3)
     with pytest.raises(RuntimeError, match="gradient"):
@@ -228,10 +250,45 @@ def test_ranks_and_what_lacks_it():
     low = RNG.standard_normal((5, 2)) @ RNG.standard_normal((2, 4))
     assert linalg.matrix_rank(f32(np.stack([low, low * 0, np.eye(5, 4)]))).tolist() == [2, 0, 4]
     close(linalg.pinv(f32(low)), np.linalg.pinv(low), rtol=1e-3, atol=1e-5)
+    x, its = f32(np.diag([4.0, 2.0, 1.0])), torch.diag(torch.tensor([4.0, 2.0, 1.0]))
+    for options in ({"tol": 2.0}, {"tol": 1.0, "hermitian": True}, {"atol": 2.5}, {"atol": 1.5, "rtol": 0.5},
+                    {"rtol": 0.3, "hermitian": True}):
+        assert linalg.matrix_rank(x, **options).item() == torch.linalg.matrix_rank(its, **options).item()
+    close(linalg.pinv(x, 0.6), torch.linalg.pinv(its, 0.6))
+    close(linalg.pinv(x, atol=genesis.tensor(1.5)), torch.linalg.pinv(its, atol=1.5))
+    assert linalg.matrix_rank(genesis.zeros(2, 0, 3)).tolist() == [0, 0]
+    assert linalg.pinv(genesis.zeros(0, 3)).shape == (3, 0)
     u, s, vh = linalg.svd(f32(low * 0 + np.diag([3.0, 0.0, 1.0, 0.0, 0.0])[:, :4]))
     close(s, [3, 1, 0, 0])
     close(u.mT @ u, np.eye(5), atol=1e-6)
     close(vh @ vh.mT, np.eye(4), atol=1e-6)
+
+
+def test_permutations_are_those_of_torch():
+    """Of singular matrices, too, whose info says where U has a 0."""
+    a = np.concatenate([SQUARE[:2], np.ones((1, 4, 4))]).astype(np.float32)
+    for x in (a, a[:, :2], a[:, :, :3]):
+        mine, its = linalg.lu(f32(x)), torch.linalg.lu(torch.tensor(x))
+        assert np.array_equal(mine.P.numpy(), its.P.numpy())
+        packed, wanted = linalg.lu_factor_ex(f32(x)), torch.linalg.lu_factor_ex(torch.tensor(x))
+        assert packed.pivots.tolist() == wanted.pivots.tolist()
+        assert packed.info.tolist() == wanted.info.tolist()
+    assert linalg.vander(genesis.tensor(2.0), N=3).tolist() == [[1, 2, 4]]
+    z = [RNG.standard_normal((2, 3)) + 1j, RNG.standard_normal((2, 3)) - 2j]
+    mine = linalg.vecdot(*(genesis.tensor(x, dtype=genesis.cfloat) for x in z))
+    np.testing.assert_allclose(mine.numpy(), (z[0].conj() * z[1]).sum(-1), rtol=1e-5)
+
+
+def test_least_squares_of_each_driver():
+    b = TALL[1]
+    for x in (TALL[0] @ np.diag([1.0, 1.0, 0.0]), TALL[0]):
+        solution, residuals, rank, values = np.linalg.lstsq(x, b)
+        for driver in ("gelsy", "gelsd", "gelss"):
+            mine = linalg.lstsq(f32(x), f32(b), driver=driver)
+            close(mine.solution, solution, rtol=1e-3, atol=1e-5)
+            assert mine.rank.item() == rank
+            close(mine.residuals, residuals if driver != "gelsy" else [], rtol=1e-4)
+            close(mine.singular_values, values if driver != "gelsy" else [], rtol=1e-4, atol=1e-6)
 
 
 def test_factors_solve():

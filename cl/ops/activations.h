@@ -61,7 +61,6 @@ static COMPUTE mish_backward(COMPUTE g, COMPUTE x)
 #define OP_hardshrink(x, edge)   ((x) >= -(edge) && (x) <= (edge) ? 0 : (x))
 #define OP_softshrink(x, edge)   (fabs(x) <= (edge) ? 0 : (x) > 0 ? (x) - (edge) : (x) + (edge))
 #define OP_shrink_backward(g, x, edge)       ((x) > (edge) || (x) < -(edge) ? (g) : 0)
-#define OP_threshold(x, edge, value)         ((x) <= (edge) ? (value) : (x))
 #define OP_threshold_backward(g, x, edge)    ((x) <= (edge) ? 0 : (g))
 #define OP_logit(x, eps)         logit(x, eps)
 static COMPUTE logit(COMPUTE x, COMPUTE eps)        // a negative eps: no limits

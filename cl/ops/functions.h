@@ -109,6 +109,7 @@
 // Three and more.
 #define OP_where(a, b, c)          ((a) != 0 ? (b) : (c))
 #define OP_clamp(x, low, high)     OP_minimum(OP_maximum(x, low), high)    // high where low > high
+#define OP_threshold(x, edge, value)       ((x) <= (edge) ? (value) : (x))
 #define OP_addcmul(a, b, c)        ((a) + (b) * (c))
 #define OP_addcmul_scaled(a, b, c, value)  ((a) + (value) * (b) * (c))
 #define OP_addcdiv(a, b, c, value)         ((a) + (value) * (b) / (c))

@@ -41,8 +41,9 @@ kernel void average(global STORAGE(STATE) *average, long at, global const SCALAR
 #else
     const SCALAR grad = chosen[FACTOR] * LOAD1(PARAM, grads, grads_at + i), square = grad * grad;
 #endif
-    const SCALAR old = LOAD1(STATE, average, at + i);
-    STORE1(STATE, average, at + i, old + chosen[ONE_MINUS_BETA2] * (square - old));
+    const SCALAR old = LOAD1(STATE, average, at + i), share = chosen[ONE_MINUS_BETA2], change = square - old;
+    // From the nearer end: much smaller squares than before would not survive being added to those.
+    STORE1(STATE, average, at + i, share < 0.5f ? old + share * change : square - (1 - share) * change);
 }
 
 // U, the gradient divided by the root of the average of its squares; eps1 keeps both denominators from 0.

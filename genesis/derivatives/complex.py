@@ -61,7 +61,7 @@ def _transform(ctx: Any, g: Tensor) -> Tensor:
     options = {"axis": axis, "n": n, "inverse": not inverse, "scale": scale}
     if kind == "complex":
         result: Tensor = apply(Transform, g, kind=kind, **options)
-        return result
+        return result if ctx.kind.is_complex else result.real
     weights = tensor(doubling(n), dtype=g.dtype.to_real(), device=g.device).reshape((-1,) + (1,) * (g.ndim - 1 - axis))
     if kind == "half":
         real: Tensor = apply(Transform, g / weights, kind="real", **options)

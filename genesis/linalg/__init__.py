@@ -5,6 +5,7 @@ that batches of them are fast; of a large one a work-group factorizes a panel, a
 Gradients are those of the results, of any order.
 """
 
+from .elimination import lu, lu_factor, lu_factor_ex, lu_solve
 from .factors import cholesky, cholesky_ex, lstsq, qr
 from .norms import (
     cross,
@@ -22,17 +23,17 @@ from .solving import (
     det,
     inv,
     inv_ex,
-    lu_factor,
-    lu_solve,
     slogdet,
     solve,
     solve_ex,
     solve_triangular,
+    tensorinv,
+    tensorsolve,
 )
 from .spectra import cond, eigh, eigvalsh, matrix_exp, matrix_rank, pinv, svd, svdvals
 from .support import LinAlgError
 
 __all__ = ["LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv",
-           "inv_ex", "lstsq", "lu_factor", "lu_solve", "matmul", "matrix_exp", "matrix_norm", "matrix_power",
-           "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "solve_ex", "solve_triangular", "svd",
-           "svdvals", "vander", "vecdot", "vector_norm"]
+           "inv_ex", "lstsq", "lu", "lu_factor", "lu_factor_ex", "lu_solve", "matmul", "matrix_exp", "matrix_norm",
+           "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "solve_ex",
+           "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot", "vector_norm"]

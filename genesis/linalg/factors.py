@@ -161,19 +161,23 @@ def qr(A: Tensor, mode: str = "reduced") -> Orthogonal:
 
 
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> LeastSquares:
-    """The X that makes the sum of squares of A X - B least, by QR; of several for a wide A, the smallest.
+    """The X that makes the sum of squares of A X - B least; of several, the smallest.
 
     Args:
-        A: (..., m, n), of full rank.
+        A: (..., m, n); of full rank unless a driver is named that takes others.
         B: (..., m, k), or a vector (m,) for one matrix.
-        rcond, driver: accepted for PyTorch's sake.
+        rcond: with a driver that finds the rank, the share of the largest singular value up to which others count as
+            0; by default the larger size times the type's precision.
+        driver: None or ``"gels"`` for QR, which does not wait for the device; ``"gelsy"``, ``"gelsd"`` or ``"gelss"``
+            for matrices of any rank, all by singular values. PyTorch's default on CPUs is ``"gelsy"``.
 
     Returns:
-        (solution, residuals, rank, singular_values) as PyTorch's driver "gels" gives them: X (..., n, k); the sums of
-        squares (..., k) where m > n, else nothing; the other two are empty.
+        (solution, residuals, rank, singular_values): X (..., n, k); the sums of squares (..., k) where m > n and the
+        rank is full, else nothing, and nothing by "gelsy"; the ranks (...) by those drivers that find them; the
+        singular values by "gelsd" and "gelss".
 
     Raises:
-        RuntimeError: shapes or types do not fit.
+        RuntimeError: shapes or types do not fit, or there is no such driver.
     """
     vector = B.ndim == A.ndim - 1
     b: Any = B.unsqueeze(-1) if vector else B
@@ -182,13 +186,24 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     if b.shape[-2] != m:
         raise RuntimeError(f"lstsq() needs as many equations in both, not A of shape {tuple(A.shape)} and B of "
                            f"{tuple(B.shape)}")
-    if m >= n:
+    if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
+        raise RuntimeError(f"lstsq() knows the drivers 'gels', 'gelsy', 'gelsd' and 'gelss', not {driver!r}")
+    empty = A.new_empty(0)
+    rank, values = empty.long(), empty
+    if driver not in (None, "gels"):
+        from .spectra import matrix_rank, pinv, svdvals
+
+        x = pinv(A, rcond) @ b
+        rank = matrix_rank(A, rtol=rcond)
+        values = empty if driver == "gelsy" else svdvals(A.detach())
+    elif m >= n:
         q, r = qr(A)
         x = solve_triangular(r, q.mT @ b, upper=True)
     else:
         q, r = qr(A.mT)
         x = q @ solve_triangular(r.mT, b, upper=False)
-    empty = A.new_empty(0)
-    residuals = (A @ x - b).square().sum(-2) if m > n else empty
-    return LeastSquares(x.squeeze(-1) if vector else x, residuals.squeeze(-1) if vector and m > n else residuals,
-                        empty.long(), empty)
+    residuals = empty
+    if m > n and driver != "gelsy" and (not rank.numel() or bool((rank == n).all())):
+        residuals = (A @ x - b).square().sum(-2)
+        residuals = residuals.squeeze(-1) if vector else residuals
+    return LeastSquares(x.squeeze(-1) if vector else x, residuals, rank, values)

@@ -166,13 +166,13 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> A
 
 
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Any:
-    """Sums of the products of corresponding elements along a dimension; the others broadcast.
+    """Sums of the products of corresponding elements along a dimension, those of x conjugated; the others broadcast.
 
     Example:
         >>> genesis.linalg.vecdot(genesis.tensor([[1.0, 2.0], [3.0, 4.0]]), genesis.ones(2))
         tensor([3., 7.])
     """
-    return (x * y).sum(dim)
+    return (x.conj() * y).sum(dim)
 
 
 def matmul(input: Tensor, other: Tensor) -> Any:
@@ -182,6 +182,7 @@ def matmul(input: Tensor, other: Tensor) -> Any:
 
 def vander(x: Tensor, *, N: int | None = None) -> Any:
     """Powers of the elements, (..., n) -> (..., n, N), rising from 0; N is n by default."""
+    x = x.unsqueeze(0) if not x.ndim else x
     count = x.shape[-1] if N is None else N
     columns = x.unsqueeze(-1).expand(*x.shape, max(count - 1, 0)).cumprod(-1)
     from ..functions import cat

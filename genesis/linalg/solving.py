@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..autograd import Function
@@ -23,13 +25,6 @@ class SignedLogarithm(NamedTuple):
 
     sign: Any
     logabsdet: Any
-
-
-class Factors(NamedTuple):
-    """What ``lu_factor`` returns."""
-
-    LU: Any
-    pivots: Any
 
 
 class _Solve(Function):
@@ -125,21 +120,41 @@ def inv(A: Tensor) -> Any:
     return inv_ex(A, check_errors=True).result
 
 
-def lu_factor(A: Tensor) -> Factors:
-    """P A = L U of square matrices: both in one tensor, and int32 pivots (..., n), from 1, as LAPACK has them.
+def tensorinv(A: Tensor, ind: int = 2) -> Any:
+    """The inverse of tensors seen as square matrices, of the product of the first ``ind`` sizes and that of the others.
 
-    They are for `lu_solve` and carry no gradient; `solve` does.
+    Returns:
+        A tensor of the other sizes, then the first, so that ``tensordot(tensorinv(A, ind), B, ind)`` is
+        ``tensorsolve(A, B)``.
+
+    Raises:
+        RuntimeError: ``ind`` is not positive, or the products differ.
     """
-    matrices("lu_factor", A, square=True)
-    lu, pivots = ops.lu(A.detach()._array)
-    return Factors(wrap(lu), wrap(pivots) + 1)
+    if ind <= 0:
+        raise RuntimeError(f"tensorinv() needs a positive ind, not {ind}")
+    first, others = A.shape[:ind], A.shape[ind:]
+    if math.prod(first) != math.prod(others):
+        raise RuntimeError(f"tensorinv() needs sizes of one product before and after {ind}, not shape {tuple(A.shape)}")
+    return inv(A.reshape(math.prod(first), -1)).reshape(*others, *first)
 
 
-def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor) -> Any:
-    """The X of A X = B, (..., n, k), from the `lu_factor` of A."""
-    matrices("lu_solve", LU, B, square=True)
-    lu, b = batched(LU.detach(), B.detach())
-    return wrap(ops.solved(lu._array, (pivots.expand(*lu.shape[:-1]) - 1)._array, b._array))
+def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Any:
+    """The X of ``tensordot(A, X, X.ndim) = B``.
+
+    Args:
+        A: the sizes of B, then others of the same product.
+        B: any shape.
+        dims: dimensions of A to move to its end first.
+
+    Raises:
+        RuntimeError: the products differ.
+    """
+    moved: Any = A if dims is None else A.movedim(tuple(dims), tuple(range(A.ndim - len(dims), A.ndim)))
+    others = moved.shape[B.ndim:]
+    if math.prod(others) != B.numel() or moved.numel() != B.numel() ** 2:
+        raise RuntimeError(f"tensorsolve() needs an A of the sizes of B and others of one product, not shapes "
+                           f"{tuple(A.shape)} and {tuple(B.shape)}")
+    return solve(moved.reshape(B.numel(), -1), B.flatten()).reshape(others)
 
 
 class _SolveTriangular(Function):

@@ -6,6 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from ..autograd import Function, is_grad_enabled, no_grad
+from ..dtypes import finfo
 from ..functions import cat
 from ..ops import spectra
 from ..ops.elementwise import copy
@@ -70,13 +71,16 @@ class _Eigh(Function):
             return values, values
         result = rows.gather(-2, order.unsqueeze(-1).expand(*a.shape)).mT
         ctx.save_for_backward(values, result)
+        ctx.set_materialize_grads(False)      # without a gradient of vectors, equal eigenvalues divide nothing by 0
         return values, result
 
     @staticmethod
     def backward(ctx: Any, g_values: Any, g_vectors: Any) -> Any:
         """V (diag(gλ) + (Vᵀ gV) / (λ_j - λ_i)) Vᵀ (Giles 2008, 3.1), made symmetric."""
         values, vectors = ctx.saved_tensors
-        inner = vectors.mT @ g_vectors * _apart(values) + g_values.diag_embed()
+        inner = 0 if g_values is None else g_values.diag_embed()
+        if g_vectors is not None:
+            inner = vectors.mT @ g_vectors * _apart(values) + inner
         g = vectors @ inner @ vectors.mT
         return 0.5 * (g + g.mT), None, None
 
@@ -107,7 +111,10 @@ def eigh(A: Tensor, UPLO: str = "L") -> Eigen:
 
 
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Any:
-    """The eigenvalues of symmetric matrices, in rising order; see `eigh`. Faster, unless gradients need vectors."""
+    """The eigenvalues of symmetric matrices, in rising order; see `eigh`. Faster, unless gradients need vectors.
+
+    The gradient is finite where eigenvalues are equal, too.
+    """
     return _symmetric("eigvalsh", A, UPLO, A.requires_grad and is_grad_enabled())[0]
 
 
@@ -151,6 +158,7 @@ class _SVD(Function):
         other = q * (sign + (sign == 0)).unsqueeze(-2)
         u, v = (vectors.mT, other) if wide else (other, vectors.mT)
         ctx.save_for_backward(u, lengths, v)
+        ctx.set_materialize_grads(False)      # without gradients of vectors, equal singular values divide nothing by 0
         return u, lengths, v
 
     @staticmethod
@@ -158,14 +166,17 @@ class _SVD(Function):
         """U (skew(Uᵀ gU) / E S + S skew(Vᵀ gV) / E + diag(gS)) Vᵀ, and what lies outside of U and V (Townsend 2016)."""
         u, s, v = ctx.saved_tensors
         row = s.unsqueeze(-2)
-        apart = _apart(s * s)
-        turn_u, turn_v = u.mT @ gu, v.mT @ gv
-        inner = ((turn_u - turn_u.mT) * apart * row + s.unsqueeze(-1) * ((turn_v - turn_v.mT) * apart)
-                 + gs.diag_embed())
+        inner = 0 if gs is None else gs.diag_embed()
+        if gu is not None:
+            turn_u = u.mT @ gu
+            inner = inner + (turn_u - turn_u.mT) * _apart(s * s) * row
+        if gv is not None:
+            turn_v = v.mT @ gv
+            inner = inner + s.unsqueeze(-1) * ((turn_v - turn_v.mT) * _apart(s * s))
         g = u @ inner @ v.mT
-        if u.shape[-2] > s.shape[-1]:
+        if gu is not None and u.shape[-2] > s.shape[-1]:
             g = g + (gu - u @ turn_u) / row @ v.mT
-        if v.shape[-2] > s.shape[-1]:
+        if gv is not None and v.shape[-2] > s.shape[-1]:
             g = g + u @ ((gv - v @ turn_v) / row).mT
         return g
 
@@ -211,37 +222,83 @@ def _completed(q: Any) -> Any:
 
 
 def svdvals(A: Tensor) -> Any:
-    """The singular values of matrices (..., m, n), in falling order; their gradient is finite where none is 0."""
+    """The singular values of matrices (..., m, n), falling. Where some are 0, the gradient is one of many."""
     matrices("svdvals", A)
     return _SVD.apply(A)[1]
 
 
-def pinv(A: Tensor, *, rtol: float | None = None, hermitian: bool = False) -> Any:
-    """Moore & Penrose's inverse, (..., m, n) -> (..., n, m), by singular values.
+class _Pinv(Function):
+    """Moore & Penrose's inverse, whose gradient needs no singular values apart."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Any, atol: Any, rtol: Any, hermitian: bool) -> Any:
+        """Invert the singular values, or eigenvalues, that count."""
+        if hermitian:
+            values, v = eigh(a)
+            kept, u = _counted(values.abs(), a, atol, rtol), v
+        else:
+            u, values, vh = svd(a, full_matrices=False)
+            kept, v = _counted(values, a, atol, rtol), vh.mT
+        inverse = (1 / values.where(kept, 1.0)).where(kept, 0.0)
+        result = (v * inverse.unsqueeze(-2)) @ u.mT
+        ctx.save_for_backward(a, result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        """Golub & Pereyra 1973, equation 4.12, of matrices of one rank: with P the inverse and G the gradient,
+        ``-Pᵀ G Pᵀ + (1 - A P) Gᵀ P Pᵀ + Pᵀ P Gᵀ (1 - P A)``.
+        """
+        a, p = ctx.saved_tensors
+        h, pt = g.mT, p.mT
+        right, left = h @ p @ pt, pt @ (p @ h)
+        return right - a @ (p @ right) + left - (left @ p) @ a - pt @ g @ pt, None, None, None
+
+
+def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Any:
+    """Moore & Penrose's inverse, (..., m, n) -> (..., n, m), by singular values. Waits for the device.
 
     Args:
-        A: matrices.
-        rtol: singular values of at most that share of the largest count as 0; by default the larger size times the
-            type's precision.
-        hermitian: accepted for PyTorch's sake.
+        A: matrices; the gradient is that among matrices of the same rank.
+        rcond: another name of ``rtol``.
+        hermitian: the matrices are symmetric; the lower triangle is looked at, and eigenvalues do it.
+        atol, rtol: singular values of at most ``max(atol, rtol * the largest)`` count as 0. By default ``atol`` is 0,
+            and ``rtol`` the larger size times the type's precision, or 0 if ``atol`` is above 0. Numbers, or tensors
+            of the batch's shape.
+
+    Example:
+        >>> genesis.linalg.pinv(genesis.tensor([[2.0, 0.0], [0.0, 0.0]]))
+        tensor([[0.5, 0. ],
+                [0. , 0. ]])
     """
-    u, s, vh = svd(A, full_matrices=False)
-    kept = _counted(s.detach(), A, rtol)
-    inverse = (1 / s.where(kept, 1.0)).where(kept, 0.0)
-    return (vh.mT * inverse.unsqueeze(-2)) @ u.mT
+    matrices("pinv", A, square=hermitian)
+    return _Pinv.apply(A, atol, rcond if rtol is None else rtol, hermitian)
 
 
-def _counted(s: Any, A: Any, rtol: float | None) -> Any:
-    """Which singular values count."""
-    from ..dtypes import finfo
+def _counted(s: Any, A: Any, atol: Any, rtol: Any) -> Any:
+    """Which of singular values (..., k) count; tolerances as of `pinv`."""
+    if not s.shape[-1]:
+        return s > 0
+    if rtol is None:
+        share = max(A.shape[-2:]) * finfo(A.dtype).eps
+        rtol = share if atol is None else share * (atol <= 0)
+    atol, rtol = (x.unsqueeze(-1) if isinstance(x, Tensor) else x for x in (0.0 if atol is None else atol, rtol))
+    return (s > atol) & (s > s.amax(-1, keepdim=True) * rtol)
 
-    share = max(A.shape[-2:]) * finfo(A.dtype).eps if rtol is None else rtol
-    return s > share * s.amax(-1, keepdim=True)
 
+def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Any:
+    """How many singular values are not 0, nearly; int64. Waits for the device.
 
-def matrix_rank(A: Tensor, *, rtol: float | None = None, hermitian: bool = False) -> Any:
-    """How many singular values are not 0, nearly; int64. ``rtol`` as for `pinv`."""
-    return _counted(svdvals(A.detach()), A, rtol).sum(-1)
+    Args:
+        A: (..., m, n).
+        tol: singular values of at most that count as 0: ``atol`` with an ``rtol`` of 0.
+        hermitian, atol, rtol: as for `pinv`.
+    """
+    matrices("matrix_rank", A, square=hermitian)
+    if tol is not None:
+        atol, rtol = tol, 0.0
+    x = A.detach()
+    return _counted(eigvalsh(x).abs() if hermitian else svdvals(x), A, atol, rtol).sum(-1)
 
 
 def cond(A: Tensor, p: Any = None) -> Any:

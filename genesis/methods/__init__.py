@@ -10,6 +10,7 @@ from .layout import Layout
 from .making import Making
 from .ordering import Ordering
 from .parts import Parts
+from .pickling import Pickling
 from .pointwise import Pointwise
 from .products import Products
 from .reductions import Reductions
@@ -34,4 +35,4 @@ class TensorMethods(InPlace, *FAMILIES):  # type: ignore[misc, valid-type]
     __slots__ = ()
 
 
-__all__ = ["ELEMENTWISE", "FAMILIES", "Conversion", "Layout", "TensorMethods"]
+__all__ = ["ELEMENTWISE", "FAMILIES", "Conversion", "Layout", "Pickling", "TensorMethods"]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from ..tensor import Tensor
 from . import functional as F
+from .linear import Linear
 from .module import Module
 
 
@@ -20,6 +24,54 @@ class CrossEntropyLoss(Module):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Logits (N, C, ...) and class indices (N, ...) to the loss."""
         return F.cross_entropy(input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing)
+
+
+class LinearCrossEntropyLoss(Module):
+    """A linear layer and the cross-entropy of its logits; see `genesis.nn.functional.linear_cross_entropy`.
+
+    Args:
+        in_features: size of a row of the input.
+        num_classes: number of classes C.
+        out_features: sizes (d1, ...) of the predictions made of a row; () for one.
+        bias: whether the layer adds one.
+        device, dtype: of the layer's parameters.
+        weight, reduction, ignore_index, label_smoothing, options: as of the function.
+
+    Attributes:
+        linear: the layer, of ``C * d1 * ...`` outputs.
+
+    Raises:
+        RuntimeError: a weight of another shape than (C,), or a ``label_smoothing`` out of range.
+    """
+
+    def __init__(self, in_features: int, num_classes: int, *, out_features: tuple[int, ...] = (), bias: bool = False,
+                 device: Any = None, dtype: Any = None, reduction: str = "mean", weight: Tensor | None = None,
+                 ignore_index: int | None = None, label_smoothing: float = 0.0, options: Any = None):
+        super().__init__()
+        F.check_reduction(reduction)
+        if weight is not None and tuple(weight.shape) != (num_classes,):
+            raise RuntimeError(f"weight needs one entry a class, shape {(num_classes,)}, not {tuple(weight.shape)}")
+        if not 0 <= label_smoothing <= 1:
+            raise RuntimeError(f"label_smoothing must be between 0 and 1, not {label_smoothing}")
+        self.register_buffer("weight", weight)
+        self.num_classes, self.out_features, self.options = num_classes, out_features, options
+        self.reduction, self.ignore_index, self.label_smoothing = reduction, ignore_index, label_smoothing
+        self.linear = Linear(in_features, math.prod(out_features, start=num_classes), bias, device, dtype)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Rows (N, E) and class indices (N, d1, ...) to the loss."""
+        shape = (self.num_classes, *self.out_features)
+        bias = self.linear.bias
+        return F.linear_cross_entropy(
+            input, self.linear.weight.reshape(*shape, self.linear.in_features), target,
+            linear_bias=None if bias is None else bias.reshape(*shape), weight=self.weight, reduction=self.reduction,
+            ignore_index=self.ignore_index, label_smoothing=self.label_smoothing, options=self.options)
+
+    def extra_repr(self) -> str:
+        """All arguments."""
+        return (f"in_features={self.linear.in_features}, num_classes={self.num_classes}, "
+                f"out_features={self.out_features}, bias={self.linear.bias is not None}, reduction={self.reduction}, "
+                f"ignore_index={self.ignore_index}, label_smoothing={self.label_smoothing}, options={self.options}")
 
 
 class _PairLoss(Module):
@@ -65,6 +117,8 @@ class HuberLoss(_PairLoss):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0):
         super().__init__(reduction)
+        if not isinstance(delta, int | float):
+            raise TypeError(f"delta must be a number, not {delta!r}")
         self.delta = delta
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from ..autograd import apply
+from ..autograd import apply, casting
 from ..creation import empty, zeros, zeros_like
 from ..functions import cat, stack
 from ..ops.ragged import Ragged
@@ -68,6 +68,7 @@ class RNNBase(_Parameters):
         mode: ``"RNN_TANH"``, ``"RNN_RELU"``, ``"LSTM"`` or ``"GRU"``; the other arguments are those of the layers.
 
     Raises:
+        TypeError: sizes that are not whole numbers, a ``bias`` or ``batch_first`` that is not True or False.
         ValueError: an unknown mode, sizes below 1, a dropout outside [0, 1], or projections that are not smaller than
             ``hidden_size``, or of something else than an LSTM.
     """
@@ -80,7 +81,10 @@ class RNNBase(_Parameters):
             raise ValueError(f"mode must be 'RNN_TANH', 'RNN_RELU', 'LSTM' or 'GRU', not {mode!r}")
         self.mode, self._kind = mode, mode.partition("_")[0]
         self.nonlinearity = "relu" if mode == "RNN_RELU" else "tanh"
-        for name, value in (("hidden_size", hidden_size), ("num_layers", num_layers)):
+        for name, value in (("bias", bias), ("batch_first", batch_first)):
+            if not isinstance(value, bool):
+                raise TypeError(f"{name} must be True or False, not {value!r}")
+        for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             if isinstance(value, bool) or not isinstance(value, int):
                 raise TypeError(f"{name} must be a whole number, not {value!r}")
             if value <= 0:
@@ -125,12 +129,18 @@ class RNNBase(_Parameters):
 
         Raises:
             RuntimeError: shapes that do not fit.
+            ValueError: an input of another number of dimensions, or, outside autocast, of another type than the
+                weights.
         """
+        held, given = self.weight_ih_l0.dtype, (input.data if isinstance(input, PackedSequence) else input).dtype
+        if given is not held and not casting.enabled():
+            raise ValueError(f"{type(self).__name__}: the input is {given} and the weights {held}; convert one with "
+                             "to(), or use autocast")
         if isinstance(input, PackedSequence):
             return self._packed(input, hx)
         if input.ndim not in (2, 3):
-            raise RuntimeError(f"{type(self).__name__} needs an input of 2 or 3 dimensions, not of shape "
-                               f"{tuple(input.shape)}")
+            raise ValueError(f"{type(self).__name__} needs an input of 2 or 3 dimensions, not of shape "
+                             f"{tuple(input.shape)}")
         if input.shape[-1] != self.input_size:
             raise RuntimeError(f"the input's last dimension must be input_size, {self.input_size}; its shape is "
                                f"{tuple(input.shape)}")
@@ -325,22 +335,25 @@ class RNNCellBase(_Parameters):
     def _step(self, input: Tensor, states: Any) -> tuple[Tensor, ...]:
         """(B, I) or (I,) and states to the next states."""
         if input.ndim not in (1, 2) or input.shape[-1] != self.input_size:
-            raise RuntimeError(f"{type(self).__name__} needs an input (B, {self.input_size}) or ({self.input_size},), "
-                               f"not of shape {tuple(input.shape)}")
+            error = RuntimeError if input.ndim in (1, 2) else ValueError
+            raise error(f"{type(self).__name__} needs an input (B, {self.input_size}) or ({self.input_size},), "
+                        f"not of shape {tuple(input.shape)}")
         shape = (*input.shape[:-1], self.hidden_size)
         number = 2 if self._kind == "LSTM" else 1
         given = [zeros(*shape, device=input.device, dtype=input.dtype)] * number if states is None else list(states)
         for state in given:
             if tuple(state.shape) != shape:
-                raise RuntimeError(f"hx must have shape {shape}, not {tuple(state.shape)}")
+                error = RuntimeError if state.ndim in (1, 2) else ValueError
+                raise error(f"hx must have shape {shape}, not {tuple(state.shape)}")
         if input.ndim == 1:
             input, given = input.unsqueeze(0), [state.unsqueeze(0) for state in given]
         _, *result = _run(self._kind, self.nonlinearity, False, input.unsqueeze(0), tuple(given), self._set(""))
         return tuple(state.reshape(*shape) for state in result)
 
     def extra_repr(self) -> str:
-        """The sizes."""
-        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+        """The sizes, and what differs from the defaults."""
+        return (f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+                + ("" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}"))
 
 
 class RNNCell(RNNCellBase):

@@ -118,6 +118,10 @@ class Device:
         self._lock = threading.RLock()
         self._written: deque[cl.Event] = deque(maxlen=64)
 
+    def __reduce__(self) -> Any:
+        """Pickles name the device by its type and position, and find it again by them."""
+        return device, (f"{self.type}:{self.index}",)
+
     @_Once
     def context(self) -> cl.Context:
         """The OpenCL context."""

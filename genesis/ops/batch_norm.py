@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from .. import dtypes
 from ..opencl import Kernel
 from .array import Array, empty
-from .elementwise import cast, contiguous
+from .elementwise import assign, cast, contiguous, run
 from .norm import ParameterGradients, handles_of, same_type
 from .operation import Context, Operation
 from .rows import is_double, width_of
@@ -113,6 +113,8 @@ class BatchNorm(Operation):
         ctx.training, ctx.plan, ctx.eps = training, None, eps
         if y.size == 0:
             ctx.save(x, weight, y)
+            if training and tracked is not None:      # it was a batch, which changes no statistics
+                assign(tracked, run("add", (tracked, 1), tracked.dtype))
             return y
         plan = ctx.plan = _plan(x, weight, bias, running_mean)
         kept = empty(x.device, (2, x.shape[1]), real)

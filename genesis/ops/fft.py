@@ -17,7 +17,7 @@ from ..dtypes import DType
 from ..opencl import Device
 from .array import Array, Shape, contiguous_strides, empty, upload
 from .complex import allow
-from .elementwise import assign, contiguous, copy, full, run
+from .elementwise import assign, contiguous, copy, fitting, full, run
 from .operation import Context, Operation
 from .vectors import lanes_of
 
@@ -277,6 +277,7 @@ class Transform(Operation):
     def forward(cls, ctx: Context, x: Array, *, axis: int, n: int, kind: str, inverse: bool, scale: float) -> Array:
         """Transform."""
         ctx.options = axis, n, kind, inverse, scale
+        ctx.kind = x.dtype
         return transform(x, axis, n, kind=kind, inverse=inverse, scale=scale)
 
     @classmethod
@@ -284,7 +285,7 @@ class Transform(Operation):
         """The conjugate transform: the other sign. Elements of a half that stand for two count twice."""
         axis, n, kind, inverse, scale = ctx.options
         if kind == "complex":
-            return transform(g, axis, n, kind=kind, inverse=not inverse, scale=scale)
+            return contiguous(fitting(transform(g, axis, n, kind=kind, inverse=not inverse, scale=scale), ctx.kind))
         weights = _doubling(g.device, n, g.dtype.to_real())
         column: Shape = (weights.size, *(1,) * (g.ndim - 1 - axis))
         weights = weights.view(column, contiguous_strides(column))

@@ -127,11 +127,17 @@ def about_lu(lu: Array, pivots: Array) -> tuple[Array, Array]:
 
 def solved(lu: Array, pivots: Array, b: Array) -> Array:
     """The X of A X = B, (..., n, m), from A's `lu`."""
-    n, m = b.shape[-2:]
-    lu, out = _plain(lu), copy(b)
-    launch(_ELIMINATION, "swap_rows", out, (out, pivots), (n, m), range(n), columns=m)
+    out = swap_rows(b, pivots)
     _substitute(lu, out, True, unit=True)
     return _substitute(lu, out, False)
+
+
+def swap_rows(x: Array, pivots: Array) -> Array:
+    """The rows of matrices (..., n, m) swapped as pivots say."""
+    n, m = x.shape[-2:]
+    out = copy(x)
+    launch(_ELIMINATION, "swap_rows", out, (out, pivots), (n, m), range(n), columns=m)
+    return out
 
 
 def triangular(a: Array, b: Array, lower: bool, transposed: bool = False, unit: bool = False) -> Array:

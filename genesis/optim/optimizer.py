@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
 from typing import Any, ClassVar, Unpack
 
 from ..autograd import enable_grad, modes
@@ -91,20 +90,25 @@ class Optimizer(Hooked):
         self._controls: dict[Device, Control] = {}
         self._rules: dict[Any, rules.Rule] = {}      # its own, so that an optimizer made later reads a changed file
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Optimizer:
-        """A copy with parameters and states of its own; copied together with a model, it has the copied model's."""
+    # Pickles, and deep copies, which are made from the same: what there is beside the arenas. Copied together with a
+    # model, an optimizer has the copied model's parameters.
+
+    def __getstate__(self) -> tuple[dict[str, Any], list[tuple[Tensor, dict[str, Any]]]]:
+        self._follow_edits()
         new = type(self).__new__(type(self))
-        memo[id(self)] = new
         new._set_up()
         kept = self.__dict__.keys() - new.__dict__.keys() - {"_seen", "_loss_scale"}
-        self._follow_edits()
-        for name in kept:
-            setattr(new, name, deepcopy(getattr(self, name), memo))
-        new._place(new.param_groups)
-        new._seen = groups.Seen(new.param_groups)
-        for x in self.state if self.source else ():
-            new.state[deepcopy(x, memo)] = self.state[x]
-        return new
+        return ({name: self.__dict__[name] for name in sorted(kept)},
+                [(x, dict(self.state[x])) for x in self.state] if self.source else [])
+
+    def __setstate__(self, state: tuple[dict[str, Any], list[tuple[Tensor, dict[str, Any]]]]) -> None:
+        kept, states = state
+        self._set_up()
+        self.__dict__.update(kept)
+        self._place(self.param_groups)
+        self._seen = groups.Seen(self.param_groups)
+        for x, held in states:
+            self.state[x] = held
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -192,8 +196,8 @@ class Optimizer(Hooked):
                 implementations.check(added[-1])
             self.check_group(added[-1])
             if self.crosses and any(x.is_complex() for x in added[-1]["params"]):
-                raise TypeError(f"{type(self).__name__} does not take complex parameters; give it view_as_real() of "
-                                "them, or use an optimizer that works element by element")
+                raise RuntimeError(f"{type(self).__name__} does not take complex parameters; give it view_as_real() of "
+                                   "them, or use an optimizer that works element by element")
         return added
 
     def check_group(self, group: dict[str, Any]) -> None:

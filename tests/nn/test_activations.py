@@ -51,6 +51,14 @@ def test_special_values(name, options):
     np.testing.assert_allclose(mine, its, rtol=1e-6)
 
 
+def test_threshold_of_integers():
+    values = [-3, 1, 7, 9]
+    for given in ((6, 9), (2, -7), (2.5, 1)):
+        mine = F.threshold(genesis.tensor(values), *given)
+        assert mine.tolist() == torch.nn.functional.threshold(torch.tensor(values), *given).tolist()
+        assert mine.dtype is genesis.int64
+
+
 @pytest.mark.parametrize("name", ["gelu", "silu", "mish", "softplus", "logsigmoid"])
 def test_tails_are_relatively_exact(name):
     """Far from 0 these functions are tiny on one side: all their digits are right there, too."""

@@ -294,6 +294,13 @@ def test_rotary_embedding(shape, dim, interleaved):
                     normal(*shape))
 
 
+def test_attention_in_float16_with_a_mask_stays_in_it():
+    layer, x = nn.MultiheadAttention(4, 2).half(), genesis.randn(3, 1, 4).half()
+    y, weights = layer(x, x, x, attn_mask=genesis.ones(3, 3).tril() == 0)
+    assert y.dtype is genesis.float16
+    assert weights.dtype is genesis.float16
+
+
 def test_rotary_embedding_of_listed_positions_and_views():
     rope = nn.RotaryEmbedding(8)
     places = np.array([3, 0, 3, 900, 12])

@@ -99,8 +99,11 @@ def test_volumes_that_do_not_fit_are_told():
                           (lambda: f.avg_pool3d(x, 2, divisor_override=0), "divisor_override"),
                           (lambda: f.max_pool3d(x, 2, padding=2), "max_pool3d: padding must be at most half"),
                           (lambda: f.adaptive_avg_pool3d(x, (1, 2)), "adaptive_avg_pool3d: output_size"),
-                          (lambda: f.adaptive_max_pool3d(x[0, 0], 1), "adaptive_max_pool3d needs an input of 4")):
+                          (lambda: f.adaptive_max_pool3d(x[:, :0], 1), "adaptive_max_pool3d needs an input of 4")):
         with pytest.raises(RuntimeError, match=message):
+            call()
+    for call in (lambda: f.adaptive_max_pool3d(x[0, 0], 1), lambda: f.adaptive_avg_pool2d(x[0, 0, 0], 1)):
+        with pytest.raises(ValueError, match="needs an input of"):
             call()
 
 

@@ -155,12 +155,21 @@ def test_normalization_errors():
             (RuntimeError, lambda: F.batch_norm(x, genesis.zeros(12)[::2], genesis.ones(6))),
             (RuntimeError, lambda: F.batch_norm(genesis.zeros(3), None, None, training=True)),
             (ValueError, lambda: F.batch_norm(genesis.zeros(1, 6), None, None, training=True)),
+            (ValueError, lambda: F.batch_norm(x, None, None, training=True, eps=0.0)),
+            (ValueError, lambda: F.batch_norm(x, genesis.zeros(6), genesis.ones(6), eps=-1.0)),
             (ValueError, lambda: F.group_norm(genesis.zeros(1, 6), 6)),
             (ValueError, lambda: F.instance_norm(genesis.zeros(2, 6, 1))),
             (ValueError, lambda: nn.BatchNorm1d(6)(genesis.zeros(2, 6, 4, 4))),
             (ValueError, lambda: nn.BatchNorm2d(6)(x)), (RuntimeError, lambda: nn.BatchNorm1d(5)(x))):
         with pytest.raises(error):
             call()
+
+
+def test_batch_normalization_counts_an_empty_batch():
+    mine, its = nn.BatchNorm2d(3), torch.nn.BatchNorm2d(3)
+    assert mine(genesis.zeros(0, 3, 2, 2)).shape == its(torch.zeros(0, 3, 2, 2)).shape
+    for name, value in its.state_dict().items():
+        np.testing.assert_array_equal(mine.state_dict()[name].numpy(), value.numpy())
 
 
 def test_batch_normalization_of_several_processes_is_that_of_one():

@@ -163,11 +163,13 @@ def test_nll_loss_errors_and_targets_out_of_range():
     with pytest.raises(IndexError, match="nll_loss: index 3 is out of range for a dimension of size 3"):
         F.nll_loss(x, genesis.tensor([0, 3])).item()
     assert F.nll_loss(x, genesis.tensor([0, -100])).item() == 0
-    for call in (lambda: F.nll_loss(x, genesis.zeros(2)), lambda: F.nll_loss(x, genesis.tensor([0])),
+    for call in (lambda: F.nll_loss(x, genesis.zeros(2)), lambda: F.nll_loss(x, genesis.tensor([[0, 1, 2]])),
                  lambda: F.nll_loss(x, genesis.tensor([0, 1]), genesis.ones(2)),
                  lambda: F.nll_loss(x.long(), genesis.tensor([0, 1]))):
-        with pytest.raises(ValueError):
+        with pytest.raises(RuntimeError):
             call()
+    with pytest.raises(ValueError):
+        F.nll_loss(x, genesis.tensor([0]))
 
 
 def test_layers():
@@ -189,9 +191,11 @@ def test_layers():
     for layer in (nn.MSELoss, nn.HuberLoss, nn.NLLLoss, nn.KLDivLoss):
         with pytest.raises(ValueError, match="reduction"):
             layer(reduction="average")
-    with pytest.raises(ValueError):
+    with pytest.raises(TypeError, match="delta"):
+        nn.HuberLoss(delta=1j)
+    with pytest.raises(RuntimeError):
         F.huber_loss(f32(x), f32(t), delta=0.0)
-    with pytest.raises(ValueError):
+    with pytest.raises(RuntimeError):
         F.smooth_l1_loss(f32(x), f32(t), beta=-1.0)
 
 

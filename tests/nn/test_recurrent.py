@@ -226,18 +226,28 @@ def test_results_repeat_bit_for_bit():
 def test_what_does_not_fit():
     lstm, gru, cell = nn.LSTM(4, 8), nn.GRU(4, 8), nn.GRUCell(4, 8)
     for call, message in (
-            (lambda: lstm(genesis.zeros(5, 3, 5)), "input_size"), (lambda: lstm(genesis.zeros(4)), "dimensions"),
+            (lambda: lstm(genesis.zeros(5, 3, 5)), "input_size"), (lambda: lstm(genesis.zeros(3, 5)), "input_size"),
             (lambda: gru(genesis.zeros(5, 3, 4), genesis.zeros(1, 2, 8)), "hx must have shape"),
             (lambda: lstm(genesis.zeros(5, 3, 4), (genesis.zeros(1, 3, 8),)), "pair"),
             (lambda: cell(genesis.zeros(3, 5)), "input"),
             (lambda: cell(genesis.zeros(3, 4), genesis.zeros(2, 8)), "hx")):
         with pytest.raises(RuntimeError, match=message):
             call()
-    for options in ({"hidden_size": 0}, {"num_layers": 0}, {"dropout": 1.5}, {"proj_size": 8}):
+    for call, message in (
+            (lambda: lstm(genesis.zeros(4)), "dimensions"), (lambda: cell(genesis.zeros(1, 2, 4)), "input"),
+            (lambda: cell(genesis.zeros(3, 4), genesis.zeros(1, 3, 8)), "hx"),
+            (lambda: gru(genesis.zeros(5, 3, 4).half()), "float16 and the weights genesis.float32")):
+        with pytest.raises(ValueError, match=message):
+            call()
+    for options in ({"input_size": 4.0}, {"bias": 1}, {"batch_first": "False"}):
+        with pytest.raises(TypeError, match=next(iter(options))):
+            nn.LSTM(**{"input_size": 4, "hidden_size": 8, **options})
+    for options in ({"input_size": 0}, {"hidden_size": 0}, {"num_layers": 0}, {"dropout": 1.5}, {"proj_size": 8}):
         with pytest.raises(ValueError):
             nn.LSTM(**{"input_size": 4, "hidden_size": 8, **options})
     with pytest.raises(ValueError, match="only an LSTM"):
         nn.RNNBase("GRU", 4, 8, proj_size=3)
     with pytest.raises(ValueError, match="gelu"):
         nn.RNN(4, 8, nonlinearity="gelu")
+    assert repr(nn.RNNCell(4, 8, nonlinearity="relu")) == "RNNCell(4, 8, nonlinearity=relu)"
     assert repr(nn.LSTM(4, 8, num_layers=2, batch_first=True)) == "LSTM(4, 8, num_layers=2, batch_first=True)"

@@ -156,8 +156,9 @@ def test_cat_promotes():
 PADS = [((1, 2), {}), ((1, 2, 3, 0), {"value": 2.5}), ((-1, 2), {}), ((-1, -1, 2, -2), {}), ((0, 0), {}),
         ((1, 1, 1, 1, 1, 1), {}), ((0, 0, 0, 0, 1, 2), {"value": 1}), ((2, 1, 1, 3), {"mode": "reflect"}),
         ((2, 1, 1, 3), {"mode": "replicate"}), ((2, 1, 1, 3), {"mode": "circular"}),
-        ((-1, 1, 1, 0), {"mode": "replicate"}), ((5, 5, 6, 6), {"mode": "circular"}), ((7, 9, 1, 1),
-                                                                                       {"mode": "replicate"})]
+        ((-1, 1, 1, 0), {"mode": "replicate"}), ((-5, 6, 0, -1), {"mode": "replicate"}),
+        ((-3, 2, 4, -4), {"mode": "reflect"}), ((-6, 4, 0, 0), {"mode": "reflect"}),
+        ((5, 5, 6, 6), {"mode": "circular"}), ((7, 9, 1, 1), {"mode": "replicate"})]
 
 
 @pytest.mark.parametrize(("pads", "options"), PADS, ids=str)
@@ -170,6 +171,7 @@ def test_padding_one_and_three_dimensions():
     check(lambda t, lib: lib.nn.functional.pad(t, (1, 1, 0, 1, 2, 1), "replicate"), normal(1, 2, 3, 4, 5))
     x = genesis.zeros(2, 3, 4)
     for error, call in ((RuntimeError, lambda: F.pad(x, (4, 0), "reflect")), (RuntimeError, lambda: F.pad(x, (-3, -3))),
+                        (RuntimeError, lambda: F.pad(x, (-2, -2), "replicate")),
                         (NotImplementedError, lambda: F.pad(x, (1, 1), "mirror")), (RuntimeError, lambda: F.pad(x,
                                                                                                                 (1,))),
                         (NotImplementedError, lambda: F.pad(x, (1, 1, 1, 1, 1, 1), "reflect"))):

@@ -49,6 +49,16 @@ def test_adafactor_values_equal_float64_reference_and_pytorch(case):
     assert optimizer.state[params[0]]["step"] == 99
 
 
+def test_adafactor_average_keeps_much_smaller_squares():
+    """With a share of the latest squares of 1, or nearly, as in early steps, the old ones do not hide them."""
+    x, gradients = leaf(np.ones(3, np.float32)), np.array([[1e3, 1e2, -1e3], [1e-3, 3e-3, -7e-2]], np.float32)
+    optimizer = Adafactor([x], beta2_decay=0.0)
+    for gradient in gradients:
+        give(x, gradient)
+        optimizer.step()
+    np.testing.assert_allclose(optimizer.state[x]["variance"].numpy(), gradients[1].astype(float) ** 2, rtol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", [genesis.float64, genesis.bfloat16, genesis.float16], ids=str)
 def test_adafactor_takes_all_types(dtype):
     if dtype is genesis.float64 and not genesis.device().fp64:

@@ -45,8 +45,9 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max
 
     Raises:
         DeviceIndexError: an index is out of range; see there for when.
-        RuntimeError: the input holds no integers; from backward, ``scale_grad_by_freq`` with ``sparse``.
-        ValueError: ``padding_idx`` names no row, or the weight is no matrix.
+        RuntimeError: the input holds no integers, the weight is no matrix; in backward, ``scale_grad_by_freq`` with
+            ``sparse``.
+        ValueError: ``padding_idx`` names no row.
 
     Example:
         >>> weight = genesis.tensor([[0.0, 1.0], [2.0, 3.0]])
@@ -54,7 +55,7 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max
         [[2.0, 3.0], [2.0, 3.0], [0.0, 1.0]]
     """
     if weight.ndim != 2:
-        raise ValueError(f"an embedding's weight is (rows, width), not of shape {tuple(weight.shape)}")
+        raise RuntimeError(f"an embedding's weight is (rows, width), not of shape {tuple(weight.shape)}")
     if input.dtype not in (dtypes.int64, dtypes.int32):
         raise RuntimeError(f"embedding() needs int64 or int32 indices, not {input.dtype}")
     same_device(input, weight)

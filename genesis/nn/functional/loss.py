@@ -7,6 +7,7 @@ from typing import Any
 from ...autograd import apply
 from ...ops.loss import CrossEntropy
 from ...tensor import Tensor
+from .linear import linear
 
 _REDUCTIONS = ("mean", "sum", "none")
 
@@ -21,6 +22,23 @@ def check_reduction(reduction: str) -> None:
     """``ValueError`` unless the name is one of ``mean``, ``sum`` and ``none``."""
     if reduction not in _REDUCTIONS:
         raise ValueError(f"reduction must be one of {_REDUCTIONS}, not {reduction!r}")
+
+
+def check_classes(scores: str, input: Tensor, target: Tensor, weight: Tensor | None) -> None:
+    """Errors, of the classes PyTorch has, unless targets and weights fit scores (C,), (N, C) or (N, C, d1, ...)."""
+    if not input.is_floating_point():
+        raise NotImplementedError(f"{scores} must be floating point, not {input.dtype}")
+    classes = input.shape[:1] if input.ndim == 1 else input.shape[1:2]
+    chances = target.is_floating_point()
+    expected = input.shape if chances else () if input.ndim == 1 else (*input.shape[:1], *input.shape[2:])
+    if not input.ndim or tuple(target.shape) != tuple(expected):
+        kind = "probabilities" if chances else "class indices"
+        batches = expected and target.ndim == len(expected) and target.shape[0] != expected[0]
+        raise (ValueError if batches else RuntimeError)(
+            f"{scores} of shape {tuple(input.shape)} need {kind} of shape {tuple(expected)}, not "
+            f"{tuple(target.shape)}")
+    if weight is not None and tuple(weight.shape) != tuple(classes):
+        raise RuntimeError(f"weight needs one entry a class, shape {tuple(classes)}, not {tuple(weight.shape)}")
 
 
 def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
@@ -38,7 +56,8 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, i
         label_smoothing: share of the target spread evenly over all classes, from 0 to 1.
 
     Raises:
-        ValueError: shapes, types or options that do not fit.
+        RuntimeError: shapes, types or options that do not fit.
+        ValueError: another number of targets than of rows, or another ``reduction``.
         DeviceIndexError: an index outside [0, C) that is not ``ignore_index``, which makes the loss NaN; see there
             for when it is raised.
 
@@ -49,22 +68,13 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, i
     """
     check_reduction(reduction)
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing must be between 0 and 1, not {label_smoothing}")
-    if not input.is_floating_point():
-        raise ValueError(f"logits must be floating point, not {input.dtype}")
-    classes = input.shape[:1] if input.ndim == 1 else input.shape[1:2]
+        raise RuntimeError(f"label_smoothing must be between 0 and 1, not {label_smoothing}")
+    check_classes("logits", input, target, weight)
     chances = target.is_floating_point()
-    expected = input.shape if chances else () if input.ndim == 1 else (*input.shape[:1], *input.shape[2:])
-    if not input.ndim or tuple(target.shape) != tuple(expected):
-        kind = "probabilities" if chances else "class indices"
-        raise ValueError(f"logits of shape {tuple(input.shape)} need {kind} of shape {tuple(expected)}, not "
-                         f"{tuple(target.shape)}")
-    if weight is not None and tuple(weight.shape) != tuple(classes):
-        raise ValueError(f"weight needs one entry a class, shape {tuple(classes)}, not {tuple(weight.shape)}")
     weight = None if weight is None else weight.detach()
     if chances:
         if ignore_index >= 0:
-            raise ValueError("ignore_index goes with class indices, not with probabilities as targets")
+            raise RuntimeError("ignore_index goes with class indices, not with probabilities as targets")
         if target.requires_grad:
             return _cross_entropy_of_chances(input, target, weight, reduction, label_smoothing)
     return apply(CrossEntropy, input, target if chances else target.long(), weight, ignore_index=ignore_index,
@@ -80,3 +90,44 @@ def _cross_entropy_of_chances(input: Tensor, target: Tensor, weight: Tensor | No
         log_p = log_p * weight.reshape(-1, *[1] * (input.ndim - 1 - axis))
     mixed = target * (1 - label_smoothing) + label_smoothing / max(input.shape[axis], 1)
     return reduced(-(log_p * mixed).sum(axis), reduction)
+
+
+def linear_cross_entropy(input: Tensor, linear_weight: Tensor, target: Tensor, *, linear_bias: Tensor | None = None,
+                         weight: Tensor | None = None, reduction: str = "mean", ignore_index: int | None = None,
+                         label_smoothing: float = 0.0, options: Any = None) -> Tensor:
+    """`cross_entropy` of the logits ``linear(input, linear_weight, linear_bias)``.
+
+    Args:
+        input: (E,) or (N, E).
+        linear_weight: (C, E), or (C, d1, ..., E) for several predictions a row, (N, E) being needed then.
+        target: class indices (), (N,) or (N, d1, ...), or probabilities (C,), (N, C) or (N, C, d1, ...).
+        linear_bias: (C,) or (C, d1, ...).
+        weight, reduction, label_smoothing: as for `cross_entropy`.
+        ignore_index: as there, None being -100.
+        options: None: the logits are computed as a whole, while PyTorch can do so piece by piece.
+
+    Raises:
+        RuntimeError: shapes, types or options that do not fit.
+        ValueError: another number of targets than of rows, or another ``reduction``.
+        NotImplementedError: ``options`` are given.
+
+    Example:
+        >>> x, head = genesis.ones(2, 3), genesis.zeros(4, 3)
+        >>> round(genesis.nn.functional.linear_cross_entropy(x, head, genesis.tensor([1, 3])).item(), 4)
+        1.3863
+    """
+    if options is not None:
+        raise NotImplementedError("linear_cross_entropy computes logits as a whole; options must be None")
+    classes, *others = linear_weight.shape[:-1] or (0,)
+    if not 1 <= input.ndim <= 2 or linear_weight.ndim < 2 or input.shape[-1] != linear_weight.shape[-1] or (
+            others and input.ndim < 2):
+        raise RuntimeError(f"linear_cross_entropy needs an input (N, E), or (E,) for a weight (C, E), and a weight "
+                           f"(C, ..., E), not shapes {tuple(input.shape)} and {tuple(linear_weight.shape)}")
+    if linear_bias is not None and tuple(linear_bias.shape) != (classes, *others):
+        raise RuntimeError(f"linear_bias must have shape {(classes, *others)}, not {tuple(linear_bias.shape)}")
+    if ignore_index is not None and target.is_floating_point():
+        raise RuntimeError("ignore_index goes with class indices, not with probabilities as targets")
+    logits = linear(input, linear_weight.reshape(-1, input.shape[-1]),
+                    None if linear_bias is None else linear_bias.flatten())
+    return cross_entropy(logits.reshape(*input.shape[:-1], classes, *others), target, weight,
+                         -100 if ignore_index is None else ignore_index, reduction, label_smoothing)

@@ -51,7 +51,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, num_heads: int, projection
     q, k, v, mask = _heads(query, key, value, num_heads, projections, mask)                    # (N, H, L, E / H)
     weights = None
     if need_weights:
-        weights = dropout(attention_weights(q, k, mask, is_causal, 1 / math.sqrt(q.shape[-1])), dropout_p)
+        weights = attention_weights(q, k, mask, is_causal, 1 / math.sqrt(q.shape[-1]))
+        weights = dropout(weights.to(query.dtype), dropout_p)      # a mask of a wider type has widened them
         y = weights @ v
     else:
         y = scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal)

@@ -163,16 +163,18 @@ def batch_norm(input: Tensor, running_mean: Tensor | None, running_var: Tensor |
         weight, bias: (C,), or None.
         training: whether to normalize by the statistics of the batch.
         momentum: from 0 to 1; None for the average over all batches, which needs ``num_batches_tracked``.
-        eps: added to the variance.
+        eps: added to the variance; positive in training, at least 0 otherwise.
         num_batches_tracked: 0-d int64, which training raises by one; not in PyTorch's function, only in its layers.
 
     Raises:
         RuntimeError: shapes that do not fit; no running statistics and no training.
-        ValueError: training on one value a channel.
+        ValueError: training on one value a channel; ``eps`` out of range.
     """
     _check_floating("batch_norm", input)
     if input.ndim < 2:
         raise RuntimeError(f"batch_norm needs an input (N, C, ...), not of shape {tuple(input.shape)}")
+    if not (eps > 0 if training else eps >= 0):
+        raise ValueError(f"batch_norm: eps must be {'positive in training' if training else 'at least 0'}, not {eps}")
     channels = input.shape[1]
     _check_channels(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     if training:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...autograd import apply
+from ...creation import arange
 from ...joining import cat
 from ...ops.views import Pad
 from ...tensor import Tensor
@@ -65,6 +66,15 @@ def _sides(x: Tensor, axis: int, before: int, after: int, mode: str) -> Tensor:
     if mode != "replicate" and max(before, after) > most:
         raise RuntimeError(f"pad: {max(before, after)} is more than the {most} elements that mode {mode!r} can take "
                            f"from dimension {axis} of size {size}")
+    if size + before + after < (mode != "circular"):
+        raise RuntimeError(f"pad: {before} and {after} leave nothing of dimension {axis}, of size {size}")
+    if mode != "circular" and (before < 0 or after < 0):
+        # As in PyTorch, what stands beyond an end comes from the whole dimension, with what is cut off from the other.
+        places = arange(-before, size + after, device=x.device)
+        if mode == "reflect":
+            places = (size - 1) - (places.abs() - (size - 1)).abs()
+        selected: Tensor = x.index_select(axis, places.clamp(0, size - 1))
+        return selected
     if before < 0 or after < 0:
         first = max(0, -before)
         x = x.narrow(axis, first, size - first - max(0, -after))

@@ -12,7 +12,7 @@ from ...autograd import apply
 from ...ops.nll import NLL
 from ...ops.pair_loss import PairLoss, WeightedLogits
 from ...tensor import Tensor
-from .loss import check_reduction
+from .loss import check_classes, check_reduction
 
 
 def _warn_of_sizes(name: str, input: Tensor, target: Tensor) -> None:
@@ -77,7 +77,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
     check_reduction(reduction)
     _warn_of_sizes("smooth_l1_loss", input, target)
     if beta < 0:
-        raise ValueError(f"beta must not be negative, got {beta}")
+        raise RuntimeError(f"beta must not be negative, got {beta}")
     return apply(PairLoss, input, target, loss="smooth_l1" if beta else "l1", reduction=reduction,
                  parameter=float(beta))
 
@@ -88,7 +88,7 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
     check_reduction(reduction)
     _warn_of_sizes("huber_loss", input, target)
     if delta <= 0:
-        raise ValueError(f"delta must be positive, got {delta}")
+        raise RuntimeError(f"delta must be positive, got {delta}")
     if weight is None:
         return apply(PairLoss, input, target, loss="huber", reduction=reduction, parameter=float(delta))
     losses = apply(PairLoss, input, target, loss="huber", reduction="none", parameter=float(delta))
@@ -166,21 +166,15 @@ def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, *, ign
         reduction: ``"mean"`` (over the sum of the targets' weights), ``"sum"`` or ``"none"``.
 
     Raises:
-        ValueError: shapes, types or options that do not fit. An index outside [0, C) that is not ``ignore_index``
-            makes the loss NaN: checking it would wait for the device.
+        RuntimeError: shapes or types that do not fit.
+        ValueError: another number of targets than of rows, or another ``reduction``.
+        DeviceIndexError: an index outside [0, C) that is not ``ignore_index``, which makes the loss NaN; see there
+            for when it is raised.
     """
     check_reduction(reduction)
-    if not input.is_floating_point():
-        raise ValueError(f"log-probabilities must be floating point, not {input.dtype}")
     if target.is_floating_point():
-        raise ValueError(f"class indices must be integers, not {target.dtype}")
-    classes = input.shape[:1] if input.ndim == 1 else input.shape[1:2]
-    expected = () if input.ndim == 1 else (*input.shape[:1], *input.shape[2:])
-    if not input.ndim or tuple(target.shape) != tuple(expected):
-        raise ValueError(f"log-probabilities of shape {tuple(input.shape)} need class indices of shape "
-                         f"{tuple(expected)}, not {tuple(target.shape)}")
-    if weight is not None and tuple(weight.shape) != tuple(classes):
-        raise ValueError(f"weight needs one entry a class, shape {tuple(classes)}, not {tuple(weight.shape)}")
+        raise RuntimeError(f"class indices must be integers, not {target.dtype}")
+    check_classes("log-probabilities", input, target, weight)
     return apply(NLL, input, target.long(), None if weight is None else weight.detach(), ignore_index=ignore_index,
                  reduction=reduction)
 

@@ -181,6 +181,8 @@ def avg_pool2d(input: Tensor, kernel_size: Ints, stride: Ints | None = None, pad
 
 def adaptive_sizes(name: str, n: int, input: Tensor, output_size: Any) -> tuple[int, ...]:
     """The sizes of an adaptive pooling's result, from one number or n, or None for the input's own."""
+    if n > 1 and input.ndim <= n:      # as in PyTorch: another class of error than in one dimension
+        raise ValueError(f"{name} needs an input of {n + 1} or {n + 2} dimensions, not of shape {tuple(input.shape)}")
     check_input(name, n, input)
     given = output_size if isinstance(output_size, Sequence) else (output_size,) * n
     if len(given) != n:
