@@ -236,6 +236,8 @@ def _counted(s: Any, A: Any, rtol: float | None) -> Any:
     from ..dtypes import finfo
 
     share = max(A.shape[-2:]) * finfo(A.dtype).eps if rtol is None else rtol
+    if not s.shape[-1]:
+        return s > 0
     return s > share * s.amax(-1, keepdim=True)
 
 

@@ -38,6 +38,8 @@ class Parts(Methods):
         """The part of a dimension from ``start``, ``length`` long; a view."""
         axis = self._axis(dim)
         size = self._array.shape[axis]
+        if hasattr(start, "_array") and (start.ndim or start.dtype.kind not in "ui"):
+            raise RuntimeError(f"narrow() needs a start that is a number or a 0-d tensor of integers, not {start}")
         start = int(start) + (size if start < 0 else 0)
         if length < 0:
             raise RuntimeError(f"narrow() needs a length that is not negative, not {length}")
@@ -101,10 +103,15 @@ class Parts(Methods):
         size = self._array.shape[self._axis(dim)]
         return self.split(-(-size // chunks), dim) if size else self.split([0] * chunks, dim)
 
-    def tensor_split(self, indices_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Any, ...]:
-        """As many parts, whose sizes differ by at most one; or parts between the given indices. Views."""
+    def tensor_split(self, indices_or_sections: Any, dim: int = 0) -> tuple[Any, ...]:
+        """As many parts, whose sizes differ by at most one; or parts between the given indices. Views.
+
+        Either may be a tensor of integers, which waits for the device.
+        """
         axis = self._axis(dim)
         size = self._array.shape[axis]
+        if hasattr(indices_or_sections, "tolist"):
+            indices_or_sections = indices_or_sections.tolist()
         if isinstance(indices_or_sections, int):
             if indices_or_sections < 1:
                 raise RuntimeError(f"tensor_split() needs at least one section, not {indices_or_sections}")
@@ -205,8 +212,9 @@ class Parts(Methods):
         """The plane of two dimensions turned ``k`` times from the first to the second."""
         if len(dims) != 2:
             raise RuntimeError(f"rot90() needs two dimensions, not {dims}")
+        self._matrix("rot90")
         a, b = (normalize_axis(d, self.ndim) for d in dims)
-        if a == b or self.ndim < 2:
+        if a == b:
             raise RuntimeError(f"rot90() needs two different dimensions, not {dims}")
         k %= 4
         if k == 2:
