@@ -53,6 +53,8 @@ CASES = {          # (library, x, ...) -> a tensor or several, and the arrays
         t.add(2, x), t.sub(1.5, x), t.div(3, x), t.div(3, x, rounding_mode="floor"), t.pow(2, x), t.remainder(2, x),
         t.floor_divide(7, x), t.bitwise_and(3, x), t.bitwise_or(3, x), t.bitwise_xor(3, x), t.bitwise_left_shift(1, x),
         t.bitwise_right_shift(9, x), t.xlogy(2, x)), WHOLE + 1),
+    "sinc near 0": (lambda t, x: x.sinc(), np.float32([1e-30, -1e-20, 1e-6, 1e-3, 0.05, -0.07, 0.09, 0.1, 1, 2.5, 0])),
+    "nextafter": (lambda t, x, y: x.nextafter(y), V, np.float32([[2], [V[1]], [-np.inf]])),
     "istft of what has no real signal": (lambda t, x: t.istft(t.view_as_complex(x.reshape(1, 4, 3, 2)), 4,
                                                               window=t.ones(4)), normal(24).astype(np.float32)),
 }
