@@ -249,6 +249,26 @@ def from_numpy(array: np.ndarray) -> Tensor:
     return tensor(array)
 
 
+def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
+    """A vector with a copy of the bytes of an object such as ``bytes``, ``bytearray`` or a mapped file.
+
+    Args:
+        buffer: an object with Python's buffer interface.
+        dtype: the type as whose elements the bytes are read.
+        count: how many elements; a negative number: as many as there are.
+        offset: how many bytes come before them.
+
+    Raises:
+        ValueError: there are fewer bytes, or not a whole number of elements.
+
+    Example:
+        >>> genesis.frombuffer(b"abc", dtype=genesis.uint8, offset=1)
+        tensor([98, 99], dtype=genesis.uint8)
+    """
+    values = np.frombuffer(buffer, as_dtype(dtype).numpy, count, offset)
+    return tensor(values, dtype=dtype, requires_grad=requires_grad)
+
+
 def from_pyopencl(array: Any, *, requires_grad: bool = False) -> Tensor:
     """A tensor on the memory of a ``pyopencl.array.Array``, without copying.
 

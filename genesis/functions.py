@@ -16,6 +16,7 @@ from .combining import (
     cdist,
     combinations,
     cumulative_trapezoid,
+    gradient,
     isin,
     trapezoid,
     trapz,
@@ -181,6 +182,6 @@ def is_tensor(obj: Any) -> bool:
 
 __all__ = [*OF_METHODS, "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_shapes",
            "broadcast_tensors", "cartesian_prod", "cat", "cdist", "column_stack", "combinations", "concat",
-           "concatenate", "cumulative_trapezoid", "dstack", "einsum", "embedding", "hstack", "is_tensor", "isin",
-           "meshgrid", "polygamma", "row_stack", "searchsorted", "split", "stack", "tensordot", "trapezoid", "trapz",
-           "tril_indices", "triu_indices", "vander", "vstack", "where"]
+           "concatenate", "cumulative_trapezoid", "dstack", "einsum", "embedding", "gradient", "hstack", "is_tensor",
+           "isin", "meshgrid", "polygamma", "row_stack", "searchsorted", "split", "stack", "tensordot", "trapezoid",
+           "trapz", "tril_indices", "triu_indices", "vander", "vstack", "where"]

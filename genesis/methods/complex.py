@@ -17,6 +17,7 @@ class Complex(Methods):
 
     __slots__ = ()
     FUNCTIONS = "angle conj conj_physical is_conj is_neg isreal resolve_conj resolve_neg"
+    IN_PLACE = "conj_physical"
 
     @property
     def real(self) -> Any:

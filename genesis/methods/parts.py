@@ -30,8 +30,9 @@ class Parts(Methods):
 
     __slots__ = ()
     FUNCTIONS = ("chunk diag diag_embed diagflat diagonal diagonal_scatter dsplit flip fliplr flipud hsplit narrow "
-                 "repeat_interleave roll rot90 select select_scatter slice_scatter split_with_sizes tensor_split tile "
-                 "tril triu unbind unflatten vsplit")
+                 "narrow_copy repeat_interleave roll rot90 select select_scatter slice_scatter split_with_sizes "
+                 "tensor_split tile tril triu unbind unflatten unsafe_chunk unsafe_split unsafe_split_with_sizes "
+                 "vsplit")
     IN_PLACE = "tril triu"
 
     def narrow(self, dim: int, start: int, length: int) -> Any:
@@ -49,6 +50,10 @@ class Parts(Methods):
         selection = _whole(self)
         selection[axis] = (start, 1, length)
         return apply(views.Slice, self, selection=tuple(selection))
+
+    def narrow_copy(self, dim: int, start: int, length: int) -> Any:
+        """`narrow` as a copy."""
+        return self.narrow(dim, start, length).clone()
 
     def select(self, dim: int, index: int) -> Any:
         """One position of a dimension, which goes; a view."""
@@ -325,6 +330,9 @@ class Parts(Methods):
     def split_with_sizes(self, split_sizes: Sequence[int], dim: int = 0) -> Any:
         """Parts of a dimension, of the sizes in a list; views."""
         return self.split(list(split_sizes), dim)
+
+    # PyTorch leaves out a check of changes in place there; here it costs nothing.
+    unsafe_chunk, unsafe_split, unsafe_split_with_sizes = chunk, split, split_with_sizes
 
     def diagflat(self, offset: int = 0) -> Any:
         """A square matrix with all elements, row by row, on a diagonal; zeros elsewhere."""

@@ -162,6 +162,10 @@ class Shapes(Methods):
         """`unsqueeze` of the tensor itself; see `squeeze_`."""
         return reshaped(self, lambda x: x.unsqueeze(dim))
 
+    def as_strided_(self, size: Any, stride: Any, storage_offset: int | None = None) -> Any:
+        """`as_strided` of the tensor itself; see `squeeze_`."""
+        return reshaped(self, lambda x: x.as_strided(size, stride, storage_offset))
+
     def t_(self) -> Any:
         """`t` of the tensor itself; see `squeeze_`."""
         return reshaped(self, lambda x: x.t())

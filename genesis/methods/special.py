@@ -56,8 +56,8 @@ class Special(Methods):
     """Special functions of each element, and functions of integers and of floating-point numbers as such."""
 
     __slots__ = ()
-    FUNCTIONS = "digamma erfinv frexp gcd i0 lcm lgamma mvlgamma nextafter"
-    IN_PLACE = "digamma erfinv gcd i0 lcm lgamma mvlgamma nextafter polygamma"
+    FUNCTIONS = "digamma erfinv frexp gcd i0 igamma igammac lcm lgamma mvlgamma nextafter"
+    IN_PLACE = "digamma erfinv gcd i0 igamma igammac lcm lgamma mvlgamma nextafter polygamma"
 
     lgamma = _unary(pointwise.Lgamma, "Logarithm of the absolute value of the gamma function.")
     digamma = _unary(pointwise.Digamma, "Logarithmic derivative of the gamma function.")
@@ -75,6 +75,18 @@ class Special(Methods):
         if n < 0:
             raise RuntimeError(f"polygamma() needs an order that is not negative, got {n}")
         return self.digamma() if n == 0 else apply(pointwise.Polygamma, self, n=int(n))
+
+    def igamma(self, other: Any) -> Any:
+        """The regularized lower incomplete gamma function of this shape; see `genesis.special.gammainc`."""
+        from ..special import gammainc
+
+        return gammainc(self, other)
+
+    def igammac(self, other: Any) -> Any:
+        """The regularized upper incomplete gamma function of this shape; see `genesis.special.gammaincc`."""
+        from ..special import gammaincc
+
+        return gammaincc(self, other)
 
     def mvlgamma(self, p: int) -> Any:
         """Logarithm of the multivariate gamma function of dimension ``p``, of numbers above (p - 1) / 2.

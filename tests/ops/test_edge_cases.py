@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import check_like_torch, normal
+from helpers import check_like_torch, close, normal
 
 import genesis
 
@@ -55,6 +55,26 @@ CASES = {          # (library, x, ...) -> a tensor or several, and the arrays
         t.bitwise_right_shift(9, x), t.xlogy(2, x)), WHOLE + 1),
     "sinc near 0": (lambda t, x: x.sinc(), np.float32([1e-30, -1e-20, 1e-6, 1e-3, 0.05, -0.07, 0.09, 0.1, 1, 2.5, 0])),
     "nextafter": (lambda t, x, y: x.nextafter(y), V, np.float32([[2], [V[1]], [-np.inf]])),
+    "gradient": (lambda t, x: t.gradient(x), X),
+    "gradient of integers": (lambda t, x: t.gradient(x, spacing=2, dim=1), WHOLE),
+    "gradient by distances": (lambda t, x: t.gradient(x, spacing=[0.5, -2], edge_order=2), X),
+    "gradient by coordinates": (lambda t, x: t.gradient(x, spacing=(t.tensor([0, 1.5, 2, 4, 7]),), dim=-1), X),
+    "gradient by coordinates at the edges": (lambda t, x: t.gradient(
+        x, spacing=(t.tensor([0, 1.5, 2, 4, 7]),), dim=(0,), edge_order=2), X),
+    "gradient of two values": (lambda t, x: t.gradient(x), V[:2]),
+    "igamma": (lambda t, x, y: (x.abs().detach().igamma(y.abs()), t.igammac(x.abs().detach(), y.abs())), X, V),
+    "igamma in place": (lambda t, x, y: (x.abs().detach().igamma_(y.detach().abs()), x.abs().detach().igammac_(
+        y.detach().abs())), X + 0.5, V + 0.5),
+    "narrow_copy": (lambda t, x: x.narrow_copy(1, 1, 2), X),
+    "unsafe splits": (lambda t, x: (*x.unsafe_chunk(2), *t.unsafe_split(x, 2), *x.unsafe_split_with_sizes([4, 1])), X),
+    "constant_pad_nd": (lambda t, x: t.constant_pad_nd(x, (1, 2, -1, 0), 3), X),
+    "changes of a tensor itself": (lambda t, x: (
+        t.as_strided_(x.clone(), (2, 3), (5, 2), 1), (x * 1j).conj_physical_(),
+        t.resize_as_(x.detach().clone(), x[0])), X),
+    "frombuffer": (lambda t: (t.frombuffer(bytearray(range(12)), dtype=t.int32, offset=4), t.frombuffer(
+        bytearray(range(4)), dtype=t.uint8, count=3)),),
+    "layers' functions": (lambda t, x: (t.conv_transpose3d(x.reshape(1, 1, 1, 5, 5), x[:, :3].reshape(1, 1, 1, 5, 3)),
+                                        t.pdist(x)), X),
     "istft of what has no real signal": (lambda t, x: t.istft(t.view_as_complex(x.reshape(1, 4, 3, 2)), 4,
                                                               window=t.ones(4)), normal(24).astype(np.float32)),
 }
@@ -65,6 +85,31 @@ CASES = {          # (library, x, ...) -> a tensor or several, and the arrays
 def test_edge_case_is_as_in_torch(name):
     function, *inputs = CASES[name] if isinstance(CASES[name], tuple) else (CASES[name],)
     check_like_torch(function, *inputs, rtol=2e-4, atol=1e-5)
+
+
+def test_low_rank_matrices_are_found_by_projections():
+    a = normal(3, 30, 4, seed=1) @ normal(4, 12, seed=2) + 1.0
+    for x in (a, np.swapaxes(a, 1, 2).copy()):
+        for function, mean, q in ((genesis.svd_lowrank, 0, 5), (genesis.pca_lowrank, x.mean(1, keepdims=True), 6)):
+            u, s, v = function(genesis.tensor(x.astype(np.float32)))
+            close(s[..., :5], np.linalg.svd(x - mean, compute_uv=False)[..., :5], rtol=1e-4, atol=1e-3)
+            close((u * s.unsqueeze(-2)) @ v.mT, x - mean, rtol=1e-3, atol=1e-3)
+            assert s.shape[-1] == 6
+            assert function(genesis.tensor(x.astype(np.float32)), q)[1].shape[-1] == q
+    with pytest.raises(ValueError, match="smaller size 3"):
+        genesis.svd_lowrank(genesis.ones(3, 7), 4)
+    with pytest.raises(ValueError, match="niter"):
+        genesis.svd_lowrank(genesis.ones(3, 7), 2, -1)
+
+
+def test_gradient_refuses_what_does_not_fit():
+    x = genesis.ones(3, 4)
+    for given, words in (({"dim": (0, 0)}, "twice"), ({"edge_order": 3}, "order"), ({"spacing": [1]}, "each"),
+                         ({"edge_order": 2, "dim": 0, "spacing": [genesis.ones(2)]}, "coordinates")):
+        with pytest.raises(RuntimeError, match=words):
+            genesis.gradient(x, **given)
+    with pytest.raises(RuntimeError, match="at least 3"):
+        genesis.gradient(x[:2], edge_order=2)
 
 
 def test_in_a_tensor_and_backwards():
