@@ -13,7 +13,7 @@ from .opencl import Device
 from .opencl import device as find_device
 from .opencl.foreign import adopt
 from .ops import elementwise, random
-from .ops.array import Array, Shape, broadcast_shapes
+from .ops.array import Array, Shape, broadcast_shapes, sizes_of, whole
 from .ops.array import empty as empty_array
 from .random import Generator, default_generator
 from .tensor import Tensor, tensor
@@ -26,8 +26,7 @@ def _shape(sizes: tuple[Any, ...], named: Any = None) -> Shape:
         if sizes:
             raise TypeError("sizes are given by place or as size=, not both")
         sizes = (named,)
-    listed = sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int | np.integer) else sizes
-    shape = tuple(int(n) for n in listed)
+    shape = sizes_of(sizes)
     if any(n < 0 for n in shape):
         raise RuntimeError(f"sizes cannot be negative: {shape}")
     return shape
@@ -174,7 +173,7 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any
 
 def _evenly(name: str, start: Any, end: Any, steps: int, dtype: Any, base: float | None = None) -> np.ndarray:
     """Numbers at equal distances, or a number to the power of these."""
-    first, last = _number(name, start), _number(name, end)
+    first, last, steps = _number(name, start), _number(name, end), whole("steps", steps)
     if steps < 0:
         raise RuntimeError(f"{name}() needs a number of steps that is not negative, got {steps}")
     default = get_default_dtype()
@@ -236,6 +235,7 @@ def asarray(obj: Any, *, dtype: Any = None, device: Where = None, copy: bool | N
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Where = None,
         requires_grad: bool = False) -> Tensor:
     """A matrix with ones on the diagonal."""
+    n, m = whole("n", n), None if m is None else whole("m", m)
     if n < 0 or (m or 0) < 0:
         raise RuntimeError(f"eye() needs sizes that are not negative, got {n} and {m}")
     values = np.eye(n, m, dtype=as_dtype(dtype or get_default_dtype()).numpy)
@@ -348,10 +348,10 @@ def randn_like(input: Tensor, *, dtype: Any = None, device: Where = None, requir
 def randint(low: int, high: int | None = None, size: Any = (), *, generator: Generator | None = None,
             dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
     """Integers drawn from [low, high), or from [0, low) when only one bound is given with ``size``."""
-    if not isinstance(high, int | np.integer):
-        if high is not None:
-            size = high
+    if high is None or isinstance(high, list | tuple):
+        size = size if high is None else high
         low, high = 0, low
+    low, high = whole("low", low), whole("high", high)
     if high <= low:
         raise RuntimeError(f"randint needs low < high, got {low} and {high}")
     key = (generator or default_generator).stream()
@@ -372,5 +372,5 @@ def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any
 
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Where = None) -> Tensor:
     """The integers from 0 to n - 1 in random order."""
-    values = (generator or default_generator).host_rng().permutation(n)
+    values = (generator or default_generator).host_rng().permutation(whole("n", n))
     return tensor(values.astype(as_dtype(dtype or int64).numpy), device=device)

@@ -189,7 +189,7 @@ class Tensor(Conversion, Layout, TensorMethods):
     def __contains__(self, element: Any) -> bool:
         if not isinstance(element, Tensor | bool | int | float | complex | np.number):
             raise RuntimeError(f"a tensor contains numbers; {type(element).__name__} is no number or tensor")
-        return bool((self == element).any())
+        return bool(self.eq(element).any())
 
     # Data and gradient -----------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from ..dtypes import DType, as_dtype
 from ..ops import elementwise as ew
 from ..ops import index, reduce, scan, search, sort, topk
 from ..ops import random as random_ops
-from ..ops.array import download, empty, normalize_axis
+from ..ops.array import download, empty, normalize_axis, whole
 from ..random import Generator, default_generator
 from .support import Methods, nothing, plain
 
@@ -109,15 +109,16 @@ class Ordering(Methods):
             RuntimeError: k is not in [0, size].
         """
         x, axis = self._row(dim)
+        k = whole("k", k)
         if not 0 <= k <= x._array.shape[axis]:
             raise RuntimeError(f"k must be between 0 and the dimension's size {x._array.shape[axis]}, not {k}")
-        pair = apply(topk.TopK, x, k=int(k), axis=axis, largest=largest)
+        pair = apply(topk.TopK, x, k=k, axis=axis, largest=largest)
         return self._like(pair) if k else Ordered(*pair)
 
     def kthvalue(self, k: int, dim: int = -1, keepdim: bool = False) -> Ordered:
         """The k-th smallest element along a dimension (k counts from 1), and where it was."""
         x, axis = self._row(dim)
-        size = x._array.shape[axis]
+        size, k = x._array.shape[axis], whole("k", k)
         if not 1 <= k <= size:
             raise RuntimeError(f"k must be between 1 and the dimension's size {size}, not {k}")
         pair = apply(topk.Kth, x, k=k - 1, axis=axis)

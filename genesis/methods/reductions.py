@@ -212,7 +212,8 @@ class Reductions(Methods):
         if p == "nuc":
             from ..linalg import matrix_norm
 
-            return matrix_norm(x, p, (-2, -1) if dim is None else dim, keepdim)
+            pair: Any = (-2, -1) if dim is None else dim
+            return matrix_norm(x, p, pair, keepdim)
         if isinstance(p, str):
             raise RuntimeError(f"norm() knows numbers, 'fro' and 'nuc', not {p!r}")
         if x.dtype.is_complex:
