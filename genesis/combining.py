@@ -240,6 +240,7 @@ def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: in
         raise RuntimeError(f"gradient(): a dimension is named twice in {dim}")
     if edge_order not in (1, 2):
         raise RuntimeError(f"gradient() has edges of order 1 or 2, not {edge_order}")
+    spacing = 1 if spacing is None else spacing
     each = list(spacing) if isinstance(spacing, list | tuple) else [spacing] * len(axes)
     if len(each) != len(axes):
         raise RuntimeError(f"gradient() needs a spacing for each of {len(axes)} dimensions, got {len(each)}")
