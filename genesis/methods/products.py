@@ -71,15 +71,17 @@ class Products(Methods):
 
     def mm(self, mat2: Tensor) -> Any:
         """The product of two matrices, (n, m) and (m, p): (n, p)."""
-        _need("mm", (self, 2), (mat2, 2))
+        if len(self._array.shape) != 2 or len(mat2._array.shape) != 2:
+            _need("mm", (self, 2), (mat2, 2))
         return self.matmul(mat2)
 
     def bmm(self, mat2: Tensor) -> Any:
         """The products of two batches of as many matrices, (b, n, m) and (b, m, p): (b, n, p)."""
-        _need("bmm", (self, 3), (mat2, 3))
-        if self._array.shape[0] != mat2._array.shape[0]:
-            raise RuntimeError(f"bmm() needs batches of one size, not {self._array.shape[0]} and "
-                               f"{mat2._array.shape[0]}")
+        shape, other = self._array.shape, mat2._array.shape
+        if len(shape) != 3 or len(other) != 3:
+            _need("bmm", (self, 3), (mat2, 3))
+        if shape[0] != other[0]:
+            raise RuntimeError(f"bmm() needs batches of one size, not {shape[0]} and {other[0]}")
         return self.matmul(mat2)
 
     def __rmatmul__(self, other: Any) -> Any:
