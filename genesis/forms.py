@@ -154,8 +154,8 @@ def poisson_nll_loss(input: Tensor, target: Tensor, log_input: bool, full: bool,
     return F.poisson_nll_loss(input, target, log_input, full, eps=eps, reduction=_reduction(reduction))
 
 
-def clone(input: Tensor) -> Tensor:
-    """A copy; gradients flow through."""
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy; gradients flow through. ``memory_format`` is accepted as PyTorch has it."""
     return input.clone()
 
 

@@ -61,7 +61,8 @@ class Analysis(Methods):
         Args:
             correction: subtracted from the number of observations; 1 makes the estimate unbiased.
             fweights: integers (k,), how often each observation counts.
-            aweights: numbers (k,), how important each observation is.
+            aweights: numbers (k,), how important each observation is. Neither may be negative, which is not checked:
+                that would wait for the device.
 
         Raises:
             RuntimeError: more than two dimensions, or weights that do not fit.

@@ -35,7 +35,7 @@ CASES = {          # (library, x, ...) -> a tensor or several, and the arrays
                                   WHOLE),
     "sum_to_size of a 0-d tensor": (lambda t, x: x[0, 0].sum_to_size(()), TRUTH),
     "conversions by memory format": (lambda t, x: (x.half(memory_format=t.preserve_format), x.bool(
-        memory_format=t.contiguous_format)), X),
+        memory_format=t.contiguous_format), t.clone(x, memory_format=t.preserve_format)), X),
     "arange of int64": (lambda t: (t.arange(0.9, 5.1, 1.5, dtype=t.int64), t.arange(-0.9, 2.0, 2.1, dtype=t.int32),
                                    t.arange(t.tensor(3)), t.arange(t.tensor(1.5)))),
     "linspace of integers": (lambda t: (t.linspace(4.3, -3, 10, dtype=t.int64), t.linspace(9.9, 7, 1, dtype=t.int32),
