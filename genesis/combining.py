@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
+import functools
 import itertools
+import operator
 from typing import TYPE_CHECKING, Any
 
 from .autograd import same_device
@@ -207,6 +210,75 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     if not count:
         return x.new_empty(x.shape[0], 0)
     return stack(columns if increasing else columns[::-1], 1)
+
+
+def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1) -> tuple[Tensor, ...]:
+    """Estimated derivatives of a function along dimensions, from its values on a grid.
+
+    Inside differences of both neighbours, exact for parabolas; at the edges one-sided ones.
+
+    Args:
+        input: the values.
+        spacing: the distance of neighbours, or a list with one for each dimension; or a list of vectors with the
+            rising or falling coordinates along each.
+        dim: a dimension or several; by default all.
+        edge_order: 1, or 2 for differences of three values at the edges, exact for parabolas too.
+
+    Returns:
+        For each dimension a tensor in the shape of the input, floating-point or complex.
+
+    Raises:
+        RuntimeError: a dimension is too short or named twice, or the spacing does not fit.
+
+    Example:
+        >>> genesis.gradient(genesis.tensor([1.0, 4.0, 9.0]), spacing=0.5)
+        (tensor([ 6.,  8., 10.]),)
+    """
+    axes = list(builtins.range(input.ndim)) if dim is None else [
+        normalize_axis(d, input.ndim) for d in ([dim] if isinstance(dim, int) else dim)]
+    if len(set(axes)) != len(axes):
+        raise RuntimeError(f"gradient(): a dimension is named twice in {dim}")
+    if edge_order not in (1, 2):
+        raise RuntimeError(f"gradient() has edges of order 1 or 2, not {edge_order}")
+    spacing = 1 if spacing is None else spacing
+    each = list(spacing) if isinstance(spacing, list | tuple) else [spacing] * len(axes)
+    if len(each) != len(axes):
+        raise RuntimeError(f"gradient() needs a spacing for each of {len(axes)} dimensions, got {len(each)}")
+    return tuple(_slopes(input, axis, h, edge_order) for axis, h in zip(axes, each))
+
+
+def _slopes(f: Any, axis: int, spacing: Any, edge_order: int) -> Any:
+    n = f.shape[axis]
+    if n <= edge_order:
+        raise RuntimeError(f"gradient() needs at least {edge_order + 1} values along a dimension, not {n}")
+    if getattr(spacing, "ndim", 0):
+        if spacing.shape != (n,):
+            raise RuntimeError(f"gradient() needs {n} coordinates along dimension {axis}, not {tuple(spacing.shape)}")
+        steps = spacing.diff().reshape(-1, *(1,) * (f.ndim - 1 - axis))
+
+        def step(start: int, count: int) -> Any:
+            return steps.narrow(0, start, count)
+    else:
+        def step(start: int, count: int) -> Any:
+            return spacing
+
+    def along(start: int, count: int, *weights: Any) -> Any:
+        """Sums of ``count`` values from each of the starts on, times weights."""
+        parts = [f.narrow(axis, start + i, count) * w for i, w in enumerate(weights)]
+        return functools.reduce(operator.add, parts)
+
+    first, last = 1 / step(0, 1), 1 / step(n - 2, 1)
+    if edge_order == 1:
+        edges = [along(0, 1, -first, first), along(n - 2, 1, -last, last)]
+    else:
+        h, k = step(0, 1), step(1, 1)
+        edges = [along(0, 1, -(2 * h + k) / (h * (h + k)), (h + k) / (h * k), -h / (k * (h + k)))]
+        h, k = step(n - 3, 1), step(n - 2, 1)
+        edges.append(along(n - 3, 1, k / (h * (h + k)), -(h + k) / (h * k), (h + 2 * k) / (k * (h + k))))
+    if n > 2:
+        h, k = step(0, n - 2), step(1, n - 2)
+        edges.insert(1, along(0, n - 2, -k / (h * (h + k)), (k - h) / (h * k), h / (k * (h + k))))
+    return cat(edges, axis)
 
 
 __all__ = ["atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "cartesian_prod", "cdist", "combinations",

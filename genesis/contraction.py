@@ -40,7 +40,8 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
     inputs, output = _parse(equation, operands)
     terms = [_tidy(x, labels, sizes := _sizes(inputs, operands)) for x, labels in zip(operands, inputs)]
     x, labels = terms[0]
-    x, labels = _sum_out(x, labels, {*output, *(m for _, more in terms[1:] for m in more)})
+    # Products of integers keep their type; the sums of one operand are int64, as those of `sum`.
+    x, labels = _sum_out(x, labels, {*output, *(m for _, more in terms[1:] for m in more)}, len(terms) > 1)
     for i, (y, other) in enumerate(terms[1:], 1):
         kept = {*output, *(m for _, more in terms[i + 1:] for m in more)}
         x, labels = _product(x, labels, *_sum_out(y, other, {*labels, *kept}), kept)
@@ -129,11 +130,11 @@ def _tidy(x: Any, labels: list[Label], sizes: dict[Label, int]) -> tuple[Any, li
     return x, labels
 
 
-def _sum_out(x: Any, labels: list[Label], needed: set[Label]) -> tuple[Any, list[Label]]:
+def _sum_out(x: Any, labels: list[Label], needed: set[Label], same_type: bool = True) -> tuple[Any, list[Label]]:
     axes = [a for a, m in enumerate(labels) if m not in needed]
     if not axes:
         return x, labels
-    return x.sum(axes, dtype=x.dtype), [m for m in labels if m in needed]
+    return x.sum(axes, dtype=x.dtype if same_type else None), [m for m in labels if m in needed]
 
 
 def _product(x: Any, first: list[Label], y: Any, second: list[Label], kept: set[Label]) -> tuple[Any, list[Label]]:
@@ -171,7 +172,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
 
     Args:
         a, b: tensors.
-        dims: how many dimensions, the last of ``a`` with the first of ``b``; or two lists of dimensions.
+        dims: how many dimensions, the last of ``a`` with the first of ``b``; or two lists of dimensions. Where one
+            of two has size 1, the other is summed.
     """
     if isinstance(dims, int):
         if not 0 <= dims <= min(a.ndim, b.ndim):
@@ -186,6 +188,11 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     names: list[Label] = [f"a{i}" for i in range(a.ndim)]
     others: list[Label] = [f"b{i}" for i in range(b.ndim)]
     for i, (d, e) in enumerate(zip(mine, its)):
+        if a._array.shape[d] != b._array.shape[e]:
+            if a._array.shape[d] == 1:
+                b = b.sum(e, keepdim=True, dtype=b.dtype)
+            elif b._array.shape[e] == 1:
+                a = a.sum(d, keepdim=True, dtype=a.dtype)
         if a._array.shape[d] != b._array.shape[e]:
             raise RuntimeError(f"tensordot(): dimension {d} of size {a._array.shape[d]} does not fit dimension {e} of "
                                f"size {b._array.shape[e]}")

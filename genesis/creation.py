@@ -13,7 +13,7 @@ from .opencl import Device
 from .opencl import device as find_device
 from .opencl.foreign import adopt
 from .ops import elementwise, random
-from .ops.array import Array, Shape, broadcast_shapes
+from .ops.array import Array, Shape, broadcast_shapes, sizes_of, whole
 from .ops.array import empty as empty_array
 from .random import Generator, default_generator
 from .tensor import Tensor, tensor
@@ -26,8 +26,7 @@ def _shape(sizes: tuple[Any, ...], named: Any = None) -> Shape:
         if sizes:
             raise TypeError("sizes are given by place or as size=, not both")
         sizes = (named,)
-    listed = sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int | np.integer) else sizes
-    shape = tuple(int(n) for n in listed)
+    shape = sizes_of(sizes)
     if any(n < 0 for n in shape):
         raise RuntimeError(f"sizes cannot be negative: {shape}")
     return shape
@@ -87,18 +86,40 @@ def empty_like(input: Tensor, *, dtype: Any = None, device: Where = None, requir
     return empty(input.shape, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
 
 
-def arange(start: Scalar, end: Scalar | None = None, step: Scalar = 1, *, dtype: Any = None, device: Where = None,
+def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Where = None,
            requires_grad: bool = False) -> Tensor:
-    """Numbers from ``start`` (0 if only one is given) up to, not including, ``end``."""
-    first, last = (0, start) if end is None else (start, end)
+    """Numbers from ``start`` (0 if only one is given) up to, not including, ``end``.
+
+    Of int64 the arguments are whole numbers too: their fractions are cut off first, as in PyTorch.
+
+    Raises:
+        RuntimeError: the step is 0 or leads away from the end, or a number is not finite.
+    """
+    first, last, step = (_number("arange", x) for x in ((0, start, step) if end is None else (start, end, step)))
+    if not all(math.isfinite(x) for x in (first, last, step)):
+        raise RuntimeError(f"arange() needs finite numbers, got {first}, {last} and {step}")
     if step == 0:
         raise RuntimeError("the step of arange must not be 0")
+    whole = all(isinstance(v, int) for v in (first, last, step))
+    kind = as_dtype(dtype) if dtype is not None else int64 if whole else get_default_dtype()
+    if kind is int64 and not whole:      # the arguments have the type of the result, as in PyTorch
+        return arange(int(first), int(last), int(step), dtype=kind, device=device, requires_grad=requires_grad)
     if (last - first) * step < 0:
         raise RuntimeError(f"arange cannot come from {first} to {last} in steps of {step}")
-    whole = all(isinstance(v, int | np.integer) for v in (first, last, step))
-    kind = as_dtype(dtype) if dtype is not None else int64 if whole else get_default_dtype()
-    values = np.arange(first, last, step).astype(kind.numpy)
+    if kind.kind in "ui" and not whole:
+        count = math.ceil((last - first) / step)
+        values = (int(first) + int(step) * np.arange(count)).astype(kind.numpy)
+    else:
+        values = np.arange(first, last, step).astype(kind.numpy)
     return tensor(values, device=device, requires_grad=requires_grad)
+
+
+def _number(name: str, x: Any) -> Any:
+    """An argument of a sequence as a Python number."""
+    if getattr(x, "ndim", 0):
+        raise RuntimeError(f"{name}() takes numbers or 0-d tensors, not shape {tuple(x.shape)}")
+    number = x.item() if hasattr(x, "item") else x
+    return int(number) if isinstance(number, bool) else number
 
 
 def range(start: Scalar, end: Scalar | None = None, step: Scalar = 1, *, dtype: Any = None, device: Where = None,
@@ -121,18 +142,48 @@ def range(start: Scalar, end: Scalar | None = None, step: Scalar = 1, *, dtype: 
     return tensor(values, dtype=dtype or get_default_dtype(), device=device, requires_grad=requires_grad)
 
 
-def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device: Where = None,
+def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, device: Where = None,
              requires_grad: bool = False) -> Tensor:
-    """``steps`` numbers at equal distances from ``start`` to ``end``, both included."""
-    values = np.linspace(start, end, steps).astype(as_dtype(dtype or get_default_dtype()).numpy)
+    """``steps`` numbers at equal distances from ``start`` to ``end``, both included.
+
+    Args:
+        start, end: numbers or 0-d tensors; of an integer type their fractions are cut off, and those of the result.
+        steps: how many.
+
+    Raises:
+        RuntimeError: ``steps`` is negative, or a bound is a tensor with dimensions.
+
+    Example:
+        >>> genesis.linspace(0, 1, 5)
+        tensor([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    """
+    values = _evenly("linspace", start, end, steps, dtype)
     return tensor(values, device=device, requires_grad=requires_grad)
 
 
-def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype: Any = None, device: Where = None,
+def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Where = None,
              requires_grad: bool = False) -> Tensor:
-    """``steps`` numbers from ``base`` to the power ``start`` to that to the power ``end``, at equal ratios."""
-    values = np.logspace(start, end, steps, base=base).astype(as_dtype(dtype or get_default_dtype()).numpy)
+    """``steps`` numbers from ``base`` to the power ``start`` to that to the power ``end``, at equal ratios.
+
+    Arguments as for `linspace`.
+    """
+    values = _evenly("logspace", start, end, steps, dtype, base)
     return tensor(values, device=device, requires_grad=requires_grad)
+
+
+def _evenly(name: str, start: Any, end: Any, steps: int, dtype: Any, base: float | None = None) -> np.ndarray:
+    """Numbers at equal distances, or a number to the power of these."""
+    first, last, steps = _number(name, start), _number(name, end), whole("steps", steps)
+    if steps < 0:
+        raise RuntimeError(f"{name}() needs a number of steps that is not negative, got {steps}")
+    default = get_default_dtype()
+    if isinstance(first, complex) or isinstance(last, complex):
+        default = default.to_complex()
+    kind = as_dtype(dtype or default)
+    if kind.kind in "ui":
+        first, last = int(first), int(last)
+    values = np.linspace(first, last, steps)
+    return (values if base is None else np.power(base, values)).astype(kind.numpy)
 
 
 def scalar_tensor(s: Scalar, *, dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
@@ -184,6 +235,9 @@ def asarray(obj: Any, *, dtype: Any = None, device: Where = None, copy: bool | N
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Where = None,
         requires_grad: bool = False) -> Tensor:
     """A matrix with ones on the diagonal."""
+    n, m = whole("n", n), None if m is None else whole("m", m)
+    if n < 0 or (m or 0) < 0:
+        raise RuntimeError(f"eye() needs sizes that are not negative, got {n} and {m}")
     values = np.eye(n, m, dtype=as_dtype(dtype or get_default_dtype()).numpy)
     return tensor(values, device=device, requires_grad=requires_grad)
 
@@ -193,6 +247,26 @@ def from_numpy(array: np.ndarray) -> Tensor:
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected a NumPy array, not {type(array).__name__}")
     return tensor(array)
+
+
+def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
+    """A vector with a copy of the bytes of an object such as ``bytes``, ``bytearray`` or a mapped file.
+
+    Args:
+        buffer: an object with Python's buffer interface.
+        dtype: the type as whose elements the bytes are read.
+        count: how many elements; a negative number: as many as there are.
+        offset: how many bytes come before them.
+
+    Raises:
+        ValueError: there are fewer bytes, or not a whole number of elements.
+
+    Example:
+        >>> genesis.frombuffer(b"abc", dtype=genesis.uint8, offset=1)
+        tensor([98, 99], dtype=genesis.uint8)
+    """
+    values = np.frombuffer(buffer, as_dtype(dtype).numpy, count, offset)
+    return tensor(values, dtype=dtype, requires_grad=requires_grad)
 
 
 def from_pyopencl(array: Any, *, requires_grad: bool = False) -> Tensor:
@@ -274,10 +348,10 @@ def randn_like(input: Tensor, *, dtype: Any = None, device: Where = None, requir
 def randint(low: int, high: int | None = None, size: Any = (), *, generator: Generator | None = None,
             dtype: Any = None, device: Where = None, requires_grad: bool = False) -> Tensor:
     """Integers drawn from [low, high), or from [0, low) when only one bound is given with ``size``."""
-    if not isinstance(high, int | np.integer):
-        if high is not None:
-            size = high
+    if high is None or isinstance(high, list | tuple):
+        size = size if high is None else high
         low, high = 0, low
+    low, high = whole("low", low), whole("high", high)
     if high <= low:
         raise RuntimeError(f"randint needs low < high, got {low} and {high}")
     key = (generator or default_generator).stream()
@@ -298,5 +372,5 @@ def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any
 
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Where = None) -> Tensor:
     """The integers from 0 to n - 1 in random order."""
-    values = (generator or default_generator).host_rng().permutation(n)
+    values = (generator or default_generator).host_rng().permutation(whole("n", n))
     return tensor(values.astype(as_dtype(dtype or int64).numpy), device=device)

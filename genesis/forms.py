@@ -12,6 +12,7 @@ from . import dtypes
 from .dtypes import DType
 from .joining import broadcast_tensors
 from .linalg import multi_dot
+from .linalg.lowrank import pca_lowrank, svd_lowrank
 from .nn import functional as F
 from .nn.functional import (
     adaptive_avg_pool1d,
@@ -26,11 +27,13 @@ from .nn.functional import (
     conv3d,
     conv_transpose1d,
     conv_transpose2d,
+    conv_transpose3d,
     cosine_similarity,
     max_pool1d,
     max_pool2d,
     max_pool3d,
     pairwise_distance,
+    pdist,
     pixel_shuffle,
     pixel_unshuffle,
     rms_norm,
@@ -151,8 +154,8 @@ def poisson_nll_loss(input: Tensor, target: Tensor, log_input: bool, full: bool,
     return F.poisson_nll_loss(input, target, log_input, full, eps=eps, reduction=_reduction(reduction))
 
 
-def clone(input: Tensor) -> Tensor:
-    """A copy; gradients flow through."""
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy; gradients flow through. ``memory_format`` is accepted as PyTorch has it."""
     return input.clone()
 
 
@@ -169,6 +172,16 @@ def fill(input: Tensor, value: Any) -> Tensor:
         tensor([3., 3.])
     """
     return input.clone().fill_(value)
+
+
+def constant_pad_nd(input: Tensor, pad: Any, value: float = 0) -> Tensor:
+    """`genesis.nn.functional.pad` with a number.
+
+    Example:
+        >>> genesis.constant_pad_nd(genesis.ones(2), (1, 2), 5)
+        tensor([5., 1., 1., 5., 5.])
+    """
+    return F.pad(input, pad, "constant", value)
 
 
 def chain_matmul(*matrices: Tensor) -> Tensor:
@@ -249,10 +262,11 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
 
 # Changes in place ----------------------------------------------------------------------------------------------------
 
-IN_PLACE = """abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ asin_ asinh_ atan_ atanh_
-    ceil_ clamp_ clamp_max_ clamp_min_ clip_ cos_ cosh_ deg2rad_ detach_ erf_ erfc_ exp2_ exp_ expm1_ fill_ fix_ floor_
-    frac_ gcd_ i0_ index_put_ lcm_ ldexp_ log10_ log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_
-    reciprocal_ relu_ round_ rsqrt_ sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_""".split()
+IN_PLACE = """abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ as_strided_ asin_ asinh_
+    atan_ atanh_ ceil_ clamp_ clamp_max_ clamp_min_ clip_ conj_physical_ cos_ cosh_ deg2rad_ detach_ erf_ erfc_
+    exp2_ exp_ expm1_ fill_ fix_ floor_ frac_ gcd_ i0_ index_put_ lcm_ ldexp_ log10_ log1p_ log2_ log_ logit_
+    nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_ resize_as_ round_ rsqrt_ sigmoid_ sin_ sinc_ sinh_ sqrt_
+    square_ tan_ tanh_ trunc_ xlogy_ zero_""".split()
 
 
 def _in_place(name: str) -> Callable[..., Tensor]:
@@ -304,10 +318,10 @@ BoolTensor = _old_type("BoolTensor", dtypes.bool_)
 __all__ = ["BFloat16Tensor", "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor",
            "LongTensor", "adaptive_avg_pool1d", "adaptive_max_pool1d", "alpha_dropout", "avg_pool1d",
            "batch_norm", "bilinear", "binary_cross_entropy_with_logits", "binomial", "celu", "celu_",
-           "chain_matmul", "channel_shuffle", "clone", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
-           "conv_transpose2d", "cosine_embedding_loss", "cosine_similarity", "ctc_loss", "detach",
-           "dropout", "dropout_", "feature_alpha_dropout", "fill", "group_norm", "hinge_embedding_loss",
-           "instance_norm", "kl_div", "layer_norm", "margin_ranking_loss", "max_pool1d", "max_pool2d",
-           "max_pool3d", "pairwise_distance", "pixel_shuffle", "pixel_unshuffle", "poisson",
-           "poisson_nll_loss", "rms_norm", "rrelu", "rrelu_", "rsub", "selu", "selu_", "threshold",
-           "threshold_", "triplet_margin_loss", "unravel_index", *IN_PLACE]
+           "chain_matmul", "channel_shuffle", "clone", "constant_pad_nd", "conv1d", "conv2d", "conv3d",
+           "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cosine_embedding_loss", "cosine_similarity",
+           "ctc_loss", "detach", "dropout", "dropout_", "feature_alpha_dropout", "fill", "group_norm",
+           "hinge_embedding_loss", "instance_norm", "kl_div", "layer_norm", "margin_ranking_loss", "max_pool1d",
+           "max_pool2d", "max_pool3d", "pairwise_distance", "pca_lowrank", "pdist", "pixel_shuffle", "pixel_unshuffle",
+           "poisson", "poisson_nll_loss", "rms_norm", "rrelu", "rrelu_", "rsub", "selu", "selu_", "svd_lowrank",
+           "threshold", "threshold_", "triplet_margin_loss", "unravel_index", *IN_PLACE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from .combining import (
     cdist,
     combinations,
     cumulative_trapezoid,
+    gradient,
     isin,
     trapezoid,
     trapz,
@@ -40,10 +42,30 @@ from .joining import (
     vstack,
 )
 from .methods import FAMILIES, TensorMethods
+from .ops.binary import FloorDivide, TruncDivide, Xlogy
 from .ops.embedding import Embedding
 from .ops.search import belongs
 from .ops.ternary import Where
 from .tensor import Tensor, tensor
+
+
+def _divided(x: Any, y: Tensor, *, rounding_mode: str | None = None) -> Any:
+    if rounding_mode == "trunc":
+        return apply(TruncDivide, x, y)
+    if rounding_mode not in (None, "floor"):
+        raise RuntimeError(f"rounding_mode must be None, 'floor' or 'trunc', not {rounding_mode!r}")
+    return x / y if rounding_mode is None else apply(FloorDivide, x, y)
+
+
+# Functions of two operands of which the first may be a number while the second is a tensor.
+NUMBER_FIRST: dict[str, Callable[..., Any]] = {
+    "add": lambda x, y, *, alpha=1: x + (y if alpha == 1 else y * alpha), "mul": operator.mul, "multiply": operator.mul,
+    "sub": lambda x, y, *, alpha=1: x - (y if alpha == 1 else y * alpha),
+    "div": _divided, "divide": _divided, "true_divide": operator.truediv, "floor_divide": operator.floordiv,
+    "pow": operator.pow, "remainder": operator.mod, "bitwise_and": operator.and_, "bitwise_or": operator.or_,
+    "bitwise_xor": operator.xor, "bitwise_left_shift": operator.lshift, "bitwise_right_shift": operator.rshift,
+    "xlogy": lambda x, y: apply(Xlogy, x, y), "float_power": lambda x, y: tensor(x, device=y.device).float_power(y)}
+NUMBER_FIRST["subtract"] = NUMBER_FIRST["sub"]
 
 
 def _of_method(name: str) -> Callable[..., Any]:
@@ -51,6 +73,9 @@ def _of_method(name: str) -> Callable[..., Any]:
 
     def function(input: Tensor, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(input, Tensor):
+            if name in NUMBER_FIRST and isinstance(input, bool | int | float | complex) and (
+                    args and isinstance(args[0], Tensor)):
+                return NUMBER_FIRST[name](input, *args, **kwargs)
             raise TypeError(f"{name}() works on a Tensor, not on {type(input).__name__}")
         return getattr(input, name)(*args, **kwargs)
 
@@ -157,6 +182,6 @@ def is_tensor(obj: Any) -> bool:
 
 __all__ = [*OF_METHODS, "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_shapes",
            "broadcast_tensors", "cartesian_prod", "cat", "cdist", "column_stack", "combinations", "concat",
-           "concatenate", "cumulative_trapezoid", "dstack", "einsum", "embedding", "hstack", "is_tensor", "isin",
-           "meshgrid", "polygamma", "row_stack", "searchsorted", "split", "stack", "tensordot", "trapezoid", "trapz",
-           "tril_indices", "triu_indices", "vander", "vstack", "where"]
+           "concatenate", "cumulative_trapezoid", "dstack", "einsum", "embedding", "gradient", "hstack", "is_tensor",
+           "isin", "meshgrid", "polygamma", "row_stack", "searchsorted", "split", "stack", "tensordot", "trapezoid",
+           "trapz", "tril_indices", "triu_indices", "vander", "vstack", "where"]

@@ -123,9 +123,11 @@ def istft(input: Tensor, n_fft: int, hop_length: int | None = None, win_length: 
         raise RuntimeError("istft() makes a complex signal of all frequencies only; give onesided=False")
     x = (input if input.ndim == 3 else input.unsqueeze(0)).transpose(1, 2)
     norm = "ortho" if normalized else None
-    pieces = (irfft(x, n_fft, norm=norm) if one_side else ifft(x, norm=norm)) * window
-    if not return_complex and pieces.is_complex():
-        pieces = pieces.real
+    if return_complex or window.is_complex():
+        pieces = ifft(x, norm=norm) * window
+        pieces = pieces if return_complex else pieces.real
+    else:                       # the other side of a real signal's transform says nothing new
+        pieces = irfft(x[..., :n_fft // 2 + 1], n_fft, norm=norm) * window
     count = pieces.shape[1]
     covered = n_fft + hop * (count - 1)
 

@@ -183,6 +183,14 @@ class Tensor(Conversion, Layout, Pickling, TensorMethods):
             raise TypeError("a 0-d tensor cannot be iterated over")
         return (self[i] for i in range(len(self)))
 
+    def __reversed__(self) -> Tensor:
+        return self.flip(0) if self._array.shape else self
+
+    def __contains__(self, element: Any) -> bool:
+        if not isinstance(element, Tensor | bool | int | float | complex | np.number):
+            raise RuntimeError(f"a tensor contains numbers; {type(element).__name__} is no number or tensor")
+        return bool(self.eq(element).any())
+
     # Data and gradient -----------------------------------------------------------------------------------------
 
     @property

@@ -93,7 +93,7 @@ def test_functions_are_those_of_torch(name):
 
 def test_every_change_in_place_is_made():
     extra = {"addmv_": (torch.ones(3, 2), torch.ones(2)), "clamp_": (0.2, 0.4), "clip_": (0.2,), "clamp_max_": (0.4,),
-             "clamp_min_": (0.2,), "fill_": (2,),
+             "clamp_min_": (0.2,), "fill_": (2,), "as_strided_": ((3,), (1,)), "resize_as_": (torch.ones(3),),
              "gcd_": (torch.tensor([4, 6, 9]),), "lcm_": (torch.tensor([4, 6, 9]),),
              "index_put_": ((torch.tensor([0]),), torch.tensor(5.0)),
              "ldexp_": (torch.tensor([1, 2, 3]),), "xlogy_": (torch.tensor([0.1, 0.2, 3.0]),)}

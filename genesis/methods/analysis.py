@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from ..dtypes import promote_types
 from ..ops.array import normalize_axis
 from .support import Methods, real_only
 
@@ -53,12 +54,15 @@ class Analysis(Methods):
         return (self - other).norm(p)
 
     def cov(self, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Any:
-        """Covariances of variables, one a row, whose observations are the columns: (n, k) -> (n, n); (k,) -> ().
+        """Covariances of variables, one a row, whose observations are the columns: (n, k) -> (n, n).
+
+        Of one variable, (k,) or (1, k), the variance, 0-d.
 
         Args:
             correction: subtracted from the number of observations; 1 makes the estimate unbiased.
             fweights: integers (k,), how often each observation counts.
-            aweights: numbers (k,), how important each observation is.
+            aweights: numbers (k,), how important each observation is. Neither may be negative, which is not checked:
+                that would wait for the device.
 
         Raises:
             RuntimeError: more than two dimensions, or weights that do not fit.
@@ -80,6 +84,8 @@ class Analysis(Methods):
                 raise RuntimeError(f"cov() needs {name} of {'an integer' if whole else 'a floating-point'} type, not "
                                    f"{given.dtype}")
             weights = given if weights is None else weights * given
+        if aweights is not None:
+            x = x.to(promote_types(x.dtype, aweights.dtype))
         if weights is None:
             total: Any = k
             mean = x.mean(1, keepdim=True)
@@ -96,10 +102,10 @@ class Analysis(Methods):
         left = max(left, 0) if isinstance(left, int) else left.clamp(min=0)
         result = weighted.matmul(apart.t())
         result = result * (1 / left if left else math.inf) if isinstance(left, int) else result / left
-        return result.reshape(()) if self.ndim < 2 else result
+        return result.reshape(()) if result.numel() == 1 else result
 
     def corrcoef(self) -> Any:
-        """Correlation coefficients, in [-1, 1], of variables, one a row: (n, k) -> (n, n); (k,) -> ()."""
+        """Correlation coefficients, in [-1, 1], of variables, one a row: (n, k) -> (n, n), and 0-d of one."""
         c = self.cov()
         if not c.ndim:
             return c / c

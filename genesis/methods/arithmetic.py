@@ -148,7 +148,7 @@ class Arithmetic(Methods):
         if other is NotImplemented:
             raise TypeError("add() and sub() need a tensor or a number")
         dtype = ew.dtype_of(self._array, raw(other))
-        if isinstance(alpha, float) and not dtype.is_floating_point:
+        if isinstance(alpha, float) and not dtype.has_gradients:
             raise RuntimeError(f"alpha must be an integer where the result is {dtype}, not {alpha}")
         return apply(ternary.AddScaled, self, other, alpha)
 
@@ -170,15 +170,19 @@ class Arithmetic(Methods):
         return apply(ternary.Addcmul, self, tensor1, tensor2, value)
 
     def addcdiv(self, tensor1: Any, tensor2: Any, *, value: Scalar = 1) -> Any:
-        """``self + value * tensor1 / tensor2``, of floating-point tensors."""
-        if not (tensor1.dtype.is_floating_point or tensor2.dtype.is_floating_point):
+        """``self + value * tensor1 / tensor2``, of floating-point or complex tensors."""
+        if not (tensor1.dtype.has_gradients or tensor2.dtype.has_gradients):
             raise RuntimeError("addcdiv() does not divide integers; convert them to float32")
+        if self.dtype.is_complex or tensor1.dtype.is_complex or tensor2.dtype.is_complex:
+            return self.add(tensor1 / tensor2, alpha=value)
         return apply(ternary.Addcdiv, self, tensor1, tensor2, value)
 
     def lerp(self, end: Any, weight: Any) -> Any:
         """``self + weight * (end - self)``; the weight is a number or a tensor."""
         if self.dtype is not end.dtype or getattr(weight, "dtype", self.dtype) is not self.dtype:
             raise RuntimeError(f"lerp() needs tensors of one type, not {self.dtype} and {end.dtype}")
+        if self.dtype.is_complex:
+            return self + weight * (end - self)
         return apply(ternary.Lerp, self, end, weight)
 
     def float_power(self, exponent: Any) -> Any:

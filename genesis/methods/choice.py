@@ -42,6 +42,8 @@ class Choice(Methods):
         if hasattr(value, "_array"):
             if value.ndim:
                 raise RuntimeError(f"masked_fill needs a number or a 0-d tensor, not one of shape {tuple(value.shape)}")
+            if value.dtype.is_complex and not self.dtype.is_complex:
+                raise RuntimeError(f"complex numbers cannot be written into a tensor of {self.dtype}")
             value = value.to(self.dtype)
         elif isinstance(value, complex):
             value = plain(ew.number(self._array.device, value, self.dtype))
@@ -92,6 +94,8 @@ class Choice(Methods):
 
     def isclose(self, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
         """Whether each element differs from the other by at most ``atol + rtol * abs(other)``; infinities equal."""
+        if not hasattr(other, "_array"):
+            raise TypeError(f"isclose() needs two tensors, not a {type(other).__name__}")
         same_device(self, other)
         if self.dtype is other.dtype and self.dtype.is_complex:
             return self._isclose_complex(other, _number(rtol), _number(atol), equal_nan)

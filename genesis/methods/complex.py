@@ -9,7 +9,7 @@ from ..autograd import apply
 from ..dtypes import bool_, get_default_dtype
 from ..ops import complex as ops
 from ..ops.views import Slice
-from .support import Methods
+from .support import Methods, nothing
 
 
 class Complex(Methods):
@@ -17,6 +17,7 @@ class Complex(Methods):
 
     __slots__ = ()
     FUNCTIONS = "angle conj conj_physical is_conj is_neg isreal resolve_conj resolve_neg"
+    IN_PLACE = "conj_physical"
 
     @property
     def real(self) -> Any:
@@ -56,9 +57,9 @@ class Complex(Methods):
         """The angle of each element in the complex plane, in (-π, π]; of a real one 0 or π, and NaN for NaN."""
         if self.dtype.is_complex:
             return apply(ops.Angle, self)
-        x: Any = self.detach()
-        flat = (x < 0).to(x.dtype if x.dtype.is_floating_point else get_default_dtype()) * math.pi
-        return flat.where(~x.isnan(), x)
+        flat = (self < 0).to(self.dtype if self.dtype.is_floating_point else get_default_dtype()) * math.pi
+        flat = flat.where(~self.isnan(), math.nan)
+        return flat + nothing(self) if self.requires_grad else flat
 
     def resolve_conj(self) -> Any:
         """The tensor itself: `conj` leaves nothing to be done."""

@@ -31,7 +31,10 @@ OLD_NAMES = {f"torch.{name}Tensor": dtype for name, dtype in (
 
 
 class Conversion(Methods):
-    """Conversions; none of them is a function at the top level."""
+    """Conversions; none of them is a function at the top level.
+
+    ``memory_format`` is accepted as PyTorch has it; the layout stays as it is.
+    """
 
     __slots__ = ()
 
@@ -89,54 +92,54 @@ class Conversion(Methods):
             dtype = getattr(dtype, "dtype", dtype)
         return self.to(dtype=as_dtype(dtype))
 
-    def cfloat(self) -> Tensor:
+    def cfloat(self, memory_format: Any = None) -> Tensor:
         """As complex64."""
         return self.to(dtypes.complex64)
 
-    def cdouble(self) -> Tensor:
+    def cdouble(self, memory_format: Any = None) -> Tensor:
         """As complex128."""
         return self.to(dtypes.complex128)
 
-    def float(self) -> Tensor:
+    def float(self, memory_format: Any = None) -> Tensor:
         """As float32."""
         return self.to(dtypes.float32)
 
-    def double(self) -> Tensor:
+    def double(self, memory_format: Any = None) -> Tensor:
         """As float64."""
         return self.to(dtypes.float64)
 
-    def half(self) -> Tensor:
+    def half(self, memory_format: Any = None) -> Tensor:
         """As float16."""
         return self.to(dtypes.float16)
 
-    def bfloat16(self) -> Tensor:
+    def bfloat16(self, memory_format: Any = None) -> Tensor:
         """As bfloat16."""
         return self.to(dtypes.bfloat16)
 
-    def byte(self) -> Tensor:
+    def byte(self, memory_format: Any = None) -> Tensor:
         """As uint8."""
         return self.to(dtypes.uint8)
 
-    def long(self) -> Tensor:
+    def long(self, memory_format: Any = None) -> Tensor:
         """As int64."""
         return self.to(dtypes.int64)
 
-    def int(self) -> Tensor:
+    def int(self, memory_format: Any = None) -> Tensor:
         """As int32."""
         return self.to(dtypes.int32)
 
-    def bool(self) -> Tensor:
+    def bool(self, memory_format: Any = None) -> Tensor:
         """As booleans: whether each element is not 0."""
         return self.to(dtypes.bool_)
 
-    def cpu(self) -> Tensor:
+    def cpu(self, memory_format: Any = None) -> Tensor:
         """On the CPU device; where no CPU has an OpenCL runtime, the tensor itself.
 
         So ``x.cpu().numpy()`` works on every machine; `numpy` alone does, too.
         """
         return self.to(device=cpu_device() or self.device)
 
-    def cuda(self, device: Any = None, non_blocking: Any = False) -> Tensor:
+    def cuda(self, device: Any = None, non_blocking: Any = False, memory_format: Any = None) -> Tensor:
         """On a device of NVIDIA's platform: ``to("cuda")``; a number counts those devices.
 
         Raises:

@@ -11,9 +11,9 @@ from ..dtypes import DType, as_dtype
 from ..ops import elementwise as ew
 from ..ops import index, reduce, scan, search, sort, topk
 from ..ops import random as random_ops
-from ..ops.array import download, empty, normalize_axis
+from ..ops.array import download, empty, normalize_axis, whole
 from ..random import Generator, default_generator
-from .support import Methods, plain
+from .support import Methods, nothing, plain
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -24,6 +24,40 @@ class Ordered(NamedTuple):
 
     values: Any
     indices: Any
+
+
+class Share(NamedTuple):
+    """A quantile that is asked for, and the tensor it came from where that requires a gradient."""
+
+    value: float
+    tensor: Any
+
+
+class Shares:
+    """The quantiles of a tensor that are asked for: one, or several in a list or a vector."""
+
+    def __init__(self, name: str, x: Any, q: Any, interpolation: str):
+        if interpolation not in ("linear", "lower", "higher", "nearest", "midpoint"):
+            raise ValueError(f"interpolation {interpolation!r} is not known")
+        if not x.dtype.is_floating_point:
+            raise RuntimeError(f"{name}() needs a floating-point tensor, not {x.dtype}")
+        given = q.tolist() if hasattr(q, "tolist") else q
+        self.single = not isinstance(given, list | tuple)
+        numbers = [given] if self.single else given
+        if any(not isinstance(s, int | float) or not 0 <= s <= 1 for s in numbers):
+            raise RuntimeError(f"{name}() needs a number between 0 and 1, or a vector of them, got {q}")
+        tensors = q.reshape(-1).unbind() if getattr(q, "requires_grad", False) else [None] * len(numbers)
+        self.each = [Share(*share) for share in zip(numbers, tensors)]
+
+    def joined(self, results: list[Any], x: Any, dim: int | None, axis: int, keepdim: bool) -> Any:
+        """The results for the shares, which have size 1 along the axis, in the shape that the tensor's call wants."""
+        from ..joining import stack
+
+        if dim is None or not x.ndim:
+            results = [y.reshape((1,) * x.ndim if keepdim else ()) for y in results]
+        elif not keepdim:
+            results = [y.squeeze(axis) for y in results]
+        return results[0] if self.single else stack(results)
 
 
 class Ordering(Methods):
@@ -75,15 +109,16 @@ class Ordering(Methods):
             RuntimeError: k is not in [0, size].
         """
         x, axis = self._row(dim)
+        k = whole("k", k)
         if not 0 <= k <= x._array.shape[axis]:
             raise RuntimeError(f"k must be between 0 and the dimension's size {x._array.shape[axis]}, not {k}")
-        pair = apply(topk.TopK, x, k=int(k), axis=axis, largest=largest)
+        pair = apply(topk.TopK, x, k=k, axis=axis, largest=largest)
         return self._like(pair) if k else Ordered(*pair)
 
     def kthvalue(self, k: int, dim: int = -1, keepdim: bool = False) -> Ordered:
         """The k-th smallest element along a dimension (k counts from 1), and where it was."""
         x, axis = self._row(dim)
-        size = x._array.shape[axis]
+        size, k = x._array.shape[axis], whole("k", k)
         if not 1 <= k <= size:
             raise RuntimeError(f"k must be between 1 and the dimension's size {size}, not {k}")
         pair = apply(topk.Kth, x, k=k - 1, axis=axis)
@@ -117,28 +152,21 @@ class Ordering(Methods):
         """The q-quantile: the value below which a share ``q`` of the elements lies.
 
         Args:
-            q: number or list of numbers in [0, 1]; a list gives a leading dimension.
+            q: a number in [0, 1], or several in a list or a vector, which gives a leading dimension. A tensor is read,
+                which waits for the device; gradients flow to it.
             dim: dimension; None for all elements.
             keepdim: keep the dimension with size 1.
             interpolation: ``"linear"``, ``"lower"``, ``"higher"``, ``"nearest"`` or ``"midpoint"``.
         """
-        if interpolation not in ("linear", "lower", "higher", "nearest", "midpoint"):
-            raise ValueError(f"interpolation {interpolation!r} is not known")
-        if not self.dtype.is_floating_point:
-            raise RuntimeError(f"quantile() needs a floating-point tensor, not {self.dtype}")
-        shares = q.tolist() if hasattr(q, "tolist") else q
-        single = not isinstance(shares, list | tuple)
-        shares = [shares] if single else list(shares)
-        if any(not 0 <= s <= 1 for s in shares):
-            raise RuntimeError(f"quantile() needs numbers between 0 and 1, got {q}")
+        shares = Shares("quantile", self, q, interpolation)
         x, axis = (self.reshape(-1), 0) if dim is None else self._row(dim)
         size = x._array.shape[axis]
         if not size:
             raise RuntimeError("quantile() of no elements has no value")
         values = x.sort(axis).values
         results = []
-        for share in shares:
-            at = share * (size - 1)
+        for share in shares.each:
+            at = share.value * (size - 1)
             low, high = math.floor(at), math.ceil(at)
             if interpolation == "lower":
                 high = low
@@ -146,20 +174,18 @@ class Ordering(Methods):
                 low = high
             elif interpolation == "nearest":
                 low = high = round(at)
-            weight = 0.5 if interpolation == "midpoint" else at - low
+            weight: Any = 0.5 if interpolation == "midpoint" else at - low
+            if share.tensor is not None and interpolation == "linear":
+                weight = share.tensor * (size - 1) - low
             take = (slice(None),) * axis
             y = values[(*take, slice(low, low + 1))]
-            if high != low and weight:
+            if high != low:
                 y = y + (values[(*take, slice(high, high + 1))] - y) * weight
+            elif share.tensor is not None:
+                y = y + nothing(share.tensor)
             y = y.where(values.detach()[(*take, slice(size - 1, size))].isnan().logical_not(), math.nan)
-            results.append(y if keepdim and dim is not None else y.squeeze(axis))
-        if keepdim and dim is None:
-            results = [y.reshape((1,) * self.ndim) for y in results]
-        if single:
-            return results[0]
-        from ..functions import cat
-
-        return cat([y.unsqueeze(0) for y in results])
+            results.append(y)
+        return shares.joined(results, self, dim, axis, keepdim)
 
     def cumsum(self, dim: int, *, dtype: DType | None = None) -> Any:
         """Running sum along a dimension; of integers int64, unless ``dtype`` says otherwise."""

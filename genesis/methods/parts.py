@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..autograd import apply
 from ..ops import triangle, views
-from ..ops.array import normalize_axis
+from ..ops.array import normalize_axis, sizes_of, whole
 from .support import Methods
 
 if TYPE_CHECKING:
@@ -30,15 +30,19 @@ class Parts(Methods):
 
     __slots__ = ()
     FUNCTIONS = ("chunk diag diag_embed diagflat diagonal diagonal_scatter dsplit flip fliplr flipud hsplit narrow "
-                 "repeat_interleave roll rot90 select select_scatter slice_scatter split_with_sizes tensor_split tile "
-                 "tril triu unbind unflatten vsplit")
+                 "narrow_copy repeat_interleave roll rot90 select select_scatter slice_scatter split_with_sizes "
+                 "tensor_split tile tril triu unbind unflatten unsafe_chunk unsafe_split unsafe_split_with_sizes "
+                 "vsplit")
     IN_PLACE = "tril triu"
 
-    def narrow(self, dim: int, start: int, length: int) -> Any:
-        """The part of a dimension from ``start``, ``length`` long; a view."""
+    def narrow(self, dim: int, start: Any, length: int) -> Any:
+        """The part of a dimension from ``start``, a number or a 0-d tensor, ``length`` long; a view."""
         axis = self._axis(dim)
         size = self._array.shape[axis]
-        start = int(start) + (size if start < 0 else 0)
+        if hasattr(start, "_array") and (start.ndim or start.dtype.kind not in "ui"):
+            raise RuntimeError(f"narrow() needs a start that is a number or a 0-d tensor of integers, not {start}")
+        start, length = whole("start", start), whole("length", length)
+        start += size if start < 0 else 0
         if length < 0:
             raise RuntimeError(f"narrow() needs a length that is not negative, not {length}")
         if start < 0 or start + length > size:
@@ -48,12 +52,16 @@ class Parts(Methods):
         selection[axis] = (start, 1, length)
         return apply(views.Slice, self, selection=tuple(selection))
 
+    def narrow_copy(self, dim: int, start: Any, length: int) -> Any:
+        """`narrow` as a copy."""
+        return self.narrow(dim, start, length).clone()
+
     def select(self, dim: int, index: int) -> Any:
         """One position of a dimension, which goes; a view."""
         if not self.ndim:
             raise IndexError("select() needs a tensor of at least one dimension")
         axis = normalize_axis(dim, self.ndim)
-        size = self._array.shape[axis]
+        size, index = self._array.shape[axis], whole("index", index)
         if not -size <= index < size:
             raise IndexError(f"select(): index {index} is out of range for a dimension of size {size}")
         selection = _whole(self)
@@ -85,32 +93,41 @@ class Parts(Methods):
         """
         axis = self._axis(dim)
         size = self._array.shape[axis]
+        if not hasattr(split_size, "__iter__"):
+            split_size = whole("split_size", split_size)
         if isinstance(split_size, int):
             if split_size < 0 or (split_size == 0 and size):
                 raise RuntimeError(f"split() needs parts of positive size, not {split_size}")
             return self._cut(axis, [*range(0, size, split_size or 1), size] if size else [0, 0])
-        sizes = [int(n) for n in split_size]
+        sizes = [whole("a size", n) for n in split_size]
         if sum(sizes) != size or any(n < 0 for n in sizes):
             raise RuntimeError(f"split() needs sizes that add up to {size}, not {sizes}")
         return self._cut(axis, [sum(sizes[:i]) for i in range(len(sizes) + 1)])
 
     def chunk(self, chunks: int, dim: int = 0) -> tuple[Any, ...]:
         """At most ``chunks`` parts of equal size, the last may be smaller; views."""
-        if chunks < 1:
+        if whole("chunks", chunks) < 1:
             raise RuntimeError(f"chunk() needs at least one chunk, not {chunks}")
         size = self._array.shape[self._axis(dim)]
         return self.split(-(-size // chunks), dim) if size else self.split([0] * chunks, dim)
 
-    def tensor_split(self, indices_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Any, ...]:
-        """As many parts, whose sizes differ by at most one; or parts between the given indices. Views."""
+    def tensor_split(self, indices_or_sections: Any, dim: int = 0) -> tuple[Any, ...]:
+        """As many parts, whose sizes differ by at most one; or parts between the given indices. Views.
+
+        Either may be a tensor of integers, which waits for the device.
+        """
         axis = self._axis(dim)
         size = self._array.shape[axis]
+        if hasattr(indices_or_sections, "tolist"):
+            indices_or_sections = indices_or_sections.tolist()
+        if not hasattr(indices_or_sections, "__iter__"):
+            indices_or_sections = whole("indices_or_sections", indices_or_sections)
         if isinstance(indices_or_sections, int):
             if indices_or_sections < 1:
                 raise RuntimeError(f"tensor_split() needs at least one section, not {indices_or_sections}")
             each, more = divmod(size, indices_or_sections)
             return self._cut(axis, [each * i + min(i, more) for i in range(indices_or_sections + 1)])
-        inner = [slice(i).indices(size)[1] for i in indices_or_sections]
+        inner = [slice(whole("an index", i)).indices(size)[1] for i in indices_or_sections]
         return self._cut(axis, [0, *inner, size])
 
     def hsplit(self, indices_or_sections: int | Sequence[int]) -> tuple[Any, ...]:
@@ -153,7 +170,7 @@ class Parts(Methods):
         first, second = normalize_axis(dim1, self.ndim), normalize_axis(dim2, self.ndim)
         if first == second or self.ndim < 2:
             raise RuntimeError(f"diagonal() needs two different dimensions, not {dim1} and {dim2}")
-        return apply(views.Diagonal, self, offset=offset, first=first, second=second)
+        return apply(views.Diagonal, self, offset=whole("offset", offset), first=first, second=second)
 
     def diag(self, diagonal: int = 0) -> Any:
         """A vector as the diagonal of a square matrix; of a matrix its diagonal, as a copy."""
@@ -171,12 +188,12 @@ class Parts(Methods):
     def tril(self, diagonal: int = 0) -> Any:
         """What lies on and below a diagonal of the last two dimensions; 0 above."""
         self._matrix("tril")
-        return apply(triangle.Triangle, self, sign=1, limit=int(diagonal))
+        return apply(triangle.Triangle, self, sign=1, limit=whole("diagonal", diagonal))
 
     def triu(self, diagonal: int = 0) -> Any:
         """What lies on and above a diagonal of the last two dimensions; 0 below."""
         self._matrix("triu")
-        return apply(triangle.Triangle, self, sign=-1, limit=-int(diagonal))
+        return apply(triangle.Triangle, self, sign=-1, limit=-whole("diagonal", diagonal))
 
     def _matrix(self, name: str) -> None:
         if self.ndim < 2:
@@ -205,8 +222,9 @@ class Parts(Methods):
         """The plane of two dimensions turned ``k`` times from the first to the second."""
         if len(dims) != 2:
             raise RuntimeError(f"rot90() needs two dimensions, not {dims}")
+        self._matrix("rot90")
         a, b = (normalize_axis(d, self.ndim) for d in dims)
-        if a == b or self.ndim < 2:
+        if a == b:
             raise RuntimeError(f"rot90() needs two different dimensions, not {dims}")
         k %= 4
         if k == 2:
@@ -225,13 +243,15 @@ class Parts(Methods):
             raise RuntimeError(f"roll() needs as many shifts as dimensions, not {moves} and {axes}")
         total: dict[int, int] = {}
         for shift, d in zip(moves, axes):
+            if not self.ndim:
+                raise IndexError("roll() of a 0-d tensor takes no dimensions")
             axis = normalize_axis(d, self.ndim)
             total[axis] = total.get(axis, 0) + shift
         return apply(views.Roll, self, shifts=tuple(total.items()))
 
     def repeat(self, *repeats: Any) -> Any:
         """The tensor repeated along each dimension; leading new dimensions for more numbers than dimensions."""
-        counts = tuple(int(n) for n in _listed(repeats))
+        counts = sizes_of(repeats)
         shape = self._array.shape
         if len(counts) < len(shape):
             raise RuntimeError(f"repeat() needs a number for each of the {len(shape)} dimensions, got {counts}")
@@ -285,6 +305,7 @@ class Parts(Methods):
         """All windows of ``size`` elements of a dimension, ``step`` apart; their elements are the last one. A view."""
         axis = normalize_axis(dimension, self.ndim)
         length = self._array.shape[axis] if self.ndim else 1
+        size, step = whole("size", size), whole("step", step)
         if size < 0 or size > length or step < 1:
             raise RuntimeError(f"unfold(): windows of {size}, {step} apart, do not fit a dimension of size {length}")
         return apply(views.Unfold, self, axis=axis, size=size, step=step)
@@ -317,6 +338,9 @@ class Parts(Methods):
     def split_with_sizes(self, split_sizes: Sequence[int], dim: int = 0) -> Any:
         """Parts of a dimension, of the sizes in a list; views."""
         return self.split(list(split_sizes), dim)
+
+    # PyTorch leaves out a check of changes in place there; here it costs nothing.
+    unsafe_chunk, unsafe_split, unsafe_split_with_sizes = chunk, split, split_with_sizes
 
     def diagflat(self, offset: int = 0) -> Any:
         """A square matrix with all elements, row by row, on a diagonal; zeros elsewhere."""

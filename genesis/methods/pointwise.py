@@ -6,7 +6,7 @@ import math
 from typing import Any, cast
 
 from .. import dtypes
-from ..autograd import apply
+from ..autograd import Function, apply
 from ..ops import complex, pointwise
 from ..ops import elementwise as ew
 from .support import Methods, plain, real_only
@@ -36,6 +36,34 @@ def _test(op: str, doc: str) -> Any:
 
     method.__doc__ = doc
     return method
+
+
+class _Sinc(Function):
+    """sin(y) / y with y = πx."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        """Compute, but for the 1 at 0."""
+        ctx.save_for_backward(x)
+        y = x * math.pi
+        there = y != 0
+        y = y.where(there, 1.0)
+        return (y.sin() / y).where(there, 1.0)
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        """(cos(y) - sin(y) / y) / y; near 0, where that is a difference of equals, its power series."""
+        (x,) = ctx.saved_tensors
+        y = x * math.pi
+        near = y.detach().abs() < 0.25
+        series = y.where(near, 0.0)
+        square = series * series
+        factor: Any = 1.0
+        for divisor in (130, 88, 54, 28, 10):
+            factor = 1 - square * factor / divisor
+        far = y.where(near.logical_not(), 1.0)
+        slope = (series * factor / -3).where(near, (far.cos() - far.sin() / far) / far)
+        return g * (slope * math.pi)
 
 
 class Pointwise(Methods):
@@ -121,10 +149,7 @@ class Pointwise(Methods):
     def sinc(self) -> Any:
         """sin(πx) / (πx), and 1 at 0."""
         real_only("sinc", self)
-        x = (self if self.dtype.is_floating_point else self.float()) * math.pi
-        there = x.detach() != 0
-        safe = x.where(there, 1.0)
-        return (safe.sin() / safe).where(there, 1.0)
+        return _Sinc.apply(self if self.dtype.is_floating_point else self.float())
 
     def deg2rad(self) -> Any:
         """Degrees as radians."""

@@ -9,7 +9,7 @@ from ..autograd import apply
 from ..dtypes import bool_
 from ..ops import matmul
 from ..ops.array import broadcast_shapes, normalize_axis
-from .support import Methods
+from .support import Methods, nothing
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -23,14 +23,14 @@ def _need(name: str, *expected: tuple[Any, int]) -> None:
         raise RuntimeError(f"{name}() needs tensors of {wanted} dimensions, not of {given}")
 
 
-def _nothing(x: Any) -> Any:
-    """Zeros in the shape of a tensor that they depend on, with a gradient of 0."""
-    return x.where(x.new_zeros((), dtype=bool_), 0.0)
-
-
 def _added(name: str, x: Any, product: Any, beta: float, alpha: float) -> Any:
     """``beta * x + alpha * product``; x, which broadcasts to the product, is not looked at where beta is 0."""
     shape = product._array.shape
+    if not (x.dtype.has_gradients or product.dtype.has_gradients):
+        for factor in (beta, alpha):
+            if isinstance(factor, float) and not factor.is_integer():
+                raise RuntimeError(f"{name}() of integers needs whole numbers as beta and alpha, not {factor}")
+        beta, alpha = int(beta), int(alpha)
     if product.dtype is bool_:
         raise RuntimeError(f"{name}() is not defined for {bool_}; convert to int64 or float32")
     if broadcast_shapes(x._array.shape, shape) != shape:
@@ -39,7 +39,7 @@ def _added(name: str, x: Any, product: Any, beta: float, alpha: float) -> Any:
     if alpha != 1:
         product = product * alpha
     if beta == 0:         # NaN does not count either, and the gradient is 0
-        return product + _nothing(x) if x.requires_grad else product
+        return product + nothing(x) if x.requires_grad else product
     return (x if beta == 1 else x * beta) + product
 
 
@@ -69,7 +69,23 @@ class Products(Methods):
             result = result.squeeze(-1)
         return result.squeeze(-2 if other.ndim > 1 else -1) if self.ndim == 1 else result
 
-    mm = bmm = matmul
+    def mm(self, mat2: Tensor) -> Any:
+        """The product of two matrices, (n, m) and (m, p): (n, p)."""
+        if len(self._array.shape) != 2 or len(mat2._array.shape) != 2:
+            _need("mm", (self, 2), (mat2, 2))
+        return self.matmul(mat2)
+
+    def bmm(self, mat2: Tensor) -> Any:
+        """The products of two batches of as many matrices, (b, n, m) and (b, m, p): (b, n, p)."""
+        shape, other = self._array.shape, mat2._array.shape
+        if len(shape) != 3 or len(other) != 3:
+            _need("bmm", (self, 3), (mat2, 3))
+        if shape[0] != other[0]:
+            raise RuntimeError(f"bmm() needs batches of one size, not {shape[0]} and {other[0]}")
+        return self.matmul(mat2)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return other.matmul(self) if hasattr(other, "_array") else NotImplemented
 
     def mv(self, vec: Tensor) -> Any:
         """A matrix (n, m) times a vector (m,): (n,)."""
@@ -143,7 +159,7 @@ class Products(Methods):
             from ..creation import eye
 
             one = eye(self._array.shape[-1], dtype=self.dtype, device=self.device).expand(self._array.shape)
-            return one + _nothing(self) if self.requires_grad else one.clone()
+            return one + nothing(self) if self.requires_grad else one.clone()
         result: Any = None
         square: Any = self
         while True:
@@ -188,7 +204,10 @@ class Products(Methods):
 
     def addr(self, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
         """``beta * self + alpha * outer(vec1, vec2)``, as `addmm`."""
-        return _added("addr", self, vec1.outer(vec2), beta, alpha)
+        product = vec1.outer(vec2)
+        if self.dtype is product.dtype is bool_:
+            return (self if beta else self.new_zeros(())).logical_or(product if alpha else False)
+        return _added("addr", self, product, beta, alpha)
 
     def baddbmm(self, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
         """``beta * self + alpha * (batch1 @ batch2)`` of batches of matrices, as `addmm`."""

@@ -46,13 +46,13 @@ class Reductions(Methods):
         """
         shape = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
         mine = self._array.shape
-        if shape == mine:
+        if shape == mine and shape:
             return self
         added = len(mine) - len(shape)
         if added < 0 or any(n not in (1, m) for n, m in zip(shape, mine[added:])):
             raise RuntimeError(f"a tensor of shape {mine} cannot be summed to {shape}, which does not broadcast to it")
         axes = [a for a, m in enumerate(mine) if a < added or shape[a - added] != m]
-        return (self.sum(axes) if axes else self).reshape(shape)
+        return (self.sum(axes) if axes or not mine else self).reshape(shape)
 
     def nansum(self, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None) -> Any:
         """Sum that counts NaN as 0."""
@@ -200,16 +200,22 @@ class Reductions(Methods):
         """The p-norm of the elements, seen as a vector.
 
         Args:
-            p: any number, ``inf``, ``-inf``, 0 (the number of elements that are not 0), or ``"fro"`` for 2.
+            p: any number, ``inf``, ``-inf``, 0 (the number of elements that are not 0), or ``"fro"`` for 2; or
+                ``"nuc"``, the sum of a matrix's singular values.
             dim: dimensions; None for all elements.
             keepdim: keep the reduced dimensions with size 1.
             dtype: element type to convert to first.
         """
         if p == "fro":
             p = 2.0
-        if isinstance(p, str):
-            raise RuntimeError(f"norm() knows numbers and 'fro', not {p!r}")
         x: Any = self if dtype is None else self.to(as_dtype(dtype))
+        if p == "nuc":
+            from ..linalg import matrix_norm
+
+            pair: Any = (-2, -1) if dim is None else dim
+            return matrix_norm(x, p, pair, keepdim)
+        if isinstance(p, str):
+            raise RuntimeError(f"norm() knows numbers, 'fro' and 'nuc', not {p!r}")
         if x.dtype.is_complex:
             x = x.abs()
         if not x.dtype.is_floating_point:

@@ -150,6 +150,10 @@ class Selection(Methods):
         if hasattr(value, "_array"):
             if value.ndim:
                 raise RuntimeError(f"index_fill() needs a number or a 0-d tensor, not shape {tuple(value.shape)}")
+            if x.requires_grad or value.requires_grad:      # equal indices fill a row once: so much gradient it gets
+                rest = x.ndim - 1 - axis
+                rows = x.new_zeros(x._array.shape[axis], dtype=dtypes.bool_).index_fill(0, index, True)
+                return value.to(self.dtype).where(rows.reshape(-1, *(1,) * rest), x).reshape(self.shape)
             shape = x._array.shape
             value = value.to(self.dtype).expand(*shape[:axis], array.size, *shape[axis + 1:])
         y = apply(scattering.Joined, x, value, axis=axis, index=array, join="put", rows=True,
@@ -285,6 +289,8 @@ class Selection(Methods):
         x, axis, array = self._rows(dim, index, "index_reduce")
         shape = x._array.shape
         wanted = (*shape[:axis], array.size, *shape[axis + 1:])
+        if not source.ndim and array.size == 1 and x.ndim == 1:
+            source = source.reshape(1)
         if source.shape != wanted:
             raise RuntimeError(f"index_reduce() needs a source of shape {wanted}, not {tuple(source.shape)}")
         at = plain(array.view((array.size,) + (1,) * (len(shape) - 1 - axis),

@@ -9,7 +9,7 @@ from typing import Any
 from ..autograd import apply, inplace
 from ..autograd.modes import state
 from ..ops import elementwise, views
-from ..ops.array import Array, contiguous_strides, empty, normalize_axis
+from ..ops.array import Array, contiguous_strides, empty, normalize_axis, sizes_of
 from .support import Dims, Methods, axes_of
 
 
@@ -43,7 +43,7 @@ class Shapes(Methods):
             RuntimeError: the look would leave the memory, or sizes and strides do not fit together; or the tensor
                 requires a gradient and several of its elements share memory already.
         """
-        shape, steps = tuple(int(n) for n in size), tuple(int(n) for n in stride)
+        shape, steps = sizes_of((size,)), sizes_of((stride,))
         x = self._array
         first = x.offset if storage_offset is None else int(storage_offset)
         if len(shape) != len(steps) or any(n < 0 for n in (*shape, *steps, first)):
@@ -128,7 +128,7 @@ class Shapes(Methods):
 
     def expand(self, *sizes: Any) -> Any:
         """Dimensions of size 1 repeated without copying; -1 keeps a size."""
-        wanted = tuple(sizes[0]) if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
+        wanted = sizes_of(sizes)
         added = len(wanted) - self.ndim
         shape = tuple(self._array.shape[i - added] if n == -1 and i >= added else n for i, n in enumerate(wanted))
         return apply(views.Expand, self, shape=shape)
@@ -162,6 +162,10 @@ class Shapes(Methods):
         """`unsqueeze` of the tensor itself; see `squeeze_`."""
         return reshaped(self, lambda x: x.unsqueeze(dim))
 
+    def as_strided_(self, size: Any, stride: Any, storage_offset: int | None = None) -> Any:
+        """`as_strided` of the tensor itself; see `squeeze_`."""
+        return reshaped(self, lambda x: x.as_strided(size, stride, storage_offset))
+
     def t_(self) -> Any:
         """`t` of the tensor itself; see `squeeze_`."""
         return reshaped(self, lambda x: x.t())
@@ -178,8 +182,7 @@ class Shapes(Methods):
         Raises:
             RuntimeError: the tensor requires gradients, or is a view of one that does.
         """
-        listed = sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
-        shape, x = tuple(int(n) for n in listed), self._array
+        shape, x = sizes_of(sizes), self._array
         if any(n < 0 for n in shape):
             raise RuntimeError(f"sizes cannot be negative: {shape}")
         if self.requires_grad:
@@ -223,7 +226,7 @@ def reshaped(x: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def _new_shape(x: Array, given: tuple[Any, ...]) -> tuple[int, ...]:
-    wanted = [int(n) for n in (given[0] if len(given) == 1 and not isinstance(given[0], int) else given)]
+    wanted = list(sizes_of(given))
     if wanted.count(-1) == 1:
         known = math.prod(n for n in wanted if n != -1)
         if known and x.size % known == 0:

@@ -6,11 +6,11 @@ import math
 from typing import Any, NamedTuple
 
 from .. import dtypes
-from ..autograd import apply, same_device
+from ..autograd import Function, apply, same_device
 from ..ops import elementwise as ew
 from ..ops import pointwise
 from .pointwise import _unary
-from .support import Methods, operand, plain, raw, real_only
+from .support import Methods, nothing, operand, plain, raw, real_only
 
 
 class Parts(NamedTuple):
@@ -18,6 +18,23 @@ class Parts(NamedTuple):
 
     mantissa: Any
     exponent: Any
+
+
+class _NextAfter(Function):
+    """The next number in the direction of another."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, other: Any) -> Any:
+        """Step."""
+        ctx.save_for_backward(x, other)
+        return plain(ew.run("nextafter", [x._array, other._array], x.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        """As PyTorch's: to the element where the two differ, and 0."""
+        x, other = ctx.saved_tensors
+        own = (g * (x != other)).sum_to_size(x.shape) if ctx.needs_input_grad[0] else None
+        return own, nothing(other) if ctx.needs_input_grad[1] else None
 
 
 def _of_integers(op: str, doc: str) -> Any:
@@ -39,8 +56,8 @@ class Special(Methods):
     """Special functions of each element, and functions of integers and of floating-point numbers as such."""
 
     __slots__ = ()
-    FUNCTIONS = "digamma erfinv frexp gcd i0 lcm lgamma mvlgamma nextafter"
-    IN_PLACE = "digamma erfinv gcd i0 lcm lgamma mvlgamma nextafter polygamma"
+    FUNCTIONS = "digamma erfinv frexp gcd i0 igamma igammac lcm lgamma mvlgamma nextafter"
+    IN_PLACE = "digamma erfinv gcd i0 igamma igammac lcm lgamma mvlgamma nextafter polygamma"
 
     lgamma = _unary(pointwise.Lgamma, "Logarithm of the absolute value of the gamma function.")
     digamma = _unary(pointwise.Digamma, "Logarithmic derivative of the gamma function.")
@@ -58,6 +75,18 @@ class Special(Methods):
         if n < 0:
             raise RuntimeError(f"polygamma() needs an order that is not negative, got {n}")
         return self.digamma() if n == 0 else apply(pointwise.Polygamma, self, n=int(n))
+
+    def igamma(self, other: Any) -> Any:
+        """The regularized lower incomplete gamma function of this shape; see `genesis.special.gammainc`."""
+        from ..special import gammainc
+
+        return gammainc(self, other)
+
+    def igammac(self, other: Any) -> Any:
+        """The regularized upper incomplete gamma function of this shape; see `genesis.special.gammaincc`."""
+        from ..special import gammaincc
+
+        return gammaincc(self, other)
 
     def mvlgamma(self, p: int) -> Any:
         """Logarithm of the multivariate gamma function of dimension ``p``, of numbers above (p - 1) / 2.
@@ -99,13 +128,18 @@ class Special(Methods):
     def nextafter(self, other: Any) -> Any:
         """The next number that the type holds after each element in the direction of the other's.
 
+        The gradient is that of the element itself, where the two differ.
+
         Raises:
             NotImplementedError: the type is not float32 or float64.
             RuntimeError: the types differ.
+            TypeError: the other is no tensor.
         """
+        if not hasattr(other, "_array"):
+            raise TypeError(f"nextafter() needs two tensors, not a {type(other).__name__}")
         if self.dtype is not other.dtype:
             raise RuntimeError(f"nextafter() needs tensors of one type, not {self.dtype} and {other.dtype}")
         if self.dtype not in (dtypes.float32, dtypes.float64):
             raise NotImplementedError(f"nextafter() is not defined for {self.dtype}")
         same_device(self, other)
-        return plain(ew.run("nextafter", [self._array, other._array], self.dtype))
+        return _NextAfter.apply(self, other)

@@ -9,7 +9,7 @@ from .. import dtypes
 from ..autograd import apply
 from ..ops import scan, search
 from ..ops.array import normalize_axis
-from .ordering import Ordered
+from .ordering import Ordered, Shares
 from .support import Methods, plain
 
 if TYPE_CHECKING:
@@ -87,37 +87,23 @@ class Statistics(Methods):
     def nanquantile(self, q: Any, dim: int | None = None, keepdim: bool = False, *,
                     interpolation: str = "linear") -> Any:
         """The q-quantile of the elements that are not NaN; NaN where all are. Arguments as for `quantile`."""
-        if interpolation not in ("linear", "lower", "higher", "nearest", "midpoint"):
-            raise ValueError(f"interpolation {interpolation!r} is not known")
-        if not self.dtype.is_floating_point:
-            raise RuntimeError(f"nanquantile() needs a floating-point tensor, not {self.dtype}")
-        shares = q.tolist() if hasattr(q, "tolist") else q
-        single = not isinstance(shares, list | tuple)
-        shares = [shares] if single else list(shares)
-        if any(not 0 <= s <= 1 for s in shares):
-            raise RuntimeError(f"nanquantile() needs numbers between 0 and 1, got {q}")
+        shares = Shares("nanquantile", self, q, interpolation)
         x: Any = self.reshape(-1) if dim is None or not self.ndim else self
         axis = 0 if dim is None else normalize_axis(dim, self.ndim)
         values = x.sort(axis).values                                                # NaN comes last
         last = (x.detach().isnan().logical_not().sum(axis, keepdim=True) - 1).clamp(min=0)
         results = []
-        for share in shares:
-            at = last.to(x.dtype if x.dtype.itemsize > 2 else dtypes.float32) * share
-            low, high = at.floor(), at.ceil()
+        for share in shares.each:
+            wide = x.dtype if x.dtype.itemsize > 2 else dtypes.float32
+            at = last.to(wide) * (share.value if share.tensor is None else share.tensor.to(wide))
+            low, high = at.detach().floor(), at.detach().ceil()
             if interpolation == "nearest":
-                low = high = at.round()
+                low = high = at.detach().round()
             low, high = (high if interpolation == "higher" else low), (low if interpolation == "lower" else high)
             weight: Any = 0.5 if interpolation == "midpoint" else (at - low).to(x.dtype)
             below, above = values.gather(axis, low.long()), values.gather(axis, high.long())
-            y = below + (above - below) * weight
-            results.append(y if keepdim and dim is not None else y.squeeze(axis))
-        if keepdim and dim is None:
-            results = [y.reshape((1,) * self.ndim) for y in results]
-        if single:
-            return results[0]
-        from ..joining import stack
-
-        return stack(results)
+            results.append(below + (above - below) * weight)
+        return shares.joined(results, self, dim, axis, keepdim)
 
     def histogram(self, bins: Any, *, range: tuple[float, float] | None = None, weight: Tensor | None = None,
                   density: bool = False) -> Counts:
@@ -152,7 +138,7 @@ class Statistics(Methods):
         else:
             if bins < 1:
                 raise RuntimeError(f"histogram() needs at least one bin, not {bins}")
-            low, high = range or ((x.amin().item(), x.amax().item()) if x.numel() else (0.0, 0.0))
+            low, high = range or ((x.amin().item(), x.amax().item()) if x.numel() else (0.0, 1.0))
             if not (math.isfinite(low) and math.isfinite(high) and low <= high):
                 raise RuntimeError(f"histogram() needs a finite range that rises, got [{low}, {high}]")
             if low == high:

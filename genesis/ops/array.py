@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -205,6 +206,23 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
             raise RuntimeError("shapes " + " and ".join(map(str, shapes)) + " do not broadcast together")
         result.append(sizes.pop() if sizes else 1)
     return tuple(result)
+
+
+def whole(name: str, x: Any) -> int:
+    """An argument as a Python integer; ``TypeError`` for what is none: a float, even if it has no fraction."""
+    try:
+        return operator.index(x)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, not {x!r}") from None
+
+
+def sizes_of(given: tuple[Any, ...]) -> tuple[int, ...]:
+    """Sizes that are given one by one or as one sequence; ``TypeError`` for what is no whole number."""
+    listed = given[0] if len(given) == 1 and not isinstance(given[0], int | np.integer) else given
+    try:
+        return tuple([operator.index(n) for n in listed])
+    except TypeError:
+        raise TypeError(f"sizes must be whole numbers, one by one or in a sequence, not {listed!r}") from None
 
 
 def normalize_axis(axis: int, ndim: int) -> int:

@@ -93,7 +93,7 @@ def reduce(op: str, x: Array, axes: tuple[int, ...] | None = None, keepdim: bool
         divisor: what to divide a floating-point result by.
 
     Raises:
-        IndexError: an extremum of no elements.
+        IndexError: an extremum of no elements; over all dimensions ``RuntimeError``, as PyTorch has it.
     """
     device = x.buffer.device
     if out is not None:
@@ -104,13 +104,13 @@ def reduce(op: str, x: Array, axes: tuple[int, ...] | None = None, keepdim: bool
         return _run(plan, x, out, divisor)
     if x.dtype.is_complex:
         return _reduce_complex(op, x, axes, keepdim, dtype, out, divisor)
-    shape = reduced_shape(x, axes, keepdim)
+    shape, unnamed = reduced_shape(x, axes, keepdim), axes is None
     axes = tuple(range(x.ndim)) if axes is None else axes
     dtype = dtype or result_dtype(op, x.dtype)
     if x.size == 0:
         out = empty(x.device, shape, dtype) if out is None else out
         if op in _EXTREMA and out.size:
-            raise no_value(op, x)
+            raise RuntimeError(str(no_value(op, x))) if unnamed else no_value(op, x)
         return assign(out, math.nan if divisor == 0 else 1 if op in ("prod", "all") else 0)
     last = _last_run(axes)
     if len(last) < len(axes) and x.is_contiguous():

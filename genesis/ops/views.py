@@ -265,9 +265,9 @@ class DiagonalMatrix(Operation):
 
 def windows(x: Array, axis: int, size: int, step: int) -> Array:
     """All windows of a dimension, the positions in a window as the last dimension; a view."""
-    count = (x.shape[axis] - size) // step + 1 if x.ndim else 1
-    strides = x.strides if x.ndim else (1,)
-    shape = x.shape if x.ndim else (1,)
+    if not x.ndim:
+        return x.view((size,), (1,))
+    count, shape, strides = (x.shape[axis] - size) // step + 1, x.shape, x.strides
     return x.view((*shape[:axis], count, *shape[axis + 1:], size),
                   (*strides[:axis], strides[axis] * step, *strides[axis + 1:], strides[axis]))
 
