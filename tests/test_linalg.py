@@ -182,6 +182,13 @@ def test_signs_of_determinants_count_swaps():
     assert linalg.slogdet(f32([[1.0, 1.0], [1.0, 1.0]])).logabsdet.item() == -math.inf
 
 
+def test_exponentials_of_small_and_large_matrices_at_once():
+    x = RNG.standard_normal((4, 6, 6)) * np.array([0.0, 0.1, 3.0, 20.0])[:, None, None]
+    wanted = torch.linalg.matrix_exp(torch.tensor(x.astype(np.float32).astype(float))).numpy()
+    error = np.abs(linalg.matrix_exp(f32(x)).numpy() - wanted).max((1, 2)) / np.abs(wanted).max((1, 2))
+    assert (error <= [0, 2e-7, 2e-6, 1e-5]).all()
+
+
 @pytest.mark.parametrize("name", ["det", "slogdet", "inv_ex", "cholesky_ex"])
 @pytest.mark.parametrize("shape", [(0, 0), (2, 0, 0), (0, 3, 3)])
 def test_empty_matrices(name, shape):
