@@ -139,14 +139,18 @@ class _OfSecond(Function):
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
-        """The density of the gamma distribution, or the next zeta function."""
+        """The density of the gamma distribution, or its derivative, or the next zeta function."""
         if ctx.needs_input_grad[1]:
             raise NotImplementedError(f"the derivative of {ctx.name}() by its first argument is not implemented")
         x, y = ctx.saved_tensors
         if ctx.name == "zeta":
             slope = -x * zeta(x + 1, y)
         else:
-            slope = ((x - 1).xlogy(y) - y - x.lgamma()).exp() * (1 if ctx.name == "gammainc" else -1)
+            slope = _OfSecond.apply("gamma_density", x, y)
+            if ctx.name == "gamma_density":
+                slope = slope * ((x - 1) / y - 1)
+            elif ctx.name == "gammaincc":
+                slope = -slope
         return None, None, (g * slope).sum_to_size(y.shape)
 
 

@@ -16,6 +16,7 @@
 #define OP_zeta(x, s)              hurwitz_zeta(s, x)
 #define OP_gammainc(a, x)          gamma_share(a, x, 0)
 #define OP_gammaincc(a, x)         gamma_share(a, x, 1)
+#define OP_gamma_density(a, x)     gamma_density(a, x)
 #define OP_erfinv(x)               erf_inverse(x, -log((1 - (x)) * (1 + (x))))
 #define OP_erfinv_backward(g, y)   ((g) * K(0.886226925452758) * exp((y) * (y)))
 #define OP_ndtri(p)                normal_quantile(p)
@@ -111,25 +112,49 @@ static COMPUTE trigamma(COMPUTE x)
     return sign * result;
 }
 
+// log(1 + y) - y, for a small y by its series.
+static COMPUTE log_beside_line(COMPUTE y)
+{
+    if (!(fabs(y) < 0.3f)) return log1p(y) - y;
+    COMPUTE power = -y * y, sum = power / 2;
+    for (int k = 3; k < 40; k++) {
+        power *= -y;
+        sum += power / k;
+    }
+    return sum;
+}
+
 // x^a exp(-x) / Γ(a + 1). A large a cancels with x before Stirling's formula: the exponent is a (log(1 + y) - y) with
-// y = (x - a) / a, for a small y by its series.
+// y = (x - a) / a.
 static COMPUTE gamma_term(COMPUTE a, COMPUTE x)
 {
     if (a < (sizeof(COMPUTE) == 8 ? 20 : 8))
         return x > 750 ? 0 : exp(-x) * pow(x, a) * exp(-log_gamma(a + 1));
-    const COMPUTE y = (x - a) / a, s = 1 / (a * a);
-    COMPUTE exponent = log1p(y) - y;
-    if (fabs(y) < 0.3f) {
-        COMPUTE power = -y * y;
-        exponent = power / 2;
-        for (int k = 3; k < 40; k++) {
-            power *= -y;
-            exponent += power / k;
-        }
-    }
+    const COMPUTE s = 1 / (a * a), exponent = log_beside_line((x - a) / a);
     const COMPUTE stirling = (K(0.08333333333333333) - s * (K(0.002777777777777778) - s * (K(0.0007936507936507937)
         - s * K(0.0005952380952380953)))) / a;
     return exp(a * exponent - stirling) / sqrt(2 * PI * a);
+}
+
+// x^(a - 1) exp(-x) / Γ(a), the density of the gamma distribution of shape a.
+static COMPUTE gamma_density(COMPUTE a, COMPUTE x)
+{
+    if (!(a > 0 && x >= 0)) return NAN;
+    if (x == 0) return a < 1 ? INFINITY : a == 1 ? 1 : 0;
+    return isinf(x) || isinf(a) ? 0 : gamma_term(a, x) * (a / x);
+}
+
+// The same share as below for shapes so large that a normal distribution and its first corrections give it (Temme 1979,
+// "The asymptotic expansion of the incomplete gamma functions"), the coefficients by their series around 0.
+static COMPUTE gamma_share_far(COMPUTE a, COMPUTE x, int above)
+{
+    const COMPUTE y = (x - a) / a, exponent = log_beside_line(y), eta = sqrt(-2 * exponent) * (y < 0 ? -1 : 1);
+    const COMPUTE first = K(-0.3333333333333333) + eta * (K(0.08333333333333333) - eta * (K(0.014814814814814815)
+        - eta * K(0.0011574074074074073)));
+    const COMPUTE second = K(-0.001851851851851852) - eta * K(0.003472222222222222);
+    const COMPUTE rest = exp(a * exponent) / sqrt(2 * PI * a) * (first + second / a);
+    const COMPUTE normal = erfc((above ? eta : -eta) * sqrt(a / 2)) / 2;
+    return above ? normal + rest : normal - rest;
 }
 
 // The share of the gamma distribution of shape a that lies below x, or above it: by the series of the lower part where
@@ -139,6 +164,7 @@ static COMPUTE gamma_share(COMPUTE a, COMPUTE x, int above)
     if (!(a >= 0 && x >= 0) || (a == 0 && x == 0) || (isinf(a) && isinf(x))) return NAN;
     if (a == 0 || isinf(x)) return above ? 0 : 1;
     if (x == 0 || isinf(a)) return above ? 1 : 0;
+    if (a > 1e6f) return gamma_share_far(a, x, above);
     const COMPUTE first = gamma_term(a, x);
     if (x < a + 1) {
         COMPUTE sum = 1, term = 1;

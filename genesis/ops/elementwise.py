@@ -29,7 +29,7 @@ _COMPLEX = frozenset("""identity neg add sub mul div square cube reciprocal sqrt
     sgn_backward pow_backward pow_backward_exponent div_conj polar""".split())
 _OF_COMPLEX = frozenset("abs angle eq ne isnan isinf isfinite logical_not logical_and logical_or logical_xor".split())
 _SPECIAL = frozenset(f"{name}{end}" for end in ("", "_backward") for name in (    # operations of cl/ops/special.h
-    "lgamma", "digamma", "trigamma", "zeta", "gammainc", "gammaincc", "erfinv", "ndtri", "log_ndtr",
+    "lgamma", "digamma", "trigamma", "zeta", "gammainc", "gammaincc", "gamma_density", "erfinv", "ndtri", "log_ndtr",
     "i0", "i0e", "i1", "i1e"))
 _MAX_PLANS = 20_000
 Plan = tuple[Kernel, tuple[int, int], tuple[int, int], int, bytes]
