@@ -25,7 +25,7 @@ class SGD(Optimizer):
 
     Args:
         params: tensors, ``(name, tensor)`` pairs or dicts that define groups.
-        lr: learning rate α, at least 0. Required, here or in every group.
+        lr: learning rate α, at least 0. Required, here or in every group, while PyTorch takes 0.001 for it.
         momentum: μ, at least 0.
         dampening: d.
         weight_decay: λ, at least 0; adds ``λ θ`` to the gradient.

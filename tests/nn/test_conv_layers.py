@@ -88,6 +88,17 @@ def test_positions_in_volumes():
             close(a.grad, b.grad.numpy(), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(("dtype", "unit"), [(genesis.float16, 2.0 ** -11), (genesis.bfloat16, 2.0 ** -8)])
+def test_transposed_convolution_of_volumes_rounds_once(dtype, unit):
+    rng = np.random.default_rng(0)
+    x, weight, bias = (genesis.tensor(rng.standard_normal(shape), dtype=genesis.float32).to(dtype)
+                       for shape in ((1, 4, 3, 3, 3), (4, 2, 3, 2, 2), (2,)))
+    mine = nn.functional.conv_transpose3d(x, weight, bias)
+    exact = torch.nn.functional.conv_transpose3d(*(torch.tensor(v.float().numpy()).double() for v in (x, weight, bias)))
+    assert mine.dtype is dtype
+    np.testing.assert_allclose(mine.float().numpy(), exact.numpy(), rtol=1.1 * unit, atol=1e-6)
+
+
 def test_volumes_that_do_not_fit_are_told():
     f, x = nn.functional, genesis.zeros(2, 3, 4, 4, 4)
     for call, message in ((lambda: f.conv3d(x, genesis.zeros(4, 3, 5, 1, 1)), "conv3d: the filter reaches over"),

@@ -218,7 +218,14 @@ def _transpose(name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | 
 
 def _transpose_depth(input: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...],
                      padding: tuple[int, ...], dilation: tuple[int, ...], groups: int, size: tuple[int, ...]) -> Tensor:
-    """Over three dimensions: over two for all depths and depths of the filters, which are then added up in place."""
+    """Over three dimensions: over two for all depths and depths of the filters, which are then added up in place.
+
+    Of 16 bits only the sums are made, not what is added up.
+    """
+    if input.dtype.itemsize == 2:
+        wide = _transpose_depth(input.float(), weight.float(), None if bias is None else bias.float(), stride, padding,
+                                dilation, groups, size)
+        return wide.to(input.dtype)
     x = input if input.ndim == 5 else input.unsqueeze(0)
     samples, depth, taps = x.shape[0], x.shape[2], weight.shape[2]
     planes = _run(TransposedConvolution, 2, x.transpose(1, 2).flatten(0, 1), weight.flatten(1, 2), None, stride[1:],
