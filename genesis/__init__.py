@@ -19,8 +19,10 @@ from . import (
     amp,
     autograd,
     backends,
+    compiler,
     cuda,
     data,
+    distributed,
     distributions,
     dtypes,
     errors,
@@ -28,6 +30,7 @@ from . import (
     forms,
     func,
     functions,
+    jit,
     linalg,
     nn,
     opencl,
@@ -39,6 +42,8 @@ from . import (
 )
 from .amp import autocast, get_autocast_dtype, is_autocast_enabled
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .compiler import _assert as _assert
+from .compiler import compile
 from .complex_numbers import complex, imag, polar, real, view_as_complex, view_as_real
 from .creation import (
     arange,
@@ -109,7 +114,14 @@ from .errors import (
 from .fingerprint import fingerprint
 from .forms import *
 from .functions import *
-from .layouts import channels_last, channels_last_3d, contiguous_format, memory_format, preserve_format
+from .layouts import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    legacy_contiguous_format,
+    memory_format,
+    preserve_format,
+)
 from .methods.printing import set_printoptions
 from .opencl import Device, device, devices, set_default_device, synchronize
 from .opencl import default_device as get_default_device
@@ -119,6 +131,8 @@ from .settings import *
 from .spectrograms import istft, stft
 from .tensor import Size, Tensor, tensor
 from .windows import bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window
+
+from . import places as _places  # isort: skip  # noqa: F401 - it needs all the others
 
 newaxis = None
 
@@ -131,19 +145,20 @@ enable_autocast = False     # True: operations choose their precision outside `a
 
 __all__ = [
     "CheckpointError", "Device", "DeviceIndexError", "Generator", "GenesisError", "KernelError", "NoDeviceError",
-    "OutOfMemoryError", "SecondDerivativeError", "Size", "Tensor", "amp", "arange", "as_tensor", "asarray",
-    "autocast", "autograd", "bartlett_window", "bfloat16", "blackman_window", "bool", "bool_", "can_cast", "cdouble",
-    "cfloat", "complex", "complex128", "complex64", "data", "device", "devices", "distributions", "double", "dtype",
-    "dtypes", "e", "empty", "empty_like", "enable_autocast", "enable_grad", "errors", "eye", "fft", "finfo",
-    "fingerprint", "float", "float16", "float32", "float64", "from_dlpack", "from_numpy", "from_pyopencl", "full",
-    "full_like", "func", "get_autocast_dtype", "get_default_device", "get_default_dtype", "get_rng_state", "half",
-    "hamming_window", "hann_window", "iinfo", "imag", "inf", "inference_mode", "initial_seed", "int", "int32",
-    "int64", "is_autocast_enabled", "is_grad_enabled", "istft", "kaiser_window", "linalg", "linspace", "load",
-    "logspace", "long", "manual_seed", "nan", "newaxis", "nn", "no_grad", "normal", "ones", "ones_like", "opencl",
-    "optim", "pi", "polar", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
-    "random", "randperm", "range", "real", "result_type", "save", "scalar_tensor", "seed", "set_default_device",
-    "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state", "special", "stft", "synchronize",
-    "tensor", "uint8", "utils", "view_as_complex", "view_as_real", "zeros", "zeros_like", "accelerator",
-    "channels_last", "channels_last_3d", "contiguous_format", "cuda", "memory_format", "preserve_format",
-    "backends", *forms.__all__, *settings.__all__, *functions.__all__,
+    "OutOfMemoryError", "SecondDerivativeError", "Size", "Tensor", "amp", "arange", "as_tensor", "asarray", "autocast",
+    "autograd", "bartlett_window", "bfloat16", "blackman_window", "bool", "bool_", "can_cast", "cdouble", "cfloat",
+    "compile", "compiler", "complex", "complex128", "complex64", "data", "device", "devices", "distributed",
+    "distributions", "double", "dtype", "dtypes", "e", "empty", "empty_like", "enable_autocast", "enable_grad",
+    "errors", "eye", "fft", "finfo", "fingerprint", "float", "float16", "float32", "float64", "from_dlpack",
+    "from_numpy", "from_pyopencl", "full", "full_like", "func", "get_autocast_dtype", "get_default_device",
+    "get_default_dtype", "get_rng_state", "half", "hamming_window", "hann_window", "iinfo", "imag", "inf",
+    "inference_mode", "initial_seed", "int", "int32", "int64", "is_autocast_enabled", "is_grad_enabled", "istft",
+    "jit", "kaiser_window", "linalg", "linspace", "load", "logspace", "long", "manual_seed", "nan", "newaxis", "nn",
+    "no_grad", "normal", "ones", "ones_like", "opencl", "optim", "pi", "polar", "promote_types", "rand", "rand_like",
+    "randint", "randint_like", "randn", "randn_like", "random", "randperm", "range", "real", "result_type", "save",
+    "scalar_tensor", "seed", "set_default_device", "set_default_dtype", "set_grad_enabled", "set_printoptions",
+    "set_rng_state", "special", "stft", "synchronize", "tensor", "uint8", "utils", "view_as_complex", "view_as_real",
+    "zeros", "zeros_like", "accelerator", "channels_last", "channels_last_3d", "contiguous_format", "cuda",
+    "legacy_contiguous_format", "memory_format", "preserve_format", "backends", *forms.__all__, *settings.__all__,
+    *functions.__all__,
 ]

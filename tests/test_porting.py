@@ -1,11 +1,14 @@
 """What programs written for PyTorch write, beyond names and arguments of single functions."""
 
+import importlib
+
 import numpy as np
 import pytest
 from helpers import f32, needs_float64
 
 import genesis
 from genesis import nn
+from genesis.places import PLACES
 
 x = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 
@@ -276,3 +279,80 @@ def test_random_numbers_go_on_as_before_a_fork():
         b = genesis.randn(4).tolist()
     assert genesis.randn(4).tolist() != b
     assert genesis.distributions.kl.kl_divergence is genesis.distributions.kl_divergence
+
+
+@pytest.mark.parametrize("statement", [
+    "from torch.distributions.normal import Normal", "from torch.distributions.categorical import Categorical",
+    "from torch.distributions.kl import kl_divergence", "import torch.distributions.studentT as t; t.StudentT",
+    "from torch.nn.modules import Conv2d", "from torch.nn.modules.module import Module",
+    "from torch.nn.modules.conv import _ConvNd", "from torch.nn.modules.batchnorm import _BatchNorm, _NormBase",
+    "from torch.nn.modules.loss import _Loss", "from torch.nn.modules.dropout import _DropoutNd",
+    "from torch.nn.modules.sparse import Embedding", "from torch.nn.modules.rnn import LSTM",
+    "from torch.nn.utils.convert_parameters import parameters_to_vector",
+    "from torch.utils.data.dataloader import DataLoader, default_collate",
+    "from torch.utils.data.dataset import Dataset, random_split", "from torch.utils.data.sampler import Sampler",
+    "from torch.utils.hooks import RemovableHandle", "from torch.optim.lr_scheduler import _LRScheduler",
+    "from torch.nn.init import _calculate_correct_fan, _calculate_fan_in_and_fan_out",
+    "from torch.nn.attention import SDPBackend, sdpa_kernel", "from torch.nn.parallel import DistributedDataParallel",
+    "from torch.distributed import destroy_process_group, init_process_group"])
+def test_modules_are_found_where_torch_has_them(statement):
+    pytest.importorskip("torch")
+    exec(statement, {})
+    exec(statement.replace("torch", "genesis"), {})
+
+
+def test_each_place_is_one_of_torch_and_holds_all_of_its_layers_that_there_are():
+    torch = pytest.importorskip("torch")
+    compared = 0
+    for place in PLACES:
+        theirs, ours = (importlib.import_module(f"{library}.{place}") for library in ("torch", "genesis"))
+        known = genesis.distributions if place.startswith("distributions") else nn
+        for name in getattr(theirs, "__all__", ()):
+            if hasattr(known, name) and getattr(theirs, name).__module__ == theirs.__name__:
+                assert getattr(ours, name) is getattr(known, name), (place, name)
+                compared += 1
+    assert compared > 120
+    with pytest.raises(ImportError, match="Normall"):
+        from genesis.distributions.normal import Normall  # noqa: F401
+    assert torch.nn.modules.utils._pair(3) == nn.modules.utils._pair(3) == (3, 3)
+    assert nn.modules.utils._ntuple(2)([4, 5]) == (4, 5)
+    assert nn.modules.utils._reverse_repeat_tuple((1, 2), 2) == torch.nn.modules.utils._reverse_repeat_tuple((1, 2), 2)
+
+
+def test_what_is_said_to_compilers_changes_nothing():
+    layer = nn.Linear(2, 1)
+    assert genesis.compile(layer, fullgraph=True, backend="eager") is layer
+
+    @genesis.compile(mode="reduce-overhead")
+    @genesis.jit.script
+    @genesis.jit.ignore(drop=True)
+    @genesis.jit.unused
+    @genesis.compiler.disable
+    def double(x):
+        genesis._assert(x.ndim == 1, "a vector is wanted")
+        return x if genesis.jit.is_scripting() or genesis.compiler.is_compiling() else 2 * x
+
+    assert double(genesis.ones(2)).tolist() == [2.0, 2.0]
+    with pytest.raises(AssertionError, match="a vector"):
+        double(genesis.ones(2, 2))
+    with pytest.raises(TypeError, match="compile takes"):
+        genesis.compile(3)
+    with pytest.raises(AttributeError, match=r"genesis\.save"):
+        genesis.jit.trace(layer, genesis.ones(2))
+
+
+def test_several_processes_are_refused_where_they_are_asked_for():
+    assert not genesis.distributed.is_initialized()
+    with pytest.raises(RuntimeError, match="in one process"):
+        genesis.distributed.init_process_group("nccl")
+    with pytest.raises(RuntimeError, match="in one process"):
+        nn.parallel.DistributedDataParallel(nn.Linear(2, 1))
+
+
+def test_choice_of_attention_is_taken():
+    q = genesis.ones(1, 1, 2, 4)
+    backend = nn.attention.SDPBackend
+    with nn.attention.sdpa_kernel([backend.MATH, backend.FLASH_ATTENTION]), genesis.backends.cuda.sdp_kernel():
+        assert nn.functional.scaled_dot_product_attention(q, q, q).shape == q.shape
+    with pytest.raises(TypeError, match="SDPBackend"), nn.attention.sdpa_kernel("flash"):
+        pass

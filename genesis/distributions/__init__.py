@@ -1,7 +1,6 @@
 """Probability distributions: samples that may carry gradients, log-probabilities, entropies, divergences."""
 
 from . import constraints, transforms
-from . import divergence as kl  # noqa: F401 - PyTorch's name of the module
 from . import divergences as _divergences  # noqa: F401 - it enters its formulas
 from .constraint_registry import ConstraintRegistry, biject_to, transform_to
 from .counts import Binomial, Geometric, Multinomial, NegativeBinomial, Poisson

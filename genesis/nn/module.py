@@ -377,6 +377,9 @@ class Module(Moves, State):
         """What to print between the parentheses."""
         return ""
 
+    def _get_name(self) -> str:
+        return type(self).__name__         # what the `__repr__` of layers that users write calls
+
     def __repr__(self) -> str:
         lines = [f"({name}): " + repr(module).replace("\n", "\n  ") for name, module in self._modules.items()]
         extra = self.extra_repr()
