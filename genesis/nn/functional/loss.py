@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from ...autograd import apply
 from ...ops.loss import CrossEntropy
 from ...tensor import Tensor
 
-P = ParamSpec("P")
 R = TypeVar("R")
 _REDUCTIONS = ("mean", "sum", "none")
 
@@ -37,7 +36,7 @@ def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str 
     return found
 
 
-def older_reduction(function: Callable[P, R]) -> Callable[P, R]:
+def older_reduction(function: Callable[..., R]) -> Callable[..., R]:
     """Let a loss, or the ``__init__`` of its layer, take ``size_average`` and ``reduce`` by name."""
     @functools.wraps(function)
     def loss(*args: Any, size_average: bool | None = None, reduce: bool | None = None, **kwargs: Any) -> Any:
