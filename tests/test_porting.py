@@ -356,3 +356,25 @@ def test_choice_of_attention_is_taken():
         assert nn.functional.scaled_dot_product_attention(q, q, q).shape == q.shape
     with pytest.raises(TypeError, match="SDPBackend"), nn.attention.sdpa_kernel("flash"):
         pass
+
+
+def test_device_is_a_type_and_takes_an_index():
+    here = genesis.device()
+    assert isinstance(genesis.zeros(2).device, genesis.device)
+    assert not isinstance("cpu", genesis.device)
+    assert isinstance(here, genesis.device | str)       # as annotations of functions say it
+    assert genesis.device(here.type, here.index) is here
+    with pytest.raises(genesis.NoDeviceError, match="99"):
+        genesis.device("gpu", 99)
+
+
+def test_a_device_is_the_default_within_its_block():
+    before = genesis.get_default_device()
+    for other in genesis.devices():
+        with other as entered, genesis.device(before), other:
+            assert entered is other
+            assert genesis.get_default_device() is other
+        assert genesis.get_default_device() is before
+    with pytest.raises(KeyError), before:
+        raise KeyError
+    assert genesis.get_default_device() is before

@@ -9,8 +9,7 @@ import numpy as np
 from .. import cuda, dtypes
 from ..autograd import apply
 from ..dtypes import DType, as_dtype
-from ..opencl import Device, cpu_device
-from ..opencl import device as find_device
+from ..opencl import Device, cpu_device, find_device
 from ..opencl.foreign import lend
 from ..ops import elementwise
 from ..ops.array import download
