@@ -51,12 +51,30 @@ def _of_method(name: str) -> Callable[..., Any]:
 
     def function(input: Tensor, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(input, Tensor):
-            raise TypeError(f"{name}() works on a Tensor, not on {type(input).__name__}")
+            return _of_number(name, input, args, kwargs)
         return getattr(input, name)(*args, **kwargs)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{method.__doc__ or name}\n\n    The same as ``input.{name}(...)``.\n    "
     return function
+
+
+_NUMBER_FIRST = {"add": "__radd__", "sub": "__rsub__", "subtract": "__rsub__", "mul": "__rmul__",
+                 "multiply": "__rmul__", "div": "__rtruediv__", "divide": "__rtruediv__",
+                 "true_divide": "__rtruediv__", "pow": "__rpow__", "remainder": "__rmod__",
+                 "floor_divide": "__rfloordiv__", "float_power": None, "xlogy": None}
+
+
+def _of_number(name: str, number: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The functions that PyTorch has of a number and a tensor, too: ``pow(10000, x)``."""
+    given = dict(kwargs)
+    other = args[0] if args else given.pop("exponent", given.pop("other", None))
+    if name not in _NUMBER_FIRST or not isinstance(number, int | float | complex) or not isinstance(other, Tensor):
+        raise TypeError(f"{name}() works on a Tensor, not on {type(number).__name__}")
+    reflected = _NUMBER_FIRST[name]
+    if reflected is None or given or len(args) > 1:
+        return getattr(tensor(number, device=other.device), name)(other, *args[1:], **given)
+    return getattr(other, reflected)(number)
 
 
 OF_METHODS = sorted(name for family in FAMILIES for name in family.FUNCTIONS.split())

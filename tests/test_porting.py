@@ -378,3 +378,27 @@ def test_a_device_is_the_default_within_its_block():
     with pytest.raises(KeyError), before:
         raise KeyError
     assert genesis.get_default_device() is before
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "div", "true_divide", "pow", "float_power", "remainder",
+                                  "floor_divide", "xlogy"])
+def test_functions_of_a_number_and_a_tensor(name):
+    torch = pytest.importorskip("torch")
+    for number, values in ((10000, f32([0.5, 2.0])), (2.5, np.int64([1, 3]))):
+        if name == "float_power" and not genesis.device().fp64:
+            continue                                       # it computes in float64
+        found, wanted = (getattr(library, name)(number, library.tensor(values)) for library in (genesis, torch))
+        assert str(found.dtype).split(".")[1] == str(wanted.dtype).split(".")[1]
+        np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-5)
+
+
+def test_number_first_takes_the_other_arguments_and_has_a_gradient():
+    x = genesis.tensor([2.0, 3.0], requires_grad=True)
+    genesis.pow(2, exponent=x).sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), np.log(2) * np.array([4.0, 8.0]), rtol=1e-5)
+    assert genesis.add(1, x, alpha=3).tolist() == [7.0, 10.0]
+    assert genesis.div(7, x, rounding_mode="floor").tolist() == [3.0, 2.0]
+    with pytest.raises(TypeError, match="exp"):
+        genesis.exp(2.0)
+    with pytest.raises(TypeError, match="not on str"):
+        genesis.add("1", x)
