@@ -402,3 +402,22 @@ def test_number_first_takes_the_other_arguments_and_has_a_gradient():
         genesis.exp(2.0)
     with pytest.raises(TypeError, match="not on str"):
         genesis.add("1", x)
+
+
+def test_a_single_bool_is_an_index():
+    torch = pytest.importorskip("torch")
+
+    def run(library):
+        a, b = library.tensor(x), library.tensor(3.0)
+        found = [a[True], a[False], a[a.sum() > 0], b[b > 5], a[(library.tensor(False),)]]
+        a[a.sum() < 0] = 7.0
+        a[a.sum() > 0] = -1.0
+        b[b > 0] = 4.0
+        w = library.tensor([1.0, 2.0], requires_grad=True)
+        w[w.sum() > 0].sum().backward()
+        return [t.detach().numpy() for t in (*found, a, b, w.grad)]
+
+    for found, wanted in zip(run(genesis), run(torch)):
+        np.testing.assert_array_equal(found, wanted)
+    with pytest.raises(IndexError, match="by itself"):
+        genesis.tensor(x)[True, 0]
