@@ -362,6 +362,7 @@ def test_device_is_a_type_and_takes_an_index():
     here = genesis.device()
     assert isinstance(genesis.zeros(2).device, genesis.device)
     assert not isinstance("cpu", genesis.device)
+    assert not genesis.zeros(2).is_mps
     assert isinstance(here, genesis.device | str)       # as annotations of functions say it
     assert genesis.device(here.type, here.index) is here
     with pytest.raises(genesis.NoDeviceError, match="99"):

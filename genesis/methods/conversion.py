@@ -153,6 +153,11 @@ class Conversion(Methods):
         """Whether the tensor lies on one of the devices that `genesis.cuda` counts."""
         return self.device in cuda.its_devices()
 
+    @property
+    def is_mps(self) -> Any:
+        """False: Apple's GPUs, too, are reached by OpenCL."""
+        return False
+
     def is_complex(self) -> Any:
         """Whether the element type is complex64 or complex128."""
         return self.dtype.is_complex
