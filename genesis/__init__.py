@@ -19,8 +19,10 @@ from . import (
     amp,
     autograd,
     backends,
+    compiler,
     cuda,
     data,
+    distributed,
     distributions,
     dtypes,
     errors,
@@ -28,6 +30,7 @@ from . import (
     forms,
     func,
     functions,
+    jit,
     linalg,
     nn,
     opencl,
@@ -40,6 +43,8 @@ from . import (
 )
 from .amp import autocast, get_autocast_dtype, is_autocast_enabled
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .compiler import _assert as _assert
+from .compiler import compile
 from .complex_numbers import complex, imag, polar, real, view_as_complex, view_as_real
 from .creation import (
     arange,
@@ -116,6 +121,7 @@ from .layouts import (
     channels_last_3d,
     contiguous_format,
     layout,
+    legacy_contiguous_format,
     memory_format,
     preserve_format,
     sparse_coo,
@@ -131,6 +137,8 @@ from .sparse import sparse_coo_tensor
 from .spectrograms import istft, stft
 from .tensor import Size, Tensor, tensor
 from .windows import bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window
+
+from . import places as _places  # isort: skip  # noqa: F401 - it needs all the others
 
 newaxis = None
 
@@ -157,6 +165,7 @@ __all__ = [
     "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state", "special", "stft", "synchronize",
     "tensor", "uint8", "utils", "view_as_complex", "view_as_real", "zeros", "zeros_like", "accelerator",
     "channels_last", "channels_last_3d", "contiguous_format", "cuda", "memory_format", "preserve_format",
-    "backends", "layout", "sparse", "sparse_coo", "sparse_coo_tensor", "strided",
+    "backends", "compile", "compiler", "distributed", "jit", "legacy_contiguous_format", "layout", "sparse", "sparse_coo",
+    "sparse_coo_tensor", "strided",
     *forms.__all__, *settings.__all__, *functions.__all__,
 ]

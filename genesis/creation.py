@@ -9,8 +9,7 @@ import numpy as np
 
 from . import dtypes
 from .dtypes import DType, Scalar, as_dtype, get_default_dtype, int64
-from .opencl import Device
-from .opencl import device as find_device
+from .opencl import Device, find_device
 from .opencl.foreign import adopt
 from .ops import elementwise, random
 from .ops.array import Array, Shape, broadcast_shapes, sizes_of, whole

@@ -15,8 +15,7 @@ import numpy as np
 
 from . import dtypes
 from .dtypes import DType
-from .opencl import Device, default_device
-from .opencl import device as find_device
+from .opencl import Device, default_device, find_device
 from .opencl.host import HostBuffer, mapped, shares_memory
 from .ops import elementwise
 from .ops.array import Array, contiguous_strides, empty, upload

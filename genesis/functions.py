@@ -73,15 +73,21 @@ def _of_method(name: str) -> Callable[..., Any]:
 
     def function(input: Tensor, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(input, Tensor):
-            if name in NUMBER_FIRST and isinstance(input, bool | int | float | complex) and (
-                    args and isinstance(args[0], Tensor)):
-                return NUMBER_FIRST[name](input, *args, **kwargs)
-            raise TypeError(f"{name}() works on a Tensor, not on {type(input).__name__}")
+            return _of_number(name, input, args, kwargs)
         return getattr(input, name)(*args, **kwargs)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{method.__doc__ or name}\n\n    The same as ``input.{name}(...)``.\n    "
     return function
+
+
+def _of_number(name: str, number: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What PyTorch has of a number and a tensor, too: ``pow(10000, x)``."""
+    given = dict(kwargs)
+    other = args[0] if args else given.pop("exponent", given.pop("other", None))
+    if name in NUMBER_FIRST and isinstance(number, bool | int | float | complex) and isinstance(other, Tensor):
+        return NUMBER_FIRST[name](number, other, *args[1:], **given)
+    raise TypeError(f"{name}() works on a Tensor, not on {type(number).__name__}")
 
 
 OF_METHODS = sorted(name for family in FAMILIES for name in family.FUNCTIONS.split())

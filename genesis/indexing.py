@@ -87,8 +87,21 @@ def _width(x: Tensor, item: Any) -> int:
         if array.dtype in (np.dtype(bool), dtypes.bool_):
             width = int(array.ndim)
     if isinstance(item, bool | np.bool_) or width == 0:
-        raise IndexError("indexing by a single bool is not supported")
+        raise _SingleBool("a single bool is an index by itself only, not among others")
     return width
+
+
+class _SingleBool(IndexError):
+    """An index is, or has in it, a bool or a mask without dimensions."""
+
+
+def _one_mask(index: Any, error: _SingleBool) -> Any:
+    """A mask of one element from an index that is a single bool; for any other the error."""
+    if isinstance(index, tuple):
+        if len(index) != 1:
+            raise error
+        index = index[0]
+    return index.reshape(1) if hasattr(index, "_array") else np.asarray([bool(index)])
 
 
 def _check_mask(mask: Shape, shape: Shape) -> None:
@@ -156,7 +169,10 @@ def _combine(x: Tensor, lists: list[tuple[int, Any]]) -> tuple[Tensor, int, Arra
 
 def get_item(x: Tensor, index: Any) -> Tensor:
     """``x[index]``: a view for integers, slices, None and ``...``; a copy for tensors of integers or booleans."""
-    selection, lists = _parse(x, index)
+    try:
+        selection, lists = _parse(x, index)
+    except _SingleBool as error:
+        return get_item(x.unsqueeze(0), _one_mask(index, error))
     result = apply(Slice, x, selection=selection)
     if not lists:
         return result
@@ -174,7 +190,11 @@ def set_item(x: Tensor, index: Any, value: Any, join: str = "put") -> None:
         value = Tensor._wrap(elementwise.number(x.device, value, x.dtype))
     same_device(x, value)
     needs = inplace.check(x, value)
-    selection, lists = _parse(x, index)
+    try:
+        selection, lists = _parse(x, index)
+    except _SingleBool as error:
+        set_item(x.unsqueeze(0), _one_mask(index, error), value, join)
+        return
     mask = _only_mask(x, selection, lists, value) if join == "put" else None
     if needs:
         _set_recorded(x, selection, lists, value, join, mask)

@@ -18,6 +18,7 @@ class Layout(MemoryFormat):
 
 
 contiguous_format = MemoryFormat("contiguous_format")
+legacy_contiguous_format = contiguous_format
 preserve_format = MemoryFormat("preserve_format")
 channels_last = MemoryFormat("channels_last")
 channels_last_3d = MemoryFormat("channels_last_3d")

@@ -16,8 +16,7 @@ from .hooks import Hooks, RemovableHandle, register
 from .indexing import get_item, set_item
 from .layouts import MemoryFormat, preserve_format
 from .methods import Conversion, Layout, Pickling, TensorMethods
-from .opencl import Device, default_device
-from .opencl import device as find_device
+from .opencl import Device, default_device, find_device
 from .ops import elementwise
 from .ops.array import Array, contiguous_strides, empty, upload
 from .ops.pointwise import Copy

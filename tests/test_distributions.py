@@ -508,3 +508,34 @@ def test_constraints_of_matrices_are_those_of_torch():
     assert registry(D.constraints.real) is D.identity_transform
     with pytest.raises(TypeError, match="constraint"):
         registry.register(3, lambda constraint: D.identity_transform)
+
+
+def test_distributions_of_users_are_made_with_the_same_tools():
+    torch = pytest.importorskip("torch")
+
+    def run(library):
+        utils = library.distributions.utils
+
+        class Coin(library.distributions.Distribution):
+            def __init__(self, probs):
+                (self.given,) = utils.broadcast_all(probs)
+                self.computed = 0
+                super().__init__(self.given.shape, validate_args=False)
+
+            @utils.lazy_property
+            def logits(self):
+                self.computed += 1
+                return utils.probs_to_logits(self.given, is_binary=True)
+
+        chances = library.tensor([0.0, 0.25, 0.75, 1.0])
+        coin = Coin(chances)
+        twice = [coin.logits, coin.logits]
+        assert coin.computed == 1
+        a, b = utils.broadcast_all(2.5, library.ones(2, 1))
+        return [t.numpy() for t in (*twice, a, b, utils.logits_to_probs(coin.logits, is_binary=True),
+                                    utils.logits_to_probs(chances), utils.probs_to_logits(chances))]
+
+    for found, wanted in zip(run(genesis), run(torch)):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="not str"):
+        genesis.distributions.utils.broadcast_all("a")

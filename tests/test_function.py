@@ -319,3 +319,40 @@ def test_gradcheck_asks_for_what_it_needs(monkeypatch):
     if not genesis.device().fp64:
         with pytest.raises(TypeError, match="another device"):
             gradcheck(lambda x: x, leaf([1.0]))
+
+
+def test_function_gets_saved_inputs_with_their_history():
+    torch = pytest.importorskip("torch")
+
+    def run(library):
+        class Again(library.autograd.Function):
+            """Computes again in backward, as adjoint methods do, and differentiates by what was saved."""
+
+            @staticmethod
+            def forward(ctx, module, x, *parameters):
+                ctx.module = module
+                ctx.save_for_backward(x, *parameters)
+                with library.no_grad():
+                    return module(x)
+
+            @staticmethod
+            def backward(ctx, grad):
+                x, *parameters = ctx.saved_tensors
+                assert x.requires_grad
+                assert parameters[0] is ctx.module.weight or library is torch
+                with library.enable_grad():
+                    inside = x.detach().requires_grad_()
+                    y = ctx.module(inside)
+                    inner = library.autograd.grad(y, (inside, *parameters), grad)
+                return (None, *inner)
+
+        layer = library.nn.Linear(3, 2)
+        with library.no_grad():
+            layer.weight.copy_(library.tensor([[1.0, -2.0, 0.5], [0.3, 0.1, 2.0]]))
+            layer.bias.fill_(0.25)
+        x = library.tensor([[1.0, 2.0, 3.0]], requires_grad=True)
+        Again.apply(layer, x * 2, *layer.parameters()).tanh().sum().backward()
+        return [t.grad.numpy() for t in (x, *layer.parameters())]
+
+    for found, wanted in zip(run(genesis), run(torch)):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)

@@ -1,11 +1,14 @@
 """What programs written for PyTorch write, beyond names and arguments of single functions."""
 
+import importlib
+
 import numpy as np
 import pytest
 from helpers import f32, needs_float64
 
 import genesis
 from genesis import nn
+from genesis.places import PLACES
 
 x = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 
@@ -276,3 +279,146 @@ def test_random_numbers_go_on_as_before_a_fork():
         b = genesis.randn(4).tolist()
     assert genesis.randn(4).tolist() != b
     assert genesis.distributions.kl.kl_divergence is genesis.distributions.kl_divergence
+
+
+@pytest.mark.parametrize("statement", [
+    "from torch.distributions.normal import Normal", "from torch.distributions.categorical import Categorical",
+    "from torch.distributions.kl import kl_divergence", "import torch.distributions.studentT as t; t.StudentT",
+    "from torch.nn.modules import Conv2d", "from torch.nn.modules.module import Module",
+    "from torch.nn.modules.conv import _ConvNd", "from torch.nn.modules.batchnorm import _BatchNorm, _NormBase",
+    "from torch.nn.modules.loss import _Loss", "from torch.nn.modules.dropout import _DropoutNd",
+    "from torch.nn.modules.sparse import Embedding", "from torch.nn.modules.rnn import LSTM",
+    "from torch.nn.utils.convert_parameters import parameters_to_vector",
+    "from torch.utils.data.dataloader import DataLoader, default_collate",
+    "from torch.utils.data.dataset import Dataset, random_split", "from torch.utils.data.sampler import Sampler",
+    "from torch.utils.hooks import RemovableHandle", "from torch.optim.lr_scheduler import _LRScheduler",
+    "from torch.nn.init import _calculate_correct_fan, _calculate_fan_in_and_fan_out",
+    "from torch.nn.attention import SDPBackend, sdpa_kernel", "from torch.nn.parallel import DistributedDataParallel",
+    "from torch.distributed import destroy_process_group, init_process_group"])
+def test_modules_are_found_where_torch_has_them(statement):
+    pytest.importorskip("torch")
+    exec(statement, {})
+    exec(statement.replace("torch", "genesis"), {})
+
+
+def test_each_place_is_one_of_torch_and_holds_all_of_its_layers_that_there_are():
+    torch = pytest.importorskip("torch")
+    compared = 0
+    for place in PLACES:
+        theirs, ours = (importlib.import_module(f"{library}.{place}") for library in ("torch", "genesis"))
+        known = genesis.distributions if place.startswith("distributions") else nn
+        for name in getattr(theirs, "__all__", ()):
+            if hasattr(known, name) and getattr(theirs, name).__module__ == theirs.__name__:
+                assert getattr(ours, name) is getattr(known, name), (place, name)
+                compared += 1
+    assert compared > 120
+    with pytest.raises(ImportError, match="Normall"):
+        from genesis.distributions.normal import Normall  # noqa: F401
+    assert torch.nn.modules.utils._pair(3) == nn.modules.utils._pair(3) == (3, 3)
+    assert nn.modules.utils._ntuple(2)([4, 5]) == (4, 5)
+    assert nn.modules.utils._reverse_repeat_tuple((1, 2), 2) == torch.nn.modules.utils._reverse_repeat_tuple((1, 2), 2)
+
+
+def test_what_is_said_to_compilers_changes_nothing():
+    layer = nn.Linear(2, 1)
+    assert genesis.compile(layer, fullgraph=True, backend="eager") is layer
+
+    @genesis.compile(mode="reduce-overhead")
+    @genesis.jit.script
+    @genesis.jit.ignore(drop=True)
+    @genesis.jit.unused
+    @genesis.compiler.disable
+    def double(x):
+        genesis._assert(x.ndim == 1, "a vector is wanted")
+        return x if genesis.jit.is_scripting() or genesis.compiler.is_compiling() else 2 * x
+
+    assert double(genesis.ones(2)).tolist() == [2.0, 2.0]
+    with pytest.raises(AssertionError, match="a vector"):
+        double(genesis.ones(2, 2))
+    with pytest.raises(TypeError, match="compile takes"):
+        genesis.compile(3)
+    with pytest.raises(AttributeError, match=r"genesis\.save"):
+        genesis.jit.trace(layer, genesis.ones(2))
+
+
+def test_several_processes_are_refused_where_they_are_asked_for():
+    assert not genesis.distributed.is_initialized()
+    with pytest.raises(RuntimeError, match="in one process"):
+        genesis.distributed.init_process_group("nccl")
+    with pytest.raises(RuntimeError, match="in one process"):
+        nn.parallel.DistributedDataParallel(nn.Linear(2, 1))
+
+
+def test_choice_of_attention_is_taken():
+    q = genesis.ones(1, 1, 2, 4)
+    backend = nn.attention.SDPBackend
+    with nn.attention.sdpa_kernel([backend.MATH, backend.FLASH_ATTENTION]), genesis.backends.cuda.sdp_kernel():
+        assert nn.functional.scaled_dot_product_attention(q, q, q).shape == q.shape
+    with pytest.raises(TypeError, match="SDPBackend"), nn.attention.sdpa_kernel("flash"):
+        pass
+
+
+def test_device_is_a_type_and_takes_an_index():
+    here = genesis.device()
+    assert isinstance(genesis.zeros(2).device, genesis.device)
+    assert not isinstance("cpu", genesis.device)
+    assert not genesis.zeros(2).is_mps
+    assert isinstance(here, genesis.device | str)       # as annotations of functions say it
+    assert genesis.device(here.type, here.index) is here
+    with pytest.raises(genesis.NoDeviceError, match="99"):
+        genesis.device("gpu", 99)
+
+
+def test_a_device_is_the_default_within_its_block():
+    before = genesis.get_default_device()
+    for other in genesis.devices():
+        with other as entered, genesis.device(before), other:
+            assert entered is other
+            assert genesis.get_default_device() is other
+        assert genesis.get_default_device() is before
+    with pytest.raises(KeyError), before:
+        raise KeyError
+    assert genesis.get_default_device() is before
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "div", "true_divide", "pow", "float_power", "remainder",
+                                  "floor_divide", "xlogy"])
+def test_functions_of_a_number_and_a_tensor(name):
+    torch = pytest.importorskip("torch")
+    for number, values in ((10000, f32([0.5, 2.0])), (2.5, np.int64([1, 3]))):
+        if name == "float_power" and not genesis.device().fp64:
+            continue                                       # it computes in float64
+        found, wanted = (getattr(library, name)(number, library.tensor(values)) for library in (genesis, torch))
+        assert str(found.dtype).split(".")[1] == str(wanted.dtype).split(".")[1]
+        np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-5)
+
+
+def test_number_first_takes_the_other_arguments_and_has_a_gradient():
+    x = genesis.tensor([2.0, 3.0], requires_grad=True)
+    genesis.pow(2, exponent=x).sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), np.log(2) * np.array([4.0, 8.0]), rtol=1e-5)
+    assert genesis.add(1, x, alpha=3).tolist() == [7.0, 10.0]
+    assert genesis.div(7, x, rounding_mode="floor").tolist() == [3.0, 2.0]
+    with pytest.raises(TypeError, match="exp"):
+        genesis.exp(2.0)
+    with pytest.raises(TypeError, match="not on str"):
+        genesis.add("1", x)
+
+
+def test_a_single_bool_is_an_index():
+    torch = pytest.importorskip("torch")
+
+    def run(library):
+        a, b = library.tensor(x), library.tensor(3.0)
+        found = [a[True], a[False], a[a.sum() > 0], b[b > 5], a[(library.tensor(False),)]]
+        a[a.sum() < 0] = 7.0
+        a[a.sum() > 0] = -1.0
+        b[b > 0] = 4.0
+        w = library.tensor([1.0, 2.0], requires_grad=True)
+        w[w.sum() > 0].sum().backward()
+        return [t.detach().numpy() for t in (*found, a, b, w.grad)]
+
+    for found, wanted in zip(run(genesis), run(torch)):
+        np.testing.assert_array_equal(found, wanted)
+    with pytest.raises(IndexError, match="by itself"):
+        genesis.tensor(x)[True, 0]

@@ -13,8 +13,7 @@ import numpy as np
 from ..autograd import no_grad
 from ..dtypes import float16
 from ..gradients import pieces
-from ..opencl import Buffer, Device
-from ..opencl import device as find_device
+from ..opencl import Buffer, Device, find_device
 from ..ops import elementwise, grad_norm, loss_scale
 from ..ops.array import Array, empty
 from ..ops.grad_norm import Gradients

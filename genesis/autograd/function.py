@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from ..ops import elementwise
 from ..ops.array import Array
 from ..ops.operation import Context, Operation
 from . import graph, inplace
-from .graph import Node, Output, refresh, same_device, source
+from .graph import Node, Output, refresh, same_device, source, tensor_behind
 from .modes import call, state
 from .undifferentiable import undifferentiable
 
@@ -30,8 +31,8 @@ class FunctionContext(Context):
         self._plain: tuple[Any, ...] = ()
         self._materialize = True
         self._results: tuple[Any, ...] = ()
-        self._tensors: tuple[Any, ...] | None = None     # what was saved, with its history, where backward is recorded
-        self._sources: tuple[Any, ...] = ()              # where the gradients go then
+        self._node: Callable[[], Node | None] | None = None
+        self._sources: tuple[Any, ...] = ()              # where the gradients go where backward is recorded
         self.roles: tuple[int | None, ...] = ()
 
     def save_for_backward(self, *tensors: Any) -> None:
@@ -44,11 +45,13 @@ class FunctionContext(Context):
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
-        """The tensors given to `save_for_backward`; with ``create_graph`` inputs and results have their history."""
-        if self._tensors is not None:
-            return self._tensors
-        wrap = graph._Tensor._wrap
-        return tuple([wrap(v) if isinstance(v, Array) else v for v in self.saved])
+        """The tensors given to `save_for_backward`; inputs and results with their history."""
+        node = None if self._node is None else self._node()
+        if node is None:
+            wrap = graph._Tensor._wrap
+            return tuple([wrap(v) if isinstance(v, Array) else v for v in self.saved])
+        return tuple([tensor_behind(node, self, role, value) if isinstance(value, Array) else value
+                      for role, value in zip(self.roles, self.saved)])
 
     def mark_dirty(self, *tensors: Any) -> None:
         """Say that forward changed these inputs in place; each must be among its results."""
@@ -152,6 +155,7 @@ def _finish(cls: type[Function], context: FunctionContext, args: tuple[Any, ...]
                               for y, ok in zip(results, differentiable)])
     context._arguments = tuple([(x._array.shape, x.dtype) if need else None for x, need in zip(args, context.needs)])
     node = Node(cls._operation, context, sources, len(results))
+    context._node = weakref.ref(node)          # the node holds the context
     wrap = graph._Tensor._wrap
     finished = []
     for i, (y, ok) in enumerate(zip(results, differentiable)):
@@ -189,20 +193,19 @@ class Adapter(Operation):
         return tuple([None if g is None else g._array for g in grads])
 
     @classmethod
-    def recorded(cls, ctx: Any, saved: list[Any], sources: tuple[Any, ...], gradients: list[Any]) -> tuple[Any, ...]:
+    def recorded(cls, ctx: Any, sources: tuple[Any, ...], gradients: list[Any]) -> tuple[Any, ...]:
         """The same where backward is recorded.
 
         Args:
             ctx: the context.
-            saved: what it saved, as tensors with their history.
             sources: where the gradients go.
             gradients: a tensor or None for each result.
         """
-        ctx._tensors, ctx._sources = tuple(saved), sources
+        ctx._sources = sources
         try:
             return cls._call(True, ctx, gradients)
         finally:
-            ctx._tensors, ctx._sources = None, ()
+            ctx._sources = ()
 
     @classmethod
     def _call(cls, recording: bool, ctx: Any, gradients: list[Any]) -> tuple[Any, ...]:

@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING, Any
 from ..hooks import Hooks
 from ..ops.complex import complex_form
 from ..ops.operation import Context, Operation
+from ..ops.pointwise import Cast
 from . import casting
 from .modes import enable_grad, state
 
 if TYPE_CHECKING:
+    from ..dtypes import DType
+    from ..ops.array import Array
     from ..tensor import Tensor
+
+RESULT = -1        # the role of a saved array that is the operation's result; -1 - i for result i of several
 
 _sequence = itertools.count()
 _Tensor: Any = None     # the class, which imports this module and says so to `bind`
@@ -211,3 +216,35 @@ def _wrap_all(operation: type[Operation], context: Context, inputs: tuple[Any, .
                 if tensor._array.version is x._array.version:
                     tensor._view = View(x, None, state.recording)
     return tensors
+
+
+def tensor_behind(node: Node, context: Context, role: int | None, array: Array, dtype: DType | None = None) -> Any:
+    """The tensor that an operation got or made, from the array that it saved.
+
+    Args:
+        node: the operation's node.
+        context: its context.
+        role: the number of the input that the array holds, -1 - i for result i, or None for anything else.
+        array: the values, perhaps a copy in another layout or type.
+        dtype: the type that the operation got, if that may be another than the array's.
+    """
+    wrap = _Tensor._wrap
+    if role is None:
+        return wrap(array)
+    if role < 0:
+        return wrap(array, node if node.outputs == 1 else Output(node, RESULT - role))
+    above = node.inputs[role]
+    if above is None:
+        return wrap(array)
+    converted = None if context.casts is None else context.casts[role]
+    if isinstance(above, Node):
+        converted = converted or dtype
+        if converted in (None, array.dtype):
+            return wrap(array, above)
+    elif above._array is array:
+        return above
+    else:
+        converted = above.dtype
+    link = Context((True,))
+    link.dtype = converted
+    return wrap(array, Node(Cast, link, (above,)))

@@ -14,16 +14,13 @@ from ..dtypes import DType
 from ..hooks import Hooks
 from ..ops.array import Array
 from ..ops.operation import Context
-from ..ops.pointwise import Cast
 from . import casting, graph
 from .engine import Pass
 from .function import Adapter
-from .graph import Node, Output
+from .graph import Node, tensor_behind
 from .modes import call
 from .notify import run_hooks
 from .undifferentiable import undifferentiable
-
-RESULT = -1        # the role of a saved array that is the operation's result; -1 - i for result i of several
 
 
 class Recorded:
@@ -54,38 +51,6 @@ class Recorded:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.plain, name)
-
-
-def tensor_behind(node: Node, context: Context, role: int | None, array: Array, dtype: DType | None = None) -> Any:
-    """The tensor that an operation got or made, from the array that it saved.
-
-    Args:
-        node: the operation's node.
-        context: its context.
-        role: the number of the input that the array holds, -1 - i for result i, or None for anything else.
-        array: the values, perhaps a copy in another layout or type.
-        dtype: the type that the operation got, if that may be another than the array's.
-    """
-    wrap = graph._Tensor._wrap
-    if role is None:
-        return wrap(array)
-    if role < 0:
-        return wrap(array, node if node.outputs == 1 else Output(node, RESULT - role))
-    above = node.inputs[role]
-    if above is None:
-        return wrap(array)
-    converted = None if context.casts is None else context.casts[role]
-    if isinstance(above, Node):
-        converted = converted or dtype
-        if converted in (None, array.dtype):
-            return wrap(array, above)
-    elif above._array is array:
-        return above
-    else:
-        converted = above.dtype
-    link = Context((True,))
-    link.dtype = converted
-    return wrap(array, Node(Cast, link, (above,)))
 
 
 class RecordedPass(Pass):
@@ -126,9 +91,7 @@ class RecordedPass(Pass):
 
         gradients = g if isinstance(g, list) else [g]       # a list: see Pass._collect
         if issubclass(node.operation, Adapter):
-            saved = [tensor_behind(node, context, role, value) if isinstance(value, Array) else value
-                     for role, value in zip(context.roles, context.saved)]
-            return node.operation.recorded(context, saved, node.inputs, gradients)
+            return node.operation.recorded(context, node.inputs, gradients)
         rule = find(node.operation)
         if rule is not None:
             found = rule.apply(Recorded(node, context, rule.roles), *gradients)

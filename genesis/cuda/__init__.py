@@ -7,8 +7,7 @@ of any vendor.
 from __future__ import annotations
 
 from .. import random
-from ..opencl import Device, devices
-from ..opencl import device as find_device
+from ..opencl import Device, devices, find_device
 from ..opencl import synchronize as _synchronize
 
 

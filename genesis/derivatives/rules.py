@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from .. import functions
 from ..autograd import apply, grad
-from ..autograd.recorded import RESULT
+from ..autograd.graph import RESULT
 from ..dtypes import DType
 from ..ops.array import Array
 from ..ops.complex import allow

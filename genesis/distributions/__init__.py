@@ -1,7 +1,6 @@
 """Probability distributions: samples that may carry gradients, log-probabilities, entropies, divergences."""
 
-from . import constraints, transforms
-from . import divergence as kl  # noqa: F401 - PyTorch's name of the module
+from . import constraints, transforms, utils
 from . import divergences as _divergences  # noqa: F401 - it enters its formulas
 from .constraint_registry import ConstraintRegistry, biject_to, transform_to
 from .counts import Binomial, Geometric, Multinomial, NegativeBinomial, Poisson
@@ -41,4 +40,4 @@ __all__ = ["AbsTransform", "AffineTransform", "Bernoulli", "Beta", "Binomial", "
            "Poisson", "PowerTransform", "RelaxedBernoulli", "RelaxedOneHotCategorical", "SigmoidTransform",
            "SoftmaxTransform", "SoftplusTransform", "StickBreakingTransform", "StudentT", "TanhTransform",
            "Transform", "TransformedDistribution", "Uniform", "Weibull", "biject_to", "constraints",
-           "identity_transform", "kl_divergence", "register_kl", "transform_to", "transforms"]
+           "identity_transform", "kl_divergence", "register_kl", "transform_to", "transforms", "utils"]

@@ -12,12 +12,7 @@ from ..nn import functional as F
 from ..tensor import Tensor
 from . import constraints
 from .distribution import Distribution, check, either
-
-
-def _inside(probs: Tensor) -> Tensor:
-    """Probabilities kept so far from 0 and 1 that their logarithms are finite."""
-    eps = finfo(probs.dtype).eps
-    return probs.clamp(eps, 1 - eps)
+from .utils import clamp_probs, probs_to_logits
 
 
 def odds(name: str, probs: Any, logits: Any, validate_args: bool | None) -> tuple[Tensor, Tensor]:
@@ -27,8 +22,7 @@ def odds(name: str, probs: Any, logits: Any, validate_args: bool | None) -> tupl
         return given.sigmoid(), given
     if validate_args:
         check("probs", given.ge(0).logical_and(given.le(1)), "in [0, 1]")
-    inside = _inside(given)
-    return given, inside.log() - (-inside).log1p()
+    return given, probs_to_logits(given, is_binary=True)
 
 
 class Bernoulli(Distribution):
@@ -105,7 +99,7 @@ class Categorical(Distribution):
             if validate_args:
                 check("probs", given.ge(0).all(-1).logical_and(given.sum(-1).gt(0)), "not negative, nor all 0,")
             self.probs = given / given.sum(-1, keepdim=True)
-            self.logits = _inside(self.probs).log()
+            self.logits = clamp_probs(self.probs).log()
         super().__init__(given.shape[:-1], validate_args=validate_args)
 
     @property

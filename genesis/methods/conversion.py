@@ -9,8 +9,7 @@ import numpy as np
 from .. import cuda, dtypes, layouts
 from ..autograd import apply
 from ..dtypes import DType, as_dtype
-from ..opencl import Device, cpu_device
-from ..opencl import device as find_device
+from ..opencl import Device, cpu_device, find_device
 from ..opencl.foreign import lend
 from ..ops import elementwise
 from ..ops.array import download
@@ -166,6 +165,11 @@ class Conversion(Methods):
     def is_cuda(self) -> Any:
         """Whether the tensor lies on one of the devices that `genesis.cuda` counts."""
         return self.device in cuda.its_devices()
+
+    @property
+    def is_mps(self) -> Any:
+        """False: Apple's GPUs, too, are reached by OpenCL."""
+        return False
 
     def is_complex(self) -> Any:
         """Whether the element type is complex64 or complex128."""

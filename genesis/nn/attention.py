@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,7 +21,7 @@ from .linear import Linear
 from .module import Module
 from .parameter import Parameter
 
-__all__ = ["MultiheadAttention", "RotaryEmbedding"]
+__all__ = ["MultiheadAttention", "RotaryEmbedding", "SDPBackend", "sdpa_kernel"]
 
 
 class MultiheadAttention(Module):
@@ -232,3 +235,37 @@ class RotaryEmbedding(Module):
 def _four(shape: tuple[int, ...]) -> tuple[int, ...]:
     lead = shape[:-2]
     return (*(1,) * (2 - len(lead)), *shape) if len(lead) < 2 else (math.prod(lead[:-1]), *shape[-3:])
+
+
+class SDPBackend(enum.Enum):
+    """PyTorch's ways to compute attention, for `sdpa_kernel`."""
+
+    ERROR = -1
+    MATH = 0
+    FLASH_ATTENTION = 1
+    EFFICIENT_ATTENTION = 2
+    CUDNN_ATTENTION = 3
+    OVERRIDEABLE = 4
+
+
+@contextmanager
+def sdpa_kernel(backends: SDPBackend | Sequence[SDPBackend], set_priority: bool = False) -> Iterator[None]:
+    """Choose how `scaled_dot_product_attention` computes in a ``with`` block; here there is one way, and it stays.
+
+    Args:
+        backends, set_priority: accepted as PyTorch has them.
+
+    Raises:
+        TypeError: ``backends`` is no `SDPBackend` nor a sequence of them.
+
+    Example:
+        >>> from genesis.nn.attention import SDPBackend, sdpa_kernel
+        >>> q = genesis.zeros(1, 2, 3, 4)
+        >>> with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+        ...     genesis.nn.functional.scaled_dot_product_attention(q, q, q).shape
+        genesis.Size([1, 2, 3, 4])
+    """
+    for backend in [backends] if isinstance(backends, SDPBackend) else backends:
+        if not isinstance(backend, SDPBackend):
+            raise TypeError(f"backends must be of SDPBackend, not {backend!r}")
+    yield

@@ -17,7 +17,7 @@ from .parameter import Parameter
 _MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-class _Convolution(Module):
+class _ConvNd(Module):
     """What the convolutional layers share."""
 
     dims = 0
@@ -104,7 +104,7 @@ class _Convolution(Module):
         return ", ".join(parts)
 
 
-class Conv1d(_Convolution):
+class Conv1d(_ConvNd):
     """Convolution over one dimension, with learned filters: (N, C, L) -> (N, O, L').
 
     Args:
@@ -141,7 +141,7 @@ class Conv1d(_Convolution):
         return self._convolve(input, F.conv1d)
 
 
-class Conv2d(_Convolution):
+class Conv2d(_ConvNd):
     """Convolution over two dimensions, with learned filters: (N, C, H, W) -> (N, O, H', W').
 
     Args:
@@ -178,7 +178,7 @@ class Conv2d(_Convolution):
         return self._convolve(input, F.conv2d)
 
 
-class Conv3d(_Convolution):
+class Conv3d(_ConvNd):
     """Convolution over three dimensions, with learned filters: (N, C, D, H, W) -> (N, O, D', H', W').
 
     Args:
@@ -215,7 +215,7 @@ class Conv3d(_Convolution):
         return self._convolve(input, F.conv3d)
 
 
-class _Transposed(_Convolution):
+class _ConvTransposeNd(_ConvNd):
     """What the layers of transposed convolution share."""
 
     transposed = True
@@ -246,7 +246,7 @@ class _Transposed(_Convolution):
         return tuple(n - low for n, low in zip(wanted, least))
 
 
-class ConvTranspose1d(_Transposed):
+class ConvTranspose1d(_ConvTransposeNd):
     """Transposed convolution over one dimension: (N, C, L) -> (N, O, L').
 
     Args:
@@ -275,7 +275,7 @@ class ConvTranspose1d(_Transposed):
                                   self._extra(input, output_size), self.groups, self.dilation)
 
 
-class ConvTranspose2d(_Transposed):
+class ConvTranspose2d(_ConvTransposeNd):
     """Transposed convolution over two dimensions: (N, C, H, W) -> (N, O, H', W').
 
     Args:
@@ -308,7 +308,7 @@ class ConvTranspose2d(_Transposed):
                                   self._extra(input, output_size), self.groups, self.dilation)
 
 
-class ConvTranspose3d(_Transposed):
+class ConvTranspose3d(_ConvTransposeNd):
     """Transposed convolution over three dimensions: (N, C, D, H, W) -> (N, O, D', H', W').
 
     Args:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from ..tensor import Tensor
 from . import functional as F
 from .functional.ctc import Lengths
-from .module import Module
+from .loss import _Loss
 
 
-class CTCLoss(Module):
+class CTCLoss(_Loss):
     """Of labels whose alignment with a longer input is unknown; see `genesis.nn.functional.ctc_loss`.
 
     Args:
@@ -18,9 +18,8 @@ class CTCLoss(Module):
     """
 
     def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False):
-        super().__init__()
-        F.check_reduction(reduction)
-        self.blank, self.reduction, self.zero_infinity = blank, reduction, zero_infinity
+        super().__init__(reduction=reduction)
+        self.blank, self.zero_infinity = blank, zero_infinity
 
     def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Lengths, target_lengths: Lengths) -> Tensor:
         """Log-probabilities (T, N, C), targets (N, S) and both lengths (N,), or all without N, to the loss."""

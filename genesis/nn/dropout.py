@@ -9,7 +9,7 @@ from . import functional as F
 from .module import Module
 
 
-class _Dropout(Module):
+class _DropoutNd(Module):
     """What the layers share.
 
     Args:
@@ -35,19 +35,19 @@ class _Dropout(Module):
         return f"p={self.p}, inplace={self.inplace}"
 
 
-class Dropout(_Dropout):
+class Dropout(_DropoutNd):
     """In training, zeroes elements with probability ``p`` and scales the rest by ``1 / (1 - p)``."""
 
     _function = staticmethod(F.dropout)
 
 
-class Dropout1d(_Dropout):
+class Dropout1d(_DropoutNd):
     """In training, zeroes whole channels of (N, C, L) or (C, L); see `genesis.nn.functional.dropout1d`."""
 
     _function = staticmethod(F.dropout1d)
 
 
-class Dropout2d(_Dropout):
+class Dropout2d(_DropoutNd):
     """In training, zeroes whole channels of (N, C, H, W); see `genesis.nn.functional.dropout2d`.
 
     Example:
@@ -58,19 +58,19 @@ class Dropout2d(_Dropout):
     _function = staticmethod(F.dropout2d)
 
 
-class Dropout3d(_Dropout):
+class Dropout3d(_DropoutNd):
     """In training, zeroes whole channels of (N, C, D, H, W) or (C, D, H, W)."""
 
     _function = staticmethod(F.dropout3d)
 
 
-class AlphaDropout(_Dropout):
+class AlphaDropout(_DropoutNd):
     """Dropout that keeps mean 0 and variance 1, for networks of `SELU`; see `genesis.nn.functional.alpha_dropout`."""
 
     _function = staticmethod(F.alpha_dropout)
 
 
-class FeatureAlphaDropout(_Dropout):
+class FeatureAlphaDropout(_DropoutNd):
     """`AlphaDropout` of whole channels of (N, C, ...)."""
 
     _function = staticmethod(F.feature_alpha_dropout)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ..tensor import Tensor
 from . import functional as F
-from .module import Module
+from .functional.loss import older_reduction
+from .loss import _Loss
 
 
-class PoissonNLLLoss(Module):
+class PoissonNLLLoss(_Loss):
     """Of counts, with predicted rates; see `genesis.nn.functional.poisson_nll_loss`.
 
     Args:
@@ -17,10 +18,10 @@ class PoissonNLLLoss(Module):
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
     """
 
+    @older_reduction
     def __init__(self, log_input: bool = True, full: bool = False, *, eps: float = 1e-8, reduction: str = "mean"):
-        super().__init__()
-        F.check_reduction(reduction)
-        self.log_input, self.full, self.eps, self.reduction = log_input, full, eps, reduction
+        super().__init__(reduction=reduction)
+        self.log_input, self.full, self.eps = log_input, full, eps
 
     def forward(self, log_input: Tensor, target: Tensor) -> Tensor:
         """The loss."""
@@ -28,7 +29,7 @@ class PoissonNLLLoss(Module):
                                   reduction=self.reduction)
 
 
-class GaussianNLLLoss(Module):
+class GaussianNLLLoss(_Loss):
     """Of normal numbers, with predicted means and variances; see `genesis.nn.functional.gaussian_nll_loss`.
 
     Args:
@@ -38,9 +39,8 @@ class GaussianNLLLoss(Module):
     """
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean"):
-        super().__init__()
-        F.check_reduction(reduction)
-        self.full, self.eps, self.reduction = full, eps, reduction
+        super().__init__(reduction=reduction)
+        self.full, self.eps = full, eps
 
     def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
         """Means, observations and variances, to the loss."""

@@ -7,19 +7,36 @@ from typing import Any
 
 from ..tensor import Tensor
 from . import functional as F
+from .functional.loss import older_reduction, reduction_of
 from .linear import Linear
 from .module import Module
 
 
-class CrossEntropyLoss(Module):
+# These two base classes have PyTorch's private names, because losses that users write derive from them.
+class _Loss(Module):
+    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"):
+        super().__init__()
+        reduction = reduction_of(size_average, reduce, reduction)
+        if reduction != "batchmean" or not isinstance(self, KLDivLoss):
+            F.check_reduction(reduction)
+        self.reduction = reduction
+
+
+class _WeightedLoss(_Loss):
+    def __init__(self, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
+                 reduction: str = "mean"):
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+
+
+class CrossEntropyLoss(_WeightedLoss):
     """Cross-entropy between logits and class indices; see `genesis.nn.functional.cross_entropy`."""
 
+    @older_reduction
     def __init__(self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean",
                  label_smoothing: float = 0.0):
-        super().__init__()
-        F.check_reduction(reduction)
-        self.register_buffer("weight", weight)
-        self.ignore_index, self.reduction, self.label_smoothing = ignore_index, reduction, label_smoothing
+        super().__init__(weight, reduction=reduction)
+        self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Logits (N, C, ...) and class indices (N, ...) to the loss."""
@@ -74,14 +91,12 @@ class LinearCrossEntropyLoss(Module):
                 f"ignore_index={self.ignore_index}, label_smoothing={self.label_smoothing}, options={self.options}")
 
 
-class _PairLoss(Module):
+class _PairLoss(_Loss):
     """A loss of predictions and targets of one shape."""
 
+    @older_reduction
     def __init__(self, reduction: str = "mean"):
-        super().__init__()
-        if reduction != "batchmean" or not isinstance(self, KLDivLoss):
-            F.check_reduction(reduction)
-        self.reduction = reduction
+        super().__init__(reduction=reduction)
 
 
 class MSELoss(_PairLoss):
@@ -100,11 +115,12 @@ class L1Loss(_PairLoss):
         return F.l1_loss(input, target, reduction=self.reduction)
 
 
-class SmoothL1Loss(_PairLoss):
+class SmoothL1Loss(_Loss):
     """Quadratic for differences below ``beta``, linear beyond; see `genesis.nn.functional.smooth_l1_loss`."""
 
+    @older_reduction
     def __init__(self, reduction: str = "mean", beta: float = 1.0):
-        super().__init__(reduction)
+        super().__init__(reduction=reduction)
         self.beta = beta
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -112,11 +128,12 @@ class SmoothL1Loss(_PairLoss):
         return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
 
 
-class HuberLoss(_PairLoss):
+class HuberLoss(_Loss):
     """Quadratic for differences up to ``delta``, linear beyond; see `genesis.nn.functional.huber_loss`."""
 
+    @older_reduction
     def __init__(self, reduction: str = "mean", delta: float = 1.0):
-        super().__init__(reduction)
+        super().__init__(reduction=reduction)
         if not isinstance(delta, int | float):
             raise TypeError(f"delta must be a number, not {delta!r}")
         self.delta = delta
@@ -126,24 +143,24 @@ class HuberLoss(_PairLoss):
         return F.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
 
 
-class BCELoss(_PairLoss):
+class BCELoss(_WeightedLoss):
     """Binary cross-entropy of probabilities; see `genesis.nn.functional.binary_cross_entropy`."""
 
+    @older_reduction
     def __init__(self, weight: Tensor | None = None, reduction: str = "mean"):
-        super().__init__(reduction)
-        self.register_buffer("weight", weight)
+        super().__init__(weight, reduction=reduction)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss."""
         return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
 
 
-class BCEWithLogitsLoss(_PairLoss):
+class BCEWithLogitsLoss(_WeightedLoss):
     """Binary cross-entropy of logits; see `genesis.nn.functional.binary_cross_entropy_with_logits`."""
 
+    @older_reduction
     def __init__(self, weight: Tensor | None = None, reduction: str = "mean", pos_weight: Tensor | None = None):
-        super().__init__(reduction)
-        self.register_buffer("weight", weight)
+        super().__init__(weight, reduction=reduction)
         self.register_buffer("pos_weight", pos_weight)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -152,11 +169,12 @@ class BCEWithLogitsLoss(_PairLoss):
                                                   pos_weight=self.pos_weight)
 
 
-class KLDivLoss(_PairLoss):
+class KLDivLoss(_Loss):
     """Kullback-Leibler divergence of probabilities from log-probabilities; see `genesis.nn.functional.kl_div`."""
 
+    @older_reduction
     def __init__(self, reduction: str = "mean", log_target: bool = False):
-        super().__init__(reduction)
+        super().__init__(reduction=reduction)
         self.log_target = log_target
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -164,12 +182,12 @@ class KLDivLoss(_PairLoss):
         return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
 
 
-class NLLLoss(_PairLoss):
+class NLLLoss(_WeightedLoss):
     """Negative log-likelihood of class indices; see `genesis.nn.functional.nll_loss`."""
 
+    @older_reduction
     def __init__(self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"):
-        super().__init__(reduction)
-        self.register_buffer("weight", weight)
+        super().__init__(weight, reduction=reduction)
         self.ignore_index = ignore_index
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:

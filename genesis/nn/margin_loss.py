@@ -10,19 +10,20 @@ from collections.abc import Callable
 from ..tensor import Tensor
 from . import functional as F
 from .distance import PairwiseDistance
-from .module import Module
+from .functional.loss import older_reduction
+from .loss import _Loss, _WeightedLoss
 
 
-class _Margin(Module):
+class _Margin(_Loss):
     def __init__(self, margin: float, reduction: str):
-        super().__init__()
-        F.check_reduction(reduction)
-        self.margin, self.reduction = margin, reduction
+        super().__init__(reduction=reduction)
+        self.margin = margin
 
 
 class MarginRankingLoss(_Margin):
     """Which of two scores is to be the larger; see `genesis.nn.functional.margin_ranking_loss`."""
 
+    @older_reduction
     def __init__(self, margin: float = 0.0, *, reduction: str = "mean"):
         super().__init__(margin, reduction)
 
@@ -34,6 +35,7 @@ class MarginRankingLoss(_Margin):
 class HingeEmbeddingLoss(_Margin):
     """Small distances of pairs that are alike, large ones of others; see `functional.hinge_embedding_loss`."""
 
+    @older_reduction
     def __init__(self, margin: float = 1.0, *, reduction: str = "mean"):
         super().__init__(margin, reduction)
 
@@ -45,6 +47,7 @@ class HingeEmbeddingLoss(_Margin):
 class CosineEmbeddingLoss(_Margin):
     """Small angles of pairs that are alike, large ones of others; see `functional.cosine_embedding_loss`."""
 
+    @older_reduction
     def __init__(self, margin: float = 0.0, *, reduction: str = "mean"):
         super().__init__(margin, reduction)
 
@@ -67,6 +70,7 @@ class TripletMarginLoss(_Margin):
         ValueError: a margin that is not positive.
     """
 
+    @older_reduction
     def __init__(self, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6, swap: bool = False, *,
                  reduction: str = "mean"):
         super().__init__(_positive(margin), reduction)
@@ -109,20 +113,19 @@ def _positive(margin: float) -> float:
     return margin
 
 
-class SoftMarginLoss(Module):
+class SoftMarginLoss(_Loss):
     """``log(1 + exp(-target * input))``; see `genesis.nn.functional.soft_margin_loss`."""
 
+    @older_reduction
     def __init__(self, *, reduction: str = "mean"):
-        super().__init__()
-        F.check_reduction(reduction)
-        self.reduction = reduction
+        super().__init__(reduction=reduction)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss."""
         return F.soft_margin_loss(input, target, reduction=self.reduction)
 
 
-class MultiLabelSoftMarginLoss(Module):
+class MultiLabelSoftMarginLoss(_WeightedLoss):
     """Binary cross-entropy of logits, its mean over classes; see `functional.multilabel_soft_margin_loss`.
 
     Args:
@@ -130,24 +133,21 @@ class MultiLabelSoftMarginLoss(Module):
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
     """
 
+    @older_reduction
     def __init__(self, weight: Tensor | None = None, *, reduction: str = "mean"):
-        super().__init__()
-        F.check_reduction(reduction)
-        self.register_buffer("weight", weight)
-        self.reduction = reduction
+        super().__init__(weight, reduction=reduction)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """(N, C) twice, or without N, to the loss."""
         return F.multilabel_soft_margin_loss(input, target, self.weight, reduction=self.reduction)
 
 
-class MultiLabelMarginLoss(Module):
+class MultiLabelMarginLoss(_Loss):
     """Scores of several labels above those of other classes; see `genesis.nn.functional.multilabel_margin_loss`."""
 
+    @older_reduction
     def __init__(self, *, reduction: str = "mean"):
-        super().__init__()
-        F.check_reduction(reduction)
-        self.reduction = reduction
+        super().__init__(reduction=reduction)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Scores (N, C) and labels (N, C), or both without N, to the loss."""
@@ -167,6 +167,7 @@ class MultiMarginLoss(_Margin):
         ValueError: another ``p``, or a weight that is no vector.
     """
 
+    @older_reduction
     def __init__(self, p: int = 1, margin: float = 1.0, weight: Tensor | None = None, *, reduction: str = "mean"):
         super().__init__(margin, reduction)
         if p not in (1, 2):

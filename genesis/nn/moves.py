@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 from .. import cuda, dtypes
 from ..creation import empty
 from ..dtypes import DType, as_dtype
-from ..opencl import Device, cpu_device
-from ..opencl import device as find_device
+from ..opencl import Device, cpu_device, find_device
 from ..tensor import Tensor
 
 T = TypeVar("T", bound="Moves")

@@ -149,7 +149,7 @@ class GroupNorm(Module):
                 f"bias={self.bias is not None}")
 
 
-class _Tracking(Module):
+class _NormBase(Module):
     """What layers with running statistics share.
 
     Attributes:
@@ -193,7 +193,7 @@ class _Tracking(Module):
                 f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}")
 
 
-class _BatchNorm(_Tracking):
+class _BatchNorm(_NormBase):
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
                  track_running_stats: bool = True, device: Any = None, dtype: Any = None, *, bias: bool = True):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
@@ -277,7 +277,7 @@ class SyncBatchNorm(_BatchNorm):
         return result
 
 
-class _InstanceNorm(_Tracking):
+class _InstanceNorm(_NormBase):
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = False,
                  track_running_stats: bool = False, device: Any = None, dtype: Any = None, *, bias: bool = True):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)

@@ -6,7 +6,7 @@ from typing import Any
 
 from .module import Module
 
-__all__ = ["DataParallel"]
+__all__ = ["DataParallel", "DistributedDataParallel"]
 
 
 class DataParallel(Module):
@@ -32,3 +32,15 @@ class DataParallel(Module):
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         """What the module makes of the arguments."""
         return self.module(*inputs, **kwargs)
+
+
+class DistributedDataParallel(DataParallel):
+    """Not there: a model trains in one process. `DataParallel` wraps one, under the same names of parameters.
+
+    Raises:
+        RuntimeError: whenever one is made.
+    """
+
+    def __init__(self, module: Module, *args: Any, **kwargs: Any):
+        raise RuntimeError("DistributedDataParallel: genesis trains in one process, on one device; use the model as it "
+                           "is, or nn.DataParallel for the same names of parameters")

@@ -61,6 +61,11 @@ class State:
         """
         return self._register("load", hook)
 
+    def _register_load_state_dict_pre_hook(self, hook: Callable[..., None],
+                                           with_module: bool = False) -> RemovableHandle:
+        # PyTorch's older name, which published models use; the hook is not given the module
+        return self._register("load", hook if with_module else lambda module, *given: hook(*given))
+
     def register_load_state_dict_post_hook(self, hook: Callable[..., None]) -> RemovableHandle:
         """Call ``hook(module, incompatible_keys)`` after the state of this module and of those below was loaded.
 

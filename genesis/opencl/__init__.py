@@ -13,6 +13,7 @@ from .device import (
     default_device,
     device,
     devices,
+    find_device,
     no_device_message,
     set_default_device,
     synchronize,
@@ -23,5 +24,6 @@ from .program import Kernel, sources
 
 __all__ = [
     "CHUNK", "Alias", "Arena", "Buffer", "Device", "Kernel", "Reading", "cpu_device", "default_device", "device",
-    "devices", "no_device_message", "set_default_device", "sources", "split_by_limit", "synchronize", "tuning", "use",
+    "devices", "find_device", "no_device_message", "set_default_device", "sources", "split_by_limit", "synchronize",
+    "tuning", "use",
 ]

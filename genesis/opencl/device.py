@@ -220,6 +220,16 @@ class Device:
     def __repr__(self) -> str:
         return f"<genesis.device {self}: {self.name} ({self.platform})>"
 
+    def __enter__(self) -> Device:
+        global _default
+        _outside.append(_default)
+        _default = self
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        global _default
+        _default = _outside.pop()
+
     def describe(self) -> dict[str, Any]:
         """The facts about the device as plain values, for reports."""
         return {"device": str(self), "name": self.name, "vendor": self.vendor, "platform": self.platform,
@@ -273,6 +283,7 @@ def no_device_message() -> str:
 
 
 _default: Device | None = None
+_outside: list[Device | None] = []     # the defaults outside of the ``with`` blocks of devices that run
 
 
 def default_device() -> Device:
@@ -285,7 +296,7 @@ def default_device() -> Device:
     if _default is None:
         wanted = os.environ.get("GENESIS_DEVICE", "").strip()
         if wanted:
-            _default = device(wanted)
+            _default = find_device(wanted)
         else:
             usable = [d for d in devices() if d.quirks.rank >= 0]
             if not usable:
@@ -310,24 +321,11 @@ def _no_device() -> NoDeviceError:
 def set_default_device(which: Device | str | int | None) -> None:
     """Make a device the one that new tensors go to; None returns to the choice made by itself."""
     global _default
-    _default = None if which is None else device(which)
+    _default = None if which is None else find_device(which)
 
 
-def device(which: Device | str | int | None = None) -> Device:
-    """Find a device.
-
-    Args:
-        which: ``"gpu"``, ``"cpu"``, ``"gpu:1"`` (the second of its type), ``"cuda:1"`` (of
-            NVIDIA's platform), a position in `devices`, any part of
-            the name of a platform or device (``"intel"``, ``"rusticl"``), or None for the default.
-
-    Raises:
-        NoDeviceError: nothing fits; the message lists what there is.
-
-    Example:
-        >>> genesis.device("cpu").type
-        'cpu'
-    """
+def find_device(which: Device | str | int | None = None) -> Device:
+    """The device that a name means; see `device`."""
     if isinstance(which, Device):
         return which
     if which is None:
@@ -352,6 +350,45 @@ def device(which: Device | str | int | None = None) -> Device:
         raise _no_device()
     listed = "\n  ".join(f"{i}  {d}  {d.name} ({d.platform})" for i, d in enumerate(found))
     raise NoDeviceError(f"no OpenCL device fits {which!r}; these were found:\n  {listed}")
+
+
+class _Named(type):
+    """What `device` is an instance of: programs call it, and name it as the type of a device."""
+
+    def __call__(cls, which: Device | str | int | None = None, index: int | None = None) -> Any:
+        return find_device(which if index is None else f"{which}:{index}")
+
+    def __instancecheck__(cls, x: Any) -> bool:
+        return isinstance(x, Device)
+
+
+class device(Device, metaclass=_Named):
+    """Find a device.
+
+    Args:
+        which: ``"gpu"``, ``"cpu"``, ``"gpu:1"`` (the second of its type), ``"cuda:1"`` (of
+            NVIDIA's platform), a position in `devices`, any part of
+            the name of a platform or device (``"intel"``, ``"rusticl"``), or None for the default.
+        index: the number after the colon, where it is given by itself.
+
+    Returns:
+        A `Device`. Each is an instance of ``device`` too, as programs ask: ``isinstance(x, genesis.device)``. In a
+        ``with`` block it is the default device.
+
+    Raises:
+        NoDeviceError: nothing fits; the message lists what there is.
+
+    Example:
+        >>> genesis.device("cpu").type, genesis.device("cpu", 0) is genesis.device("cpu:0")
+        ('cpu', True)
+        >>> with genesis.device("cpu"):
+        ...     genesis.zeros(2).device.type
+        'cpu'
+    """
+
+    def __init__(self, which: Device | str | int | None = None, index: int | None = None):
+        """Never called, for one that exists is returned; it says to tools what `device` takes."""
+        raise NotImplementedError
 
 
 def use(queue: cl.CommandQueue) -> Device:
@@ -379,4 +416,4 @@ def synchronize(which: Device | str | int | None = None) -> None:
     Raises:
         DeviceIndexError: an operation that ran meanwhile was given an index out of range.
     """
-    device(which).synchronize()
+    find_device(which).synchronize()

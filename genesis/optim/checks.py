@@ -134,13 +134,16 @@ TABLE: dict[str, Callable[[str, Any], Any]] = {
 }
 
 
-def hyperparameters(values: Mapping[str, Any], own: Mapping[str, Callable[[str, Any], Any]]) -> dict[str, Any]:
+def hyperparameters(values: Mapping[str, Any],
+                    own: Mapping[str, Callable[[str, Any], Any]] | None) -> dict[str, Any]:
     """The values, checked and as plain Python numbers; keys that the table does not know pass as they are.
 
     Args:
         values: by name.
-        own: an optimizer's own checks, which go before the table's.
+        own: an optimizer's own checks, which go before the table's; None leaves all values as they are.
     """
+    if own is None:
+        return dict(values)
     known = {**TABLE, **own}
     return {name: known[name](name, value) if name in known and value is not required else value
             for name, value in values.items()}

@@ -67,14 +67,14 @@ def listed(params: Any) -> list[Any]:
 
 
 def checked(given: Any, former: Sequence[dict[str, Any]], defaults: dict[str, Any],
-            own: Mapping[str, Callable[[str, Any], Any]]) -> dict[str, Any]:
+            own: Mapping[str, Callable[[str, Any], Any]] | None) -> dict[str, Any]:
     """A parameter group, complete and checked, as a new dict.
 
     Args:
         given: what the user wrote; an iterator in it is replaced by a list.
         former: the groups before it, checked.
         defaults: hyperparameters that it does not name.
-        own: checks of the optimizer's own.
+        own: checks of the optimizer's own; None for no checks of hyperparameters.
 
     Raises:
         TypeError, ValueError: as `Optimizer` says.

@@ -69,7 +69,7 @@ class Optimizer(Hooked):
         for name in implementation.keys() - implementations.DEFAULTS:
             raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {name!r}")
         implementations.check(implementation)
-        self.defaults = checks.hyperparameters(defaults, self.own_checks)
+        self.defaults = checks.hyperparameters(defaults, self._checks())
         self.max_grad_norm = checks.max_grad_norm(max_grad_norm)
         self.grad_norm: Tensor | None = None
         self._hooks = {}
@@ -83,6 +83,10 @@ class Optimizer(Hooked):
         self.param_groups = self._checked(given)
         self._place(self.param_groups)
         self._seen = groups.Seen(self.param_groups)
+
+    def _checks(self) -> Mapping[str, Callable[[str, Any], Any]] | None:
+        """What hyperparameters may be; None where a user's class has a ``step`` of its own, and gives them meaning."""
+        return self.own_checks if self.source or type(self).__module__.startswith(__package__) else None
 
     def _set_up(self) -> None:
         self._places: dict[int, tuple[Runner, int]] = {}
@@ -191,7 +195,7 @@ class Optimizer(Hooked):
         """Parameter groups, complete and checked; nothing of the optimizer is changed."""
         added: list[dict[str, Any]] = []
         for one in given:
-            added.append(groups.checked(one, [*former, *added], self.defaults, self.own_checks))
+            added.append(groups.checked(one, [*former, *added], self.defaults, self._checks()))
             if self.source:
                 implementations.check(added[-1])
             self.check_group(added[-1])

@@ -58,7 +58,7 @@ def load_state_dict(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None
             raise ValueError(f"parameter group {i} of the state has {len(saved['params'])} parameters, "
                              f"that of the optimizer {len(group['params'])}")
         values = checks.hyperparameters({k: _plain(v) for k, v in saved.items()
-                                         if k not in _NOT_OURS or k in optimizer.defaults}, optimizer.own_checks)
+                                         if k not in _NOT_OURS or k in optimizer.defaults}, optimizer._checks())
         optimizer.check_group({**group, **values})
         new_values.append(values)
         for parameter, index in zip(_in_saved_order(group, saved), saved["params"]):

@@ -96,3 +96,15 @@ def test_starting_values_refuse_what_does_not_fit():
             (lambda: nn.init.dirac_(cube, 2), "groups must divide the 3 output channels")]:
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def test_gains_and_fans_are_those_of_torch():
+    torch = pytest.importorskip("torch")
+    for name in ("linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu", "conv3d", "conv_transpose1d"):
+        assert nn.init.calculate_gain(name) == pytest.approx(torch.nn.init.calculate_gain(name))
+    weight = np.zeros((4, 3, 2, 5), np.float32)
+    for mode in ("fan_in", "FAN_OUT"):
+        found = nn.init._calculate_correct_fan(genesis.tensor(weight), mode)
+        assert found == torch.nn.init._calculate_correct_fan(torch.tensor(weight), mode)
+    with pytest.raises(ValueError, match="mode"):
+        nn.init._calculate_correct_fan(genesis.tensor(weight), "fan")

@@ -275,3 +275,35 @@ def test_differences(reduction):
     check_gradients(nn.L1Loss(reduction), lambda x, y: reduced(np.abs(x - y)), a, b)
     with pytest.raises(ValueError, match="reduction"):
         nn.MSELoss("average")
+
+
+@pytest.mark.parametrize(("older", "newer"), [
+    ({"size_average": False}, "sum"), ({"reduce": False}, "none"), ({"size_average": True}, "mean"),
+    ({"size_average": False, "reduce": False}, "none"), ({"size_average": False, "reduce": True}, "sum")])
+def test_older_arguments_of_reduction_are_those_of_torch(older, newer):
+    torch = pytest.importorskip("torch")
+    x, t = np.float32([[0.2, 0.7], [0.4, 0.1]]), np.float32([[0.0, 1.0], [1.0, 0.0]])
+    for name, layer in (("mse_loss", "MSELoss"), ("binary_cross_entropy", "BCELoss"),
+                        ("multilabel_soft_margin_loss", "MultiLabelSoftMarginLoss")):
+        with pytest.warns(UserWarning, match="reduction="):
+            found = getattr(F, name)(genesis.tensor(x), genesis.tensor(t), **older)
+        with pytest.warns(UserWarning, match=f"reduction='{newer}'"):
+            of_layer = getattr(nn, layer)(**older)
+        with pytest.warns(UserWarning, match="reduction="):
+            wanted = getattr(torch.nn.functional, name)(torch.tensor(x), torch.tensor(t), **older)
+        np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-5)
+        np.testing.assert_allclose(of_layer(genesis.tensor(x), genesis.tensor(t)).numpy(), wanted.numpy(), rtol=1e-5)
+
+
+def test_losses_of_users_derive_from_the_base_classes_that_torch_has():
+    class Focal(nn.modules.loss._WeightedLoss):
+        def forward(self, input, target):
+            chance = F.cross_entropy(input, target, weight=self.weight, reduction="none").neg().exp()
+            return (1 - chance).square().sum()
+
+    loss = Focal(weight=genesis.tensor([1.0, 2.0]), reduction="sum")
+    assert loss.reduction == "sum"
+    assert list(loss.state_dict()) == ["weight"]
+    assert loss(genesis.zeros(1, 2), genesis.tensor([0])).item() == pytest.approx(0.25)
+    assert isinstance(nn.CTCLoss(), nn.modules.loss._Loss)
+    assert isinstance(nn.CrossEntropyLoss(), nn.modules.loss._WeightedLoss)

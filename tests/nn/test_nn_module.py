@@ -386,3 +386,23 @@ def test_buffers_are_registered_by_assignment():
             def __init__(self):
                 self.early = nn.Buffer(genesis.ones(2))
         Early()
+
+
+def test_shared_modules_and_parameters_are_named_once_or_each_time():
+    torch = pytest.importorskip("torch")
+
+    def names(nn):
+        shared = nn.BatchNorm1d(3)
+        model = nn.Sequential(shared, nn.Sequential(shared, nn.Linear(3, 3)))
+        model.register_parameter("again", model[1][1].weight)
+        return [[name for name, _ in getattr(model, f"named_{kind}")(prefix="top", remove_duplicate=once)]
+                for kind in ("modules", "parameters", "buffers") for once in (True, False)]
+
+    assert names(nn) == names(torch.nn)
+
+
+def test_older_hook_before_loading_gets_no_module():
+    layer = nn.Linear(2, 1, bias=False)
+    layer._register_load_state_dict_pre_hook(lambda state, *_: state.update(weight=state.pop("w")))
+    layer.load_state_dict({"w": genesis.tensor([[3.0, 4.0]])})
+    assert layer.weight.tolist() == [[3.0, 4.0]]

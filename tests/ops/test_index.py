@@ -206,8 +206,8 @@ def test_every_element_size(dtype):
 
 
 @pytest.mark.parametrize("index", [4, -5, (0, 5), (0, 0, 0, 0), [4], [-5], (slice(None), [5]), 1.5, "a", (..., ...),
-                                   [0.5], np.zeros(3, bool), (0, np.zeros((4, 5), bool)), ([0, 1], [0, 1, 2]), True,
-                                   np.bool_(True), np.array(True), (0, 0, [6])], ids=str)
+                                   [0.5], np.zeros(3, bool), (0, np.zeros((4, 5), bool)), ([0, 1], [0, 1, 2]),
+                                   (True, 0), (0, np.bool_(True)), (np.array(True), 0), (0, 0, [6])], ids=str)
 def test_errors(index):
     x = genesis.zeros(4, 5, 6)
     for places in (index, _as_tensors(index)):

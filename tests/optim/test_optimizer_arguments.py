@@ -524,3 +524,30 @@ def test_a_subclass_may_change_scalars_only():
         optimizer.zero_grad()
         other.zero_grad()
     np.testing.assert_allclose(values(p), values(q), rtol=1e-6)
+
+
+def test_optimizers_of_users_give_hyperparameters_a_meaning_of_their_own():
+    class Averaged(genesis.optim.Optimizer):
+        """Three decay rates, as Adan's, and a first guess of a distance, as Prodigy's."""
+
+        def __init__(self, params, lr=1.0, betas=(0.98, 0.92, 0.99), d=1e-6, momentum=-0.5):
+            super().__init__(params, {"lr": lr, "betas": betas, "d": d, "momentum": momentum})
+
+        @genesis.no_grad()
+        def step(self):
+            for group in self.param_groups:
+                for p in group["params"]:
+                    p.sub_(p.grad, alpha=group["lr"] * group["d"])
+                group["d"] *= 2
+
+    w = nn.Parameter(genesis.ones(2))
+    optimizer = Averaged([{"params": [w], "betas": (0.5, 0.5, 0.5)}], d=0.25)
+    w.grad = genesis.ones(2)
+    optimizer.step()
+    assert w.tolist() == [0.75, 0.75]
+    again = Averaged([w])
+    again.load_state_dict(optimizer.state_dict())
+    assert again.param_groups[0]["betas"] == (0.5, 0.5, 0.5)
+    assert again.param_groups[0]["d"] == 0.5
+    with pytest.raises(ValueError, match="betas"):
+        genesis.optim.Adam([w], betas=(0.5, 0.5, 0.5))

@@ -8,9 +8,10 @@ from typing import Any
 from ...creation import full_like
 from ...tensor import Tensor
 from .distance import at_least
-from .loss import check_reduction, reduced
+from .loss import check_reduction, older_reduction, reduced
 
 
+@older_reduction
 def poisson_nll_loss(input: Tensor, target: Tensor, log_input: bool = True, full: bool = False, *, eps: float = 1e-8,
                      reduction: str = "mean") -> Tensor:
     """Negative log-likelihood of counts, of a Poisson distribution whose rate is predicted.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from ...autograd import apply
 from ...ops.loss import CrossEntropy
 from ...tensor import Tensor
 from .linear import linear
 
+R = TypeVar("R")
 _REDUCTIONS = ("mean", "sum", "none")
 
 
@@ -41,6 +45,27 @@ def check_classes(scores: str, input: Tensor, target: Tensor, weight: Tensor | N
         raise RuntimeError(f"weight needs one entry a class, shape {tuple(classes)}, not {tuple(weight.shape)}")
 
 
+def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str = "mean", stacklevel: int = 3) -> str:
+    """The reduction that PyTorch's older arguments ask for, with its warning; the newer one where both are None."""
+    if size_average is None and reduce is None:
+        return reduction
+    found = "none" if reduce is not None and not reduce else "mean" if size_average in (None, True) else "sum"
+    warnings.warn(f"size_average and reduce are older arguments; use reduction={found!r}", stacklevel=stacklevel)
+    return found
+
+
+def older_reduction(function: Callable[..., R]) -> Callable[..., R]:
+    """Let a loss, or the ``__init__`` of its layer, take ``size_average`` and ``reduce`` by name."""
+    @functools.wraps(function)
+    def loss(*args: Any, size_average: bool | None = None, reduce: bool | None = None, **kwargs: Any) -> Any:
+        if size_average is not None or reduce is not None:
+            kwargs["reduction"] = reduction_of(size_average, reduce)
+        return function(*args, **kwargs)
+
+    return loss
+
+
+@older_reduction
 def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
                   reduction: str = "mean", label_smoothing: float = 0.0) -> Tensor:
     """Cross-entropy between logits and class indices, or class probabilities.

@@ -14,9 +14,10 @@ from ...functions import where
 from ...tensor import Tensor
 from .activation import logsigmoid
 from .distance import pairwise_distance
-from .loss import check_reduction, reduced
+from .loss import check_reduction, older_reduction, reduced
 
 
+@older_reduction
 def margin_ranking_loss(input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, *,
                         reduction: str = "mean") -> Tensor:
     """``max(0, -target * (input1 - input2) + margin)``: which of two scores is to be the larger.
@@ -38,6 +39,7 @@ def margin_ranking_loss(input1: Tensor, input2: Tensor, target: Tensor, margin: 
     return loss
 
 
+@older_reduction
 def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, *, reduction: str = "mean") -> Tensor:
     """``input`` where the target is 1, ``max(0, margin - input)`` where it is -1.
 
@@ -54,6 +56,7 @@ def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, *, 
     return loss
 
 
+@older_reduction
 def cosine_embedding_loss(input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, *,
                           reduction: str = "mean") -> Tensor:
     """``1 - c`` where the target is 1, ``max(0, c - margin)`` where it is -1, c the cosine of two vectors.
@@ -78,6 +81,7 @@ def cosine_embedding_loss(input1: Tensor, input2: Tensor, target: Tensor, margin
     return loss
 
 
+@older_reduction
 def triplet_margin_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2,
                         eps: float = 1e-6, swap: bool = False, *, reduction: str = "mean") -> Tensor:
     """``max(0, d(anchor, positive) - d(anchor, negative) + margin)``, d being `pairwise_distance`.
@@ -135,6 +139,7 @@ def triplet_margin_with_distance_loss(anchor: Tensor, positive: Tensor, negative
     return loss
 
 
+@older_reduction
 def soft_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """``log(1 + exp(-target * input))``, without overflow.
 
@@ -147,6 +152,7 @@ def soft_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") 
     return loss
 
 
+@older_reduction
 def multilabel_soft_margin_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, *,
                                 reduction: str = "mean") -> Tensor:
     """Binary cross-entropy of logits, its mean over the classes.
@@ -165,6 +171,7 @@ def multilabel_soft_margin_loss(input: Tensor, target: Tensor, weight: Tensor | 
     return loss
 
 
+@older_reduction
 def multilabel_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """The sum of ``max(0, 1 - (x[j] - x[i]))`` over the labels j and the other classes i, divided by C.
 
@@ -198,6 +205,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "m
     return loss
 
 
+@older_reduction
 def multi_margin_loss(input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None, *,
                       reduction: str = "mean") -> Tensor:
     """The sum of ``max(0, margin - x[y] + x[i]) ** p`` over the classes i other than the target y, divided by C.

@@ -12,7 +12,7 @@ from ...autograd import apply
 from ...ops.nll import NLL
 from ...ops.pair_loss import PairLoss, WeightedLogits
 from ...tensor import Tensor
-from .loss import check_classes, check_reduction
+from .loss import check_classes, check_reduction, older_reduction
 
 
 def _warn_of_sizes(name: str, input: Tensor, target: Tensor) -> None:
@@ -34,6 +34,7 @@ def _reduced(losses: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
     return result
 
 
+@older_reduction
 def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """Squared differences.
 
@@ -50,6 +51,7 @@ def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", weight: 
     return _weighted("mse", input, target, weight, reduction)
 
 
+@older_reduction
 def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """Absolute differences; arguments as of `mse_loss`."""
     check_reduction(reduction)
@@ -69,6 +71,7 @@ def _weighted(loss: str, input: Tensor, target: Tensor, weight: Tensor, reductio
     return total.sum() / weight.sum() if reduction == "mean" else total.sum()
 
 
+@older_reduction
 def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """``d**2 / (2 beta)`` where the difference d is smaller than ``beta``, else ``abs(d) - beta / 2``.
 
@@ -95,6 +98,7 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
     return _reduced(losses, weight, reduction)
 
 
+@older_reduction
 def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, *,
                          reduction: str = "mean") -> Tensor:
     """``-(t log(x) + (1 - t) log(1 - x))`` of probabilities x and targets t, logarithms not below -100.
@@ -112,6 +116,7 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = 
     return _reduced(apply(PairLoss, input, target, loss="bce", reduction="none"), weight, reduction)
 
 
+@older_reduction
 def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight: Tensor | None = None, *,
                                      reduction: str = "mean", pos_weight: Tensor | None = None) -> Tensor:
     """`binary_cross_entropy` of ``sigmoid(input)``, without overflow.
@@ -134,6 +139,7 @@ def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight: Tens
     return _reduced(losses, weight, reduction)
 
 
+@older_reduction
 def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """Kullback-Leibler divergence ``t * (log t - x)`` of probabilities t from log-probabilities x.
 
@@ -154,6 +160,7 @@ def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target
                  reduction="sum" if reduction == "batchmean" else reduction, divisor=divisor)
 
 
+@older_reduction
 def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, *, ignore_index: int = -100,
              reduction: str = "mean") -> Tensor:
     """Negative log-likelihood of class indices.

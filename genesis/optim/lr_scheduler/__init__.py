@@ -8,6 +8,7 @@ They work on anything with ``param_groups``, a list of dicts with ``"lr"``, and 
 """
 
 from .base import LRScheduler
+from .base import LRScheduler as _LRScheduler  # noqa: F401 - PyTorch's older name, from which programs derive
 from .compose import ChainedScheduler, SequentialLR
 from .cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
 from .cyclic import CyclicLR
