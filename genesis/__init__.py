@@ -165,7 +165,7 @@ __all__ = [
     "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state", "special", "stft", "synchronize",
     "tensor", "uint8", "utils", "view_as_complex", "view_as_real", "zeros", "zeros_like", "accelerator",
     "channels_last", "channels_last_3d", "contiguous_format", "cuda", "memory_format", "preserve_format",
-    "backends", "compile", "compiler", "distributed", "jit", "legacy_contiguous_format", "layout", "sparse", "sparse_coo",
-    "sparse_coo_tensor", "strided",
+    "backends", "compile", "compiler", "distributed", "jit", "legacy_contiguous_format", "layout", "sparse",
+    "sparse_coo", "sparse_coo_tensor", "strided",
     *forms.__all__, *settings.__all__, *functions.__all__,
 ]
