@@ -46,6 +46,7 @@ from .ops.binary import FloorDivide, TruncDivide, Xlogy
 from .ops.embedding import Embedding
 from .ops.search import belongs
 from .ops.ternary import Where
+from .outputs import into
 from .tensor import Tensor, tensor
 
 
@@ -72,12 +73,15 @@ def _of_method(name: str) -> Callable[..., Any]:
     method = getattr(TensorMethods, name)
 
     def function(input: Tensor, *args: Any, **kwargs: Any) -> Any:
+        if kwargs and "out" in kwargs:
+            return into(name, kwargs.pop("out"), function, input, args, kwargs)
         if not isinstance(input, Tensor):
             return _of_number(name, input, args, kwargs)
         return getattr(input, name)(*args, **kwargs)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{method.__doc__ or name}\n\n    The same as ``input.{name}(...)``.\n    "
+    function.__doc__ = (f"{method.__doc__ or name}\n\n    The same as ``input.{name}(...)``; ``out`` takes a tensor "
+                        "for the result.\n    ")
     return function
 
 

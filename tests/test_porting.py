@@ -422,3 +422,30 @@ def test_a_single_bool_is_an_index():
         np.testing.assert_array_equal(found, wanted)
     with pytest.raises(IndexError, match="by itself"):
         genesis.tensor(x)[True, 0]
+
+
+def test_functions_write_into_out():
+    torch = pytest.importorskip("torch")
+
+    def run(library):
+        a, b = library.tensor(x), library.tensor(x[::-1].copy())
+        into, empty = library.zeros(2, 3, 4), library.empty(0)
+        largest = library.zeros(2, 4), library.zeros(2, 4).long()
+        assert library.div(a, 2, out=into) is into
+        library.maximum(a, b, out=a)
+        library.mul(2, b, out=empty)
+        library.max(b, 1, out=largest)
+        return [t.numpy() for t in (into, a, empty, *largest)]
+
+    for found, wanted in zip(run(genesis), run(torch)):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(("out", "what"), [
+    (lambda: genesis.zeros(3), "shape"), (lambda: genesis.zeros(2, 3, 4).long(), "does not go into"),
+    (lambda: genesis.zeros(2, 3, 4, requires_grad=True), "no_grad"), (lambda: (genesis.zeros(1),) * 2, "as many")])
+def test_out_that_does_not_fit_is_an_error(out, what):
+    with pytest.raises(RuntimeError, match=what):
+        genesis.exp(genesis.tensor(x), out=out())
+    with pytest.raises(TypeError, match="out must be"):
+        genesis.exp(genesis.tensor(x), out=3)
