@@ -111,7 +111,7 @@ class State:
         destination = OrderedDict() if destination is None else destination
         for hook in self._registered("state"):
             hook(self, prefix, keep_vars)
-        destination.update((name, value if keep_vars else value.detach()) for name, value in self._own(prefix))
+        self._save_to_state_dict(destination, prefix, keep_vars)
         if self._defines("get_extra_state"):
             destination[prefix + EXTRA] = self.get_extra_state()
         for name, module in self._modules.items():
@@ -121,12 +121,26 @@ class State:
             hook(self, destination, prefix, {})
         return destination
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+    # Two methods that classes written for PyTorch override, calling these: the first with a state dict to complete; the
+    # second, before values are copied, with a copy of the one given, in which it renames what older versions called
+    # otherwise. Its arguments are those of register_load_state_dict_pre_hook.
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        destination.update((name, value if keep_vars else value.detach()) for name, value in self._own(prefix))
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool,
+                              missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str]) -> None:
+        self._expect(state_dict, prefix)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True,
+                        assign: bool = False) -> IncompatibleKeys:
         """Copy values into the existing parameters and buffers; lazy layers take their sizes from them first.
 
         Args:
             state_dict: name -> tensor or NumPy array.
             strict: whether missing and unexpected names are errors.
+            assign: let the tensors given take the place of parameters and buffers, with their own types and devices;
+                an optimizer is to be made afterwards.
 
         Raises:
             RuntimeError: listing every missing and unexpected name, every wrong shape, and complex values for real
@@ -140,7 +154,7 @@ class State:
         for prefix, module in self._paths():
             for hook in module._registered("load"):
                 hook(module, given, prefix, metadata.get(prefix[:-1], {}), strict, *keys, problems)
-            module._expect(given, prefix)
+            module._load_from_state_dict(given, prefix, metadata.get(prefix[:-1], {}), strict, *keys, problems)
         own = {name: value for prefix, module in self._paths() for name, value in module._own(prefix)}
         extra = {prefix + EXTRA: module for prefix, module in self._paths() if module._defines("set_extra_state")}
         keys.missing_keys.extend(name for name in (*own, *extra) if name not in given)
@@ -149,16 +163,20 @@ class State:
                      for name, value in own.items()
                      if name in given and tuple(given[name].shape) != tuple(value.shape)]
         problems += [f"type of {name}: {given[name].dtype} given, {value.dtype} needed" for name, value in own.items()
-                     if name in given and not value.is_complex() and "complex" in str(given[name].dtype)]
+                     if name in given and not assign and not value.is_complex() and "complex" in str(given[name].dtype)]
         later = any(module._registered("after load") for _, module in self._paths())
         self._refuse(problems + ([] if later or not strict else _named(keys)))
         sources = {}
         for name, value in own.items():
             if name in given:
                 source = given[name] if isinstance(given[name], Tensor) else tensor(given[name], device=value.device)
-                sources[name] = source.detach().to(value.device)
-        for name, source in sources.items():
-            own[name]._assign(source)
+                sources[name] = source.detach() if assign else source.detach().to(value.device)
+        if assign:
+            for prefix, module in self._paths():
+                module._adopt(prefix, sources)
+        else:
+            for name, source in sources.items():
+                own[name]._assign(source)
         for name, module in extra.items():
             if name in given:
                 module.set_extra_state(given[name])
@@ -172,6 +190,16 @@ class State:
     def _refuse(self, problems: list[str]) -> None:
         if problems:
             raise RuntimeError(f"the state does not fit {type(self).__name__}:\n  " + "\n  ".join(problems))
+
+    def _adopt(self, prefix: str, sources: Mapping[str, Tensor]) -> None:
+        """Put tensors in the place of the module's own."""
+        for name, value in self._parameters.items():
+            if value is not None and prefix + name in sources:
+                new = type(value)(sources[prefix + name])
+                self._parameters[name] = new.requires_grad_(value.requires_grad)
+        for name, value in self._buffers.items():
+            if value is not None and prefix + name in sources:
+                self._buffers[name] = sources[prefix + name]
 
     def _expect(self, state_dict: Mapping[str, Any], prefix: str) -> None:
         """Prepare for a state that is about to be loaded; names in it begin with the prefix."""

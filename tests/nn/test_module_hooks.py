@@ -219,6 +219,48 @@ def test_hooks_around_states():
         model.load_state_dict({"weight": genesis.zeros(1, 1)})
 
 
+def test_classes_may_save_and_load_their_own_part():
+    def run(L):
+        class Renamed(L.nn.Linear):
+            def _save_to_state_dict(self, destination, prefix, keep_vars):
+                super()._save_to_state_dict(destination, prefix, keep_vars)
+                destination[prefix + "kernel"] = destination.pop(prefix + "weight").T
+
+            def _load_from_state_dict(self, state_dict, prefix, *args):
+                state_dict[prefix + "weight"] = state_dict.pop(prefix + "kernel").T
+                super()._load_from_state_dict(state_dict, prefix, *args)
+
+        first, second = (L.nn.Sequential(Renamed(4, 2), L.nn.ReLU()) for _ in range(2))
+        with L.no_grad():
+            first[0].weight.copy_(L.tensor(X[:2]))
+        saved = first.state_dict()
+        assert sorted(saved) == ["0.bias", "0.kernel"]
+        assert not any(second.load_state_dict(saved))
+        assert sorted(saved) == ["0.bias", "0.kernel"]
+        yield plain(second[0].weight), plain(saved["0.kernel"])
+
+    both(run)
+
+
+def test_states_may_take_the_place_of_parameters():
+    def run(L):
+        model = L.nn.Sequential(L.nn.Linear(4, 2), L.nn.BatchNorm1d(2))
+        model[0].bias.requires_grad_(False)
+        given = {name: (x + 1).half() if x.is_floating_point() else x + 3 for name, x in model.state_dict().items()}
+        before = model[0].weight
+        assert not any(model.load_state_dict(given, assign=True))
+        assert model[0].weight is not before
+        assert isinstance(model[0].weight, L.nn.Parameter)
+        assert [x.requires_grad for x in model.parameters()] == [True, False, True, True]
+        assert all(x.dtype is L.float16 for x in model.parameters())
+        assert "weight" in dict(model[0].named_parameters())
+        with L.no_grad():
+            given["1.running_mean"].add_(1)             # the memory is shared
+        yield plain(model[1].running_mean.float()), plain(model[1].num_batches_tracked)
+
+    both(run)
+
+
 def test_state_dicts_with_the_parameters_themselves():
     model, held = nn.Sequential(nn.Linear(2, 1)), {}
     assert model.state_dict(destination=held, prefix="a.", keep_vars=True) is held
