@@ -152,8 +152,8 @@ def global_unstructured(parameters: Iterable[tuple[Module, str]], pruning_method
     pairs, given = list(parameters), importance_scores or {}
     tensors = [getattr(module, name) for module, name in pairs]
     scores = parameters_to_vector([given.get(pair, tensor) for pair, tensor in zip(pairs, tensors)])
-    masks = parameters_to_vector([getattr(module, name + "_mask", ones_like(tensor))
-                                  for (module, name), tensor in zip(pairs, tensors)])
+    masks = parameters_to_vector([getattr(module, name + "_mask") if hasattr(module, name + "_mask")
+                                  else ones_like(tensor) for (module, name), tensor in zip(pairs, tensors)])
     parts = PruningContainer(method).compute_mask(scores, masks).split([tensor.numel() for tensor in tensors])
     for (module, name), tensor, part in zip(pairs, tensors, parts):
         custom_from_mask(module, name, part.reshape(tensor.shape))

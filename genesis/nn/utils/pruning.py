@@ -121,7 +121,7 @@ class BasePruningMethod(ABC):
             hook.add_pruning_method(method)
             del module._forward_pre_hooks[found[0]]
         module.register_forward_pre_hook(hook)
-        return hook  # type: ignore[return-value]
+        return hook
 
     def prune(self, t: Tensor, default_mask: Tensor | None = None, importance_scores: Tensor | None = None) -> Tensor:
         """A tensor times the mask computed for it; no module is changed.
@@ -241,14 +241,15 @@ def _checked(amount: Any) -> Any:
     """An amount, if it is a number of elements or a fraction of them."""
     if not isinstance(amount, numbers.Real):
         raise TypeError(f"amount must be an int or a float, not {amount!r}")
-    if amount < 0 or (amount > 1 and not isinstance(amount, numbers.Integral)):
+    number: Any = amount
+    if number < 0 or (number > 1 and not isinstance(amount, numbers.Integral)):
         raise ValueError(f"amount must be a float from 0 to 1 or an int that is not negative, not {amount}")
     return amount
 
 
 def _number(amount: Any, size: int) -> int:
     """How many of ``size`` elements or slices an amount is."""
-    number: int = amount if isinstance(amount, numbers.Integral) else round(amount * size)
+    number = int(amount) if isinstance(amount, numbers.Integral) else round(amount * size)
     if number > size:
         raise ValueError(f"amount must be at most {size}, the number of what could be pruned, not {amount}")
     return number
