@@ -114,6 +114,7 @@ from .errors import (
     SecondDerivativeError,
 )
 from .fingerprint import fingerprint
+from .foreach import *
 from .forms import *
 from .functions import *
 from .layouts import (

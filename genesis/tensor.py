@@ -349,12 +349,12 @@ class Tensor(Conversion, Layout, Pickling, TensorMethods):
     def __setitem__(self, index: Any, value: Tensor | Scalar | np.ndarray) -> None:
         set_item(self, index, value)
 
-    def copy_(self, source: Tensor) -> Tensor:
+    def copy_(self, src: Tensor, non_blocking: bool = False) -> Tensor:
         """Overwrite with the values of another tensor, broadcast and converted; it may live on another device.
 
-        Gradients flow to the source.
+        Gradients flow to the source; ``non_blocking`` changes nothing.
         """
-        source = source if isinstance(source, Tensor) else tensor(source, device=self.device)
+        source = src if isinstance(src, Tensor) else tensor(src, device=self.device)
         if inplace.check(self, source):
             values = source.to(device=self.device, dtype=self.dtype)
             return inplace.change(self, values if values.shape == self.shape else values.expand(*self.shape))

@@ -7,6 +7,7 @@ import pytest
 import genesis
 
 torch = pytest.importorskip("torch")
+its_prune = pytest.importorskip("torch.nn.utils.prune")
 
 # PyTorch has long advised against the first two, for ``reduction``; the others are not for calls in models, or choose
 # among its implementations.
@@ -50,7 +51,8 @@ def test_arguments_of_forward_are_those_of_torch():
 
 def pairs():
     for prefix, mine, its in (("", genesis.nn, torch.nn), ("F.", genesis.nn.functional, torch.nn.functional),
-                              ("init.", genesis.nn.init, torch.nn.init), ("utils.", genesis.nn.utils, torch.nn.utils)):
+                              ("init.", genesis.nn.init, torch.nn.init), ("utils.", genesis.nn.utils, torch.nn.utils),
+                              ("prune.", genesis.nn.utils.prune, its_prune)):
         for name in mine.__all__:
             if hasattr(its, name) and callable(getattr(its, name)):
                 yield prefix + name, getattr(mine, name), getattr(its, name)
