@@ -66,7 +66,7 @@ typedef struct {
     long m, n, k, inner;                         // inner: size of the second batch dimension
     long a_row, a_column, b_row, b_column;       // strides
     long a_outer, a_inner, b_outer, b_inner;     // strides of the two batch dimensions
-    long mc, nc, kc;                             // size of a block; steps of k at a time where A is copied
+    long mc, nc, kc;                             // size of a block; steps of k at a time
 } sizes_t;
 
 // `wide` columns of a panel: to[k * to_step + j] = from[k * step + j * column], 0 for j >= count.
@@ -207,9 +207,8 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul_block(
     b += b_at + batch / s.inner * s.b_outer + batch % s.inner * s.b_inner + left * s.b_column;
     c += c_at + (batch * s.m + top) * s.n + left;
 
-    const long steps = PACK_A ? s.kc : KC;
-    for (long from = 0; from < s.k; from += steps) {
-        const long kc = min(steps, s.k - from);
+    for (long from = 0; from < s.k; from += s.kc) {
+        const long kc = min(s.kc, s.k - from);
         const bool last = from + kc == s.k;
         global const STORAGE(B) *source = b + from * s.b_row;
 #if PACK_A

@@ -28,7 +28,7 @@ from . import cache
 
 _SYSTEM_VENDORS = Path("/etc/OpenCL/vendors")
 _INTEL_NEEDS = ("libintlc.so.5", "libirng.so", "libimf.so", "libsvml.so")  # in this order: each needs the one before
-_INTEL_LOCAL_MEMORY = ("CL_CONFIG_CPU_FORCE_LOCAL_MEM_SIZE", "512KB")      # local memory is memory: 256 KB were too few
+_INTEL_LOCAL_MEMORY = ("CL_CONFIG_CPU_FORCE_LOCAL_MEM_SIZE", "1280KB")     # local memory is memory: 256 KB were too few
 _OWN_FOLDER = "genesis-icd-"
 
 _prepared = False

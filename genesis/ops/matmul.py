@@ -19,7 +19,7 @@ _SIDE, _PER = 16, 4         # a GPU group's tile: 64 by 64
 _PAGE = 4096                # rows this many bytes apart, or a multiple, fall into the same place of a CPU's cache
 _MAX_PLANS = 10_000
 _COLUMNS = 128              # of a CPU's block, or a multiple
-_FEW_ROWS, _MANY_ROWS = 32, 256
+_FEW_ROWS, _MANY_ROWS, _AMPLE_ROWS = 32, 256, 768
 _MOST_STEPS = 256           # of k: more, and a panel of B is too large for the fastest cache
 _NEAR = 1 << 19             # elements of an operand that a core's cache may hold until they are used again
 _plans: dict[Any, tuple[Any, ...]] = {}
@@ -197,14 +197,14 @@ def _pack_a(tiles: Tiles, a: Array, n: int, pack_b: int) -> int:
 
     Rows without gaps are worth a copy where there are many columns to use it, and one of these: its rows would drive
     each other out of the cache; they are so few that B, whose columns lie without gaps, is best copied in small pieces;
-    a copy lets more of them be in registers at a time, and they are many and long.
+    a copy lets more of them be in registers at a time, and they are many and long. But not where B's parts are large.
     """
     way = _packing(a.strides[-2], a.strides[-1])
     if a.dtype.itemsize == 2 or a.strides[-1] != 1:
         return way
     m, k = a.shape[-2:]
     worth = ((m > 1 and a.strides[-2] * a.dtype.itemsize % _PAGE == 0) or (m <= _FEW_ROWS and pack_b == 2)
-             or (tiles.rows > tiles.rows_in_place and m >= _MANY_ROWS and k > _MOST_STEPS))
+             or (tiles.rows > tiles.rows_in_place and m >= _MANY_ROWS and k > _MOST_STEPS)) and not _in_large(tiles, m)
     return way if worth and n >= 2 * _COLUMNS else 0
 
 
@@ -217,10 +217,18 @@ def _most(tiles: Tiles, m: int, n: int, pack_a: int, pack_b: int, dtype: DType) 
         if tiles.mc < m <= tiles.mc * 4 // 3:        # one block instead of two, in which B would be copied again
             return tiles.mc * 4 // 3, tiles.nc, tiles.kc * 3 // 4
         return tiles.mc, tiles.nc, tiles.kc
-    long_pieces = pack_b == 1 and n > _COLUMNS and not narrow         # of B's rows
-    nc = 2 * _COLUMNS if long_pieces else _COLUMNS
-    kc = min(_MOST_STEPS, tiles.b_part // nc)
-    return tiles.mc if narrow else 40 * tiles.rows, nc, kc * 4 // max(dtype.itemsize, 4)
+    if _in_large(tiles, m) and not narrow:
+        mc, nc, kc = tiles.large_mc, tiles.large_nc, tiles.large_kc
+    else:
+        long_pieces = pack_b == 1 and n > _COLUMNS and not narrow         # of B's rows
+        nc = 2 * _COLUMNS if long_pieces else _COLUMNS
+        mc, kc = tiles.mc if narrow else 40 * tiles.rows, min(_MOST_STEPS, tiles.b_part // nc)
+    return mc, nc, kc * 4 // max(dtype.itemsize, 4)
+
+
+def _in_large(tiles: Tiles, m: int) -> bool:
+    """Whether, where A is read in place, B's part of a block is large: so many rows make up for copying it."""
+    return tiles.large_mc > 0 and m >= _AMPLE_ROWS
 
 
 def _blocks(tiles: Tiles, most: tuple[int, int, int], pack_a: int, units: int, m: int, n: int, k: int,
@@ -230,8 +238,9 @@ def _blocks(tiles: Tiles, most: tuple[int, int, int], pack_a: int, units: int, m
     rows, panel = tiles.rows_for(m, not pack_a), 2 * width
     most_rows = most[0] // rows * rows
     mc, nc = min(most_rows, _rounded(m, rows)), min(most[1], _rounded(n, panel))
-    # Blocks enough for every core, as long as each is worth a launch of its own; few where each copies A.
-    wanted = (tiles.blocks if pack_a else 4) * units
+    # Blocks enough for every core, as long as each is worth a launch of its own; few where each copies much.
+    few = bool(pack_a) or _in_large(tiles, m)
+    wanted = (tiles.blocks if few else 4) * units
     while count * -(-m // mc) * -(-n // nc) < wanted and mc * nc * k > 1 << 18:
         if nc > panel and (nc >= mc // 2 or mc <= 4 * rows):
             nc = _rounded(nc // 2, panel)
@@ -240,9 +249,9 @@ def _blocks(tiles: Tiles, most: tuple[int, int, int], pack_a: int, units: int, m
         else:
             break
     kc = min(most[2], k)
-    # Blocks of about the same size; where A is copied, as many for each core.
+    # Blocks of about the same size; where they are few, as many for each core.
     down, across = -(-m // mc), -(-n // nc)
-    if pack_a and count * down * across < 16 * units:
+    if few and count * down * across < 16 * units:
         more = next((i for i in range(units) if count * (down + i) * across % units == 0), 0)
         if m // (down + more) >= 4 * rows:
             down += more

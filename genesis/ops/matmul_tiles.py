@@ -23,7 +23,9 @@ class Tiles:
         rows_in_place: where A is not copied: each row then has an address, too, for which x86 has 16 registers.
         kc, mc, nc: steps of k at a time, and rows and columns of a block, where A is copied.
         blocks: for each core at the least, where A is copied.
-        b_part: elements of B's part of a block where B is copied.
+        b_part: elements of B's part of a block where B is copied as a whole.
+        large_mc, large_nc, large_kc: rows, columns and steps of a block whose part of B is so large that many rows of
+            A, read where they are, cost less than copies of them; 0: there is no room for such a part.
     """
 
     width: int = 16
@@ -34,6 +36,9 @@ class Tiles:
     nc: int = 1024
     blocks: int = 1
     b_part: int = 3 << 14
+    large_mc: int = 0
+    large_nc: int = 0
+    large_kc: int = 0
 
     @property
     def fewer(self) -> int:
@@ -55,7 +60,9 @@ class Tiles:
         return 4 * max(a, self.b_part)
 
 
-_LARGE_CACHE, _ROWS_THERE = 2 << 20, 350     # of A in a block, for cores whose own cache holds it and that of C
+# Cores with a cache of their own of that size hold more of A in it, or 1 MiB of B and what passes by.
+_LARGE_CACHE = 2 << 20
+_LARGER = {"mc": 350, "b_part": 1 << 18, "large_mc": 2048, "large_nc": 512, "large_kc": 512}
 TABLE = {16: Tiles(), **{width: Tiles(width, rows=6, rows_in_place=6, kc=256, mc=228, nc=512, blocks=2, b_part=1 << 15)
                          for width in (8, 4)}}
 
@@ -77,10 +84,11 @@ def candidates(device: Device) -> list[Tiles]:
 
 def _from_table(device: Device) -> Tiles | None:
     tiles = TABLE[min(max(device.vector_width, 4), 16)]
-    larger = dataclasses.replace(tiles, mc=_ROWS_THERE)
-    if tiles.width == 16 and device.cache >= _LARGE_CACHE and larger.local_memory <= device.local_memory:
-        tiles = larger
-    return tiles if device.type == "cpu" and tiles.local_memory <= device.local_memory else None
+    choices = [tiles]
+    if tiles.width == 16 and device.cache >= _LARGE_CACHE:
+        choices = [dataclasses.replace(tiles, **_LARGER), dataclasses.replace(tiles, mc=_LARGER["mc"]), tiles]
+    fitting = (x for x in choices if device.type == "cpu" and x.local_memory <= device.local_memory)
+    return next(fitting, None)
 
 
 _trial: dict[Device, Tiles] = {}

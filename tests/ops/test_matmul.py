@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import struct
 
 import numpy as np
 import pytest
@@ -183,6 +184,25 @@ def test_the_tables_blocks_on_any_processor(width, monkeypatch):
                 close(genesis.Tensor._wrap(result), exact, rtol=1e-4, atol=1e-4)
             short = genesis.Tensor._wrap(matmul.product(left._array, f32(b)._array, dtype=genesis.bfloat16))
             close(short.float(), exact, rtol=1.01 * 2.0 ** -8, atol=1e-4)
+
+
+def test_large_parts_of_b(monkeypatch):
+    """As cores with large caches have them: here for few rows, whose parts have edges everywhere."""
+    device, tiles = genesis.device(), matmul.tiles_for(genesis.device())
+    if tiles is None:
+        pytest.skip("products do not go by blocks on this device")
+    monkeypatch.setattr(matmul, "_plans", {})
+    monkeypatch.setattr(matmul, "_AMPLE_ROWS", 30)
+    large = dataclasses.replace(tiles, large_mc=3 * tiles.rows_in_place, large_nc=64, large_kc=40)
+    a, b = normal(77, 100), normal(100, 150, seed=1)
+    with matmul_tiles.using(device, large):
+        for right in (f32(b), f32(b.T.copy()).T):
+            result = matmul.product(f32(a)._array, right._array)
+            close(genesis.Tensor._wrap(result), a.astype(float) @ b, rtol=1e-4, atol=1e-4)
+            (*_, rows, columns, steps) = struct.unpack("15q", next(reversed(matmul._plans.values()))[3])
+            assert rows <= large.large_mc
+            assert columns <= 64
+            assert steps <= 40
 
 
 def test_asking_ahead_changes_no_value(monkeypatch):

@@ -37,6 +37,7 @@ WITHOUT = {
     "it is another name of one that has a row": """F.upsample F.upsample_nearest F.upsample_bilinear narrow_copy
         unsafe_chunk unsafe_split unsafe_split_with_sizes""",
     "tests/ops/test_edge_cases.py compares it": "gradient igamma igammac",
+    "tests/nn/test_nn_losses.py compares it": "F.linear_cross_entropy",
     "it draws random numbers, which differ from PyTorch's": """bernoulli F.dropout F.dropout1d F.dropout2d F.dropout3d
         F.alpha_dropout F.feature_alpha_dropout F.gumbel_softmax""",
     "it writes into its input, as a test of its own checks": """F.relu_ F.leaky_relu_ F.rrelu_ F.elu_ F.celu_ F.selu_

@@ -55,6 +55,8 @@ def embedding_bag(input: Tensor, weight: Tensor, offsets: Tensor | None = None, 
         if per_sample_weights.dtype is not weight.dtype:
             raise RuntimeError(f"per_sample_weights must have the weight's type, {weight.dtype}, not "
                                f"{per_sample_weights.dtype}")
+    if weight.ndim != 2:
+        raise ValueError(f"embedding_bag needs a weight (rows, width), not of shape {tuple(weight.shape)}")
     if input.ndim not in (1, 2):
         raise ValueError(f"embedding_bag needs indices (B, n) or (n,), not of shape {tuple(input.shape)}")
     if (offsets is None) == (input.ndim == 1) or (offsets is not None and offsets.ndim != 1):
