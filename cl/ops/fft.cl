@@ -271,7 +271,7 @@ VECTOR_KERNEL fft(
     global const ONE *turns, SCALAR scale, long rows, long inner, long in_outer, long in_inner, long in_step,
     long out_outer, long out_inner, long out_step)
 {
-    local PAIR a[GROUP * (N + 1)], b[GROUP * (N + 1)];
+    local PAIR a[GROUP * (STORED > N ? STORED : N)], b[GROUP * N];
     local long begin[GROUP * WIDTH], end[GROUP * WIDTH], column[GROUP * WIDTH];
     const int me = get_local_id(0), items = get_local_size(0);
     const long first = (long)get_group_id(0) * GROUP * WIDTH;

@@ -145,21 +145,22 @@ def _launch(x: Array, steps: tuple[int, int, int], out: Array, out_steps: tuple[
         turns, n = twiddles(device, n, dtype), n // 2
     passes = radices(n)
     assert passes is not None
-    width = _width(device, n, dtype, rows)
+    half = n + 1 if packed else n // 2 + 1
+    stored, kept = half if kind == "real" else n, half if kind == "half" else n
+    held, room = max(n, stored), _capacity(device, dtype)
+    width = _width(device, held, dtype, rows)
     by_row = steps[2] == 1
     if width > 1:
-        bundles = -(-rows // width)
-        group, local = max(1, min(_MOST_ROWS // width, _BUNDLES // n, bundles)), 1
+        group, local = max(1, min(_MOST_ROWS // width, _BUNDLES // n, -(-rows // width), room // (held * width))), 1
     else:
-        together = (_USUAL if by_row and device.type == "gpu" else _capacity(device, dtype)) // n
+        together = (_USUAL if by_row and device.type == "gpu" else room) // held
         group = max(1, min(_MOST_ROWS, 1 << max(0, together.bit_length() - 1), 1 << (rows - 1).bit_length()))
         most = min(64 if device.type == "cpu" else 256, device.handle.max_work_group_size)
         local = min(most, 1 << max(0, (group * n // 4).bit_length() - 1)) if group * n >= 4 else 1
-    half = n + 1 if packed else n // 2 + 1
     defines: tuple[tuple[str, Any], ...] = (
         *_passes(n, passes, "ba" if kind == "real" else "ab"), ("WIDTH", width), ("GROUP", group),
-        ("IN", x.dtype.name), ("OUT", out.dtype.name), ("STORED", half if kind == "real" else n),
-        ("KEPT", half if kind == "half" else n), ("IN_BY_ROW", int(by_row)), ("OUT_BY_ROW", int(out_steps[2] == 1)))
+        ("IN", x.dtype.name), ("OUT", out.dtype.name), ("STORED", stored), ("KEPT", kept), ("IN_BY_ROW", int(by_row)),
+        ("OUT_BY_ROW", int(out_steps[2] == 1)))
     # Of numbers in pairs, forward transforms give a half, and inverse ones real numbers; the others are conjugates.
     turned = kind == "real" if packed else inverse
     for name, wanted in (("PACKED", packed), ("HALF", kind == "real"), ("INVERSE", turned),
@@ -174,12 +175,20 @@ def _launch(x: Array, steps: tuple[int, int, int], out: Array, out_steps: tuple[
            *out_steps)
 
 
-def _width(device: Device, n: int, dtype: DType, rows: int) -> int:
-    """How many rows lie side by side: as many as make a processor's vector, if there are so many; elsewhere one."""
+def _width(device: Device, held: int, dtype: DType, rows: int) -> int:
+    """How many rows lie side by side: as many as make a processor's vector, if there are so many; elsewhere one.
+
+    Args:
+        device: where.
+        held: elements of a row in each half of local memory.
+        dtype: their type.
+        rows: how many there are.
+    """
     if device.type != "cpu" or device.quirks.max_loop:
         return 1
     width = lanes_of(device, dtype.to_real()) // 2
-    while width > 1 and (rows < width or 2 * width * (n + 1) * dtype.itemsize > _BUNDLE_BYTES):
+    room = min(_BUNDLE_BYTES, device.local_memory - _ROW_BYTES * _MOST_ROWS)
+    while width > 1 and (rows < width or 2 * width * held * dtype.itemsize > room):
         width //= 2
     return width
 
