@@ -116,6 +116,7 @@ from .errors import (
 from .fingerprint import fingerprint
 from .foreach import *
 from .forms import *
+from .func import vmap
 from .functions import *
 from .layouts import (
     channels_last,
@@ -167,6 +168,6 @@ __all__ = [
     "tensor", "uint8", "utils", "view_as_complex", "view_as_real", "zeros", "zeros_like", "accelerator",
     "channels_last", "channels_last_3d", "contiguous_format", "cuda", "memory_format", "preserve_format",
     "backends", "compile", "compiler", "distributed", "jit", "legacy_contiguous_format", "layout", "sparse",
-    "sparse_coo", "sparse_coo_tensor", "strided",
+    "sparse_coo", "sparse_coo_tensor", "strided", "vmap",
     *forms.__all__, *settings.__all__, *functions.__all__,
 ]
