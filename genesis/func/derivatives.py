@@ -232,29 +232,11 @@ def jacrev(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux
         points = tensors(chosen)
         record = autograd.is_grad_enabled() and (
             any(x.requires_grad for x in points) or any(y.requires_grad for y in flat(*(x.detach() for x in points))))
-        rows = functional.jacobian(flat, tuple(points), create_graph=record)
-        blocks = iter(rows)
-        found = each(lambda _: _Block(rebuilt(chosen, next(blocks)), isinstance(argnums, tuple)), kept[0])
-        jacobian = _opened(found)
+        blocks = [rebuilt(chosen, rows) for rows in functional.jacobian(flat, tuple(points), create_graph=record)]
+        jacobian = rebuilt(kept[0], blocks if isinstance(argnums, tuple) else [block[0] for block in blocks])
         return (jacobian, each(Tensor.detach, kept[1])) if has_aux else jacobian
 
     return jacobian_of
-
-
-class _Block:
-    """The derivatives of one tensor of a result."""
-
-    def __init__(self, parts: tuple[Any, ...], several: bool):
-        self.parts = parts if several else parts[0]
-
-
-def _opened(tree: Any) -> Any:
-    if isinstance(tree, _Block):
-        return tree.parts
-    if isinstance(tree, dict):
-        return {key: _opened(value) for key, value in tree.items()}
-    parts = [_opened(part) for part in tree]
-    return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
 
 
 def jacfwd(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False, *,

@@ -28,6 +28,6 @@ def tensors(tree: Any) -> list[Tensor]:
 
 
 def rebuilt(tree: Any, values: Any) -> Any:
-    """The same form with other tensors, taken from an iterator."""
+    """The same form with other values in the tensors' places, in order."""
     values = iter(values)
     return each(lambda _: next(values), tree)
