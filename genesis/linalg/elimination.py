@@ -10,7 +10,7 @@ from ..ops import linalg as ops
 from ..ops.linalg import identities
 from ..tensor import Tensor
 from .solving import check, solve_triangular
-from .support import batched, diagonal_of, matrices, wrap
+from .support import batched, matrices, wrap
 
 
 class Factors(NamedTuple):
@@ -102,8 +102,8 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
         (LU, pivots, info), int32 info being 0, or the position of the first such 0, counted from 1.
     """
     lu, pivots = _factored("lu_factor", A, pivot)
-    zero = diagonal_of(lu.detach()) == 0
-    info = ((zero.int().argmax(-1) + 1) * zero.any(-1)).int() if zero.shape[-1] else zero.any(-1).int()
+    k = pivots.shape[-1]
+    info = wrap(ops.about_lu(lu.detach()[..., :k, :k]._array, pivots._array)[1])
     if check_errors:
         check("lu_factor", info)
     return CheckedFactors(lu, pivots + 1, info)

@@ -120,6 +120,7 @@ def about_lu(lu: Array, pivots: Array) -> tuple[Array, Array]:
         about = zeros(lu, (3, *batch), lu.dtype)
         assign(about.view((2, *batch), about.strides, 0), 1)
         return about, zeros(lu, batch, dtypes.int32)
+    lu, pivots = _plain(lu), _plain(pivots)
     about, info = empty(lu.device, (3, *batch), lu.dtype), empty(lu.device, batch, dtypes.int32)
     launch(_ELIMINATION, "lu_about", lu, (lu, pivots, about, info), (n,), range(n), grid=(info.size,))
     return about, info
