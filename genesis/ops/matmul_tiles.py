@@ -57,12 +57,12 @@ class Tiles:
         """Bytes that a block takes: A's part, as tiles with gaps, and a panel of B, or B's part; both in float32."""
         tiles = self.mc // self.fewer
         a = self.mc * self.kc + tiles * self.width + 2 * self.width * self.kc
-        return 4 * max(a, self.b_part)
+        return 4 * max(a, self.b_part, self.large_nc * self.large_kc)
 
 
 # Cores with a cache of their own of that size hold more of A in it, or 1 MiB of B and what passes by.
 _LARGE_CACHE = 2 << 20
-_LARGER = {"mc": 350, "b_part": 1 << 18, "large_mc": 2048, "large_nc": 512, "large_kc": 512}
+_LARGER = {"mc": 350, "large_mc": 2048, "large_nc": 512, "large_kc": 512}
 TABLE = {16: Tiles(), **{width: Tiles(width, rows=6, rows_in_place=6, kc=256, mc=228, nc=512, blocks=2, b_part=1 << 15)
                          for width in (8, 4)}}
 
