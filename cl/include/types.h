@@ -110,7 +110,6 @@ static WIDE(ushort) to_bfloat16(WIDE(float) x)
 #define LOAD1(type, p, i) PASTE(LOAD1_, type)(p, i)
 #define STORE1(type, p, i, x) PASTE(STORE1_, type)(p, i, x)
 #define LOAD1_float32(p, i)  ((p)[i])
-#define LOAD1_float16(p, i)  vload_half(i, p)
 #define LOAD1_bfloat16(p, i) as_float((uint)(p)[i] << 16)
 #define LOAD1_float64(p, i)  ((p)[i])
 #define LOAD1_int32(p, i)    ((p)[i])
@@ -118,13 +117,48 @@ static WIDE(ushort) to_bfloat16(WIDE(float) x)
 #define LOAD1_uint8(p, i)    ((p)[i])
 #define LOAD1_bool(p, i)     ((p)[i])
 #define STORE1_float32(p, i, x)  ((p)[i] = (x))
-#define STORE1_float16(p, i, x)  vstore_half_rte((float)(x), i, p)
 #define STORE1_bfloat16(p, i, x) ((p)[i] = round_to_bfloat16((float)(x)))
 #define STORE1_float64(p, i, x)  ((p)[i] = (x))
 #define STORE1_int32(p, i, x)    ((p)[i] = (int)(x))
 #define STORE1_int64(p, i, x)    ((p)[i] = (long)(x))
 #define STORE1_uint8(p, i, x)    ((p)[i] = (uchar)(long)(x))
 #define STORE1_bool(p, i, x)     ((p)[i] = (x) != 0)
+
+// How float16 is read and written one by one, as the host defines it for the device (genesis/opencl/program.py).
+#define BY_FUNCTION 0
+#define BY_TYPE 1                // cl_khr_fp16
+#define BY_BITS 2                // compilers for CPUs make vectors of work-items of this, but not of the functions
+#ifndef FLOAT16
+#define FLOAT16 BY_FUNCTION
+#endif
+#if FLOAT16 == BY_TYPE
+#pragma OPENCL EXTENSION cl_khr_fp16 : enable
+#define LOAD1_float16(p, i)      ((float)(p)[i])
+#define STORE1_float16(p, i, x)  ((p)[i] = convert_half_rte((float)(x)))
+#elif FLOAT16 == BY_BITS
+#define LOAD1_float16(p, i)      from_float16(((global const ushort *)(p))[i])
+#define STORE1_float16(p, i, x)  (((global ushort *)(p))[i] = round_to_float16((float)(x)))
+#else
+#define LOAD1_float16(p, i)      vload_half(i, p)
+#define STORE1_float16(p, i, x)  vstore_half_rte((float)(x), i, p)
+#endif
+
+static float from_float16(ushort x)
+{
+    const uint bits = (uint)(x & 0x7fff) << 13;            // exponent and fraction, where a float has them
+    const float size = bits < 0x0f800000u ? as_float(bits) * 0x1p112f : as_float(bits | 0x7f800000u);
+    return as_float(as_uint(size) | (uint)(x & 0x8000) << 16);
+}
+
+static ushort round_to_float16(float x)                    // after M. Dukhan's FP16 library
+{
+    const uint bits = as_uint(x) & 0x7fffffffu, exponent = max(bits & 0x7f800000u, 0x38800000u);     // of 2^-14 at least
+    // The sum has as many bits behind the point as a float16 of that exponent, rounded. The factors carry what is too
+    // large for one over into infinity.
+    const uint sum = as_uint(as_float(exponent + 0x07800000u) + as_float(bits) * 0x1p112f * 0x1p-110f);
+    const uint size = bits > 0x7f800000u ? 0x7e00u : ((sum >> 13) & 0x7c00u) + (sum & 0x0fffu);
+    return size | (as_uint(x) >> 16 & 0x8000u);
+}
 
 static ushort round_to_bfloat16(float x)
 {

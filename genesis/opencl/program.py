@@ -201,6 +201,8 @@ class Programs:
                 raise NotImplementedError(f"{function}() is not defined for {value}; work with view_as_real(), .real, "
                                           ".imag or abs()")
         head = "".join(f"#define {name} {value}\n" for name, value in defines.items())
+        if device.fp16 or device.quirks.half_bits:
+            head += f"#define FLOAT16 {'BY_TYPE' if device.fp16 else 'BY_BITS'}\n"
         if device.quirks.prefetch:
             head += f"#define PREFETCH(p) {device.quirks.prefetch}\n"
         source = head + (only(function, read(file)) if text is None else text)

@@ -17,6 +17,8 @@ class Quirks:
         max_loop: most iterations all loops of one work-item may take together; 0: no limit.
         host_memory: whether a buffer over host memory is that memory itself, not a copy of it.
         indexed_structs: whether a kernel may index an array inside a struct argument by a computed position.
+        half_bits: whether kernels convert single float16 numbers by their bits where there is no cl_khr_fp16:
+            vload_half of one element, in work-items that are made lanes of a vector, takes up to eight times as long.
         prefetch: the call that brings the cache line at an address ``p`` nearer, on processors; empty where there is
             none or it gains nothing.
     """
@@ -28,6 +30,7 @@ class Quirks:
     max_loop: int = 0
     host_memory: bool = False
     indexed_structs: bool = True
+    half_bits: bool = False
     prefetch: str = ""
 
 
@@ -60,10 +63,10 @@ def lookup(platform: str, version: str, kind: str) -> Quirks:
         old = any(f"PoCL {v}" in version for v in ("0.", "1.", "2.", "3.0"))
         if old:
             return replace(quirks, rank=-2, warning=_POCL_OLD)
-        return replace(quirks, rank=quirks.rank + 5, host_memory=kind == "cpu",
+        return replace(quirks, rank=quirks.rank + 5, host_memory=kind == "cpu", half_bits=kind == "cpu",
                        prefetch=_PREFETCH if kind == "cpu" else "")
     if "intel" in name and kind == "cpu":
-        return replace(quirks, rank=quirks.rank + 9, host_memory=True, prefetch=_PREFETCH)
+        return replace(quirks, rank=quirks.rank + 9, host_memory=True, half_bits=True, prefetch=_PREFETCH)
     if name == "rusticl" and kind == "cpu":
         # llvmpipe counts the iterations of all loops of a work-item and silently stops at 65,535; rusticl of Mesa 22
         # crashes the process on an indexed struct argument.

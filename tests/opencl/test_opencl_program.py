@@ -3,6 +3,7 @@
 import re
 import threading
 
+import numpy as np
 import pytest
 from helpers import ROOT, run_python
 
@@ -243,3 +244,28 @@ def test_sync_mode_names_the_kernel_that_failed(monkeypatch):
 
 def test_sources_lie_in_the_package_or_beside_it():
     assert sources() in (ROOT / "cl", ROOT / "genesis" / "cl")
+
+
+@pytest.mark.parametrize("way", ["BY_TYPE", "BY_BITS", "BY_FUNCTION"])
+def test_float16_is_numpys_however_it_is_converted(tmp_path, way):
+    if way == "BY_TYPE" and not DEVICE.fp16:
+        pytest.skip("the device has no cl_khr_fp16")
+    text = f'#undef FLOAT16\n#define FLOAT16 {way}\n#include "types.h"\n' + """
+        kernel void load(global const half *x, global float *y)
+        { y[get_global_id(0)] = LOAD1(float16, x, get_global_id(0)); }
+        kernel void store(global const float *x, global half *y)
+        { STORE1(float16, y, get_global_id(0), x[get_global_id(0)]); }"""
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    bits = np.random.default_rng(0).integers(0, 1 << 32, 1 << 17, dtype=np.uint32)
+    bits[::2] = bits[::2] & 0x8fffffff | 0x30000000         # around what a float16 can hold
+    ties = every.astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        ties = np.concatenate([ties, ties + np.spacing(every).astype(np.float32) / 2, bits.view(np.float32)])
+        rounded = ties.astype(np.float16)
+    for function, x, expected in (("load", every, every.astype(np.float32)), ("store", ties, rounded)):
+        source, out = genesis.tensor(x), genesis.empty(len(x), dtype=getattr(genesis, str(expected.dtype)))
+        kernel = _kernel(tmp_path, text, function, "PP", f"{function}.cl")
+        kernel((len(x),), None, source._array.buffer.handle, out._array.buffer.handle)
+        np.testing.assert_array_equal(out.numpy(), expected)
+        np.testing.assert_array_equal(np.signbit(out.numpy())[~np.isnan(expected)],
+                                      np.signbit(expected)[~np.isnan(expected)])
