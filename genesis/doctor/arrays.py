@@ -26,6 +26,8 @@ def elementwise(b: Bench) -> None:
     b.gradients("broadcasting", lambda x, r, c: x * r / (c * c + 1), lambda x, r, c: x * r / (c * c + 1), x, row,
                 column)
     b.gradients("a transposed view", lambda x: (x.T * 2 - x.T.square()).contiguous(), lambda x: 2 * x.T - x.T ** 2, x)
+    x = b.normal(2, 67, 131)                    # odd tiles at the edges
+    b.compare("transposed copies", b.tensor(x, pad=3).permute(2, 0, 1).contiguous(), x.transpose(2, 0, 1), 0)
     positive = np.abs(b.normal(65)) + 0.5
     functions = {"exp": np.exp, "log": np.log, "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos, "abs": np.abs,
                  "log1p": np.log1p, "expm1": np.expm1, "square": np.square, "reciprocal": np.reciprocal}

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import dtypes
 from ..dtypes import DType, Scalar
-from ..opencl import Kernel
+from . import transpose
 from .array import Array, Shape, broadcast_shapes, contiguous_strides, empty, upload
 
 Operand = Array | Scalar
@@ -32,9 +32,8 @@ _SPECIAL = frozenset(f"{name}{end}" for end in ("", "_backward") for name in (  
     "lgamma", "digamma", "trigamma", "zeta", "gammainc", "gammaincc", "gamma_density", "erfinv", "ndtri", "log_ndtr",
     "i0", "i0e", "i1", "i1e"))
 _MAX_PLANS = 20_000
-Plan = tuple[Kernel, tuple[int, int], tuple[int, int], int, bytes]
 
-_plans: dict[Any, Plan] = {}
+_plans: dict[Any, transpose.Plan] = {}
 
 
 def _merge(shape: Shape, strides: list[Shape]) -> tuple[list[int], list[list[int]]]:
@@ -59,9 +58,13 @@ def _power_of_two(n: int) -> int:
     return 1 << (n - 1).bit_length()
 
 
-def _plan(op: str, out: Array, operands: Sequence[Operand], compute: str) -> Plan:
+def _plan(op: str, out: Array, operands: Sequence[Operand], compute: str) -> transpose.Plan:
     arrays = [x for x in operands if isinstance(x, Array)]
     sizes, steps = _merge(out.shape, [out.strides, *(x.expand(out.shape).strides for x in arrays)])
+    if op == "identity" and len(arrays) == 1 and arrays[0].dtype is out.dtype:
+        by_tiles = transpose.plan(out.device, out.dtype, sizes, *steps)
+        if by_tiles is not None:
+            return by_tiles
     dims = len(sizes)
     wide = any(x.dtype.compute in ("double", "double2") for x in arrays)
     if out.dtype.is_complex or any(x.dtype.is_complex for x in arrays):

@@ -170,3 +170,18 @@ def test_cat_promotes_types_and_routes_gradients():
             assert (part.grad is not None) == needs[i]
             if needs[i]:
                 assert part.grad.item() == i + 1
+
+
+@pytest.mark.parametrize("dtype", ["bool", "float16", "float32", "int64", "complex64"])
+@pytest.mark.parametrize(("shape", "order"), [
+    ((130, 141), (1, 0)), ((3, 70, 131), (0, 2, 1)), ((3, 70, 131), (2, 1, 0)), ((5, 40, 7, 33), (0, 3, 2, 1)),
+    ((2, 3, 4, 50, 60), (0, 4, 1, 3, 2)), ((1000, 17), (1, 0)), ((17, 1000), (1, 0))])
+def test_large_arrays_are_copied_to_and_from_other_orders(dtype, shape, order):
+    x = np.random.default_rng(0).integers(0, 200, shape).astype(dtype)
+    tensor, moved = genesis.tensor(x), x.transpose(order)
+    np.testing.assert_array_equal(tensor.permute(*order).contiguous().numpy(), moved)
+    inner = tuple(slice(1, -1) if n > 100 else slice(None) for n in shape)
+    np.testing.assert_array_equal(tensor[inner].permute(*order).contiguous().numpy(), x[inner].transpose(order))
+    back = genesis.zeros(*shape, dtype=tensor.dtype)
+    back.permute(*order).copy_(genesis.tensor(np.ascontiguousarray(moved)))
+    np.testing.assert_array_equal(back.numpy(), x)
