@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import dtypes
 from ..dtypes import DType
+from . import matvec
 from .array import Array, Shape, broadcast_shapes, empty
 from .elementwise import assign, cast, contiguous, copy, run, sum_to
 from .matmul_tiles import Tiles, tiles_for
@@ -50,6 +51,8 @@ def product(a: Array, b: Array, out: Array | None = None, *, bias: Array | None 
         return out
     if k == 0:
         return assign(out, 0 if bias is None else bias)
+    if k == 1 and bias is None and a.dtype.is_floating_point:
+        return run("mul", [a, b], out.dtype, out=out)
     key = (a.shape, a.strides, a.dtype, b.shape, b.strides, b.dtype, out.dtype, bias and bias.dtype,
            bias and bias.strides, a.buffer.device)
     plan = _plans.get(key)
@@ -63,12 +66,14 @@ def product(a: Array, b: Array, out: Array | None = None, *, bias: Array | None 
         if len(_plans) >= _MAX_PLANS:
             _plans.clear()
         plan = _plans[key] = _plan(a, b, out, bias, batch)
-    kernel, global_size, local_size, sizes = plan
-    args = [a.buffer.handle, a.offset, b.buffer.handle, b.offset, out.buffer.handle, out.offset]
+    kernel, global_size, local_size, sizes, parts = plan
+    wide = dtypes.float64 if out.dtype is dtypes.float64 else dtypes.float32
+    to = out if parts == 1 else empty(a.device, (parts, *out.shape), wide)
+    args = [a.buffer.handle, a.offset, b.buffer.handle, b.offset, to.buffer.handle, to.offset]
     if bias is not None:
         args += (bias.buffer.handle, bias.offset)
     kernel(global_size, local_size, *args, sizes)
-    return out
+    return out if parts == 1 else reduce("sum", to, (0,), out=out)
 
 
 def forget_plans() -> None:
@@ -86,7 +91,10 @@ def _prepare(a: Array, b: Array, out: Array, bias: Array | None, batch: Shape) -
         x, y = cast(a, wide), cast(b, wide)
     if len(_leading(batch, x, y)) > 2:
         x, y = _evenly(x, batch), _evenly(y, batch)
-    if _way(a) == "matmul_tile" and y.strides[-1] != 1 and y.shape[-1] > 1:
+    if _is_vector(a, b):
+        x, y = (z if z.strides[axis] == 1 or z.shape[axis] == 1 or z.shape[-3 - axis] != 1 else contiguous(z)
+                for z, axis in ((x, -1), (y, -2)))
+    elif _way(a) == "matmul_tile" and y.strides[-1] != 1 and y.shape[-1] > 1:
         y = contiguous(y)
     return None if x is a and y is b else (x, y)
 
@@ -139,18 +147,30 @@ def _leading(batch: Shape, *operands: Array) -> list[list[int]]:
     return merged
 
 
+def _is_vector(a: Array, b: Array) -> bool:
+    """Whether one of the operands of a product of floating-point numbers is a vector."""
+    return (a.shape[-2] == 1 or b.shape[-1] == 1) and a.dtype.is_floating_point
+
+
 def _plan(a: Array, b: Array, out: Array, bias: Array | None, batch: Shape) -> tuple[Any, ...]:
-    """Kernel, work sizes and the struct of sizes for a product of these layouts."""
+    """Kernel, work sizes, the struct of sizes, and in how many parts the result comes, for these layouts."""
     (m, k), n, count = a.shape[-2:], b.shape[-1], math.prod(batch)
     (_, a_outer, b_outer), (inner, a_inner, b_inner) = [[1, 0, 0], [1, 0, 0], *_leading(batch, a, b)][-2:]
     device, way = a.device, _way(a)
+    if bias is not None and (bias.shape != (n,) or bias.strides[0] != 1):
+        raise RuntimeError(f"the bias needs shape {(n,)} without gaps, not {bias.shape}")
+    if _is_vector(a, b):
+        matrix, swap = (a, 0) if n == 1 else (b, 1)
+        found = matvec.launch(device, matvec.Layout(
+            (a.dtype, b.dtype, out.dtype), bias and bias.dtype, 1 - swap, max(m, n), k, matrix.strides[-2 + swap],
+            matrix.strides[-1 - swap], (count, inner), (a_outer, a_inner, b_outer, b_inner)))
+        if found is not None:
+            return found
     defines: list[tuple[str, Any]] = [("A", a.dtype.name), ("B", b.dtype.name), ("C", out.dtype.name)]
     signature = "PlPlPl"
     if bias is not None:
         defines.append(("BIAS", bias.dtype.name))
         signature += "Pl"
-        if bias.shape != (n,) or bias.strides[0] != 1:
-            raise RuntimeError(f"the bias needs shape {(n,)} without gaps, not {bias.shape}")
     if out.dtype is dtypes.float64:
         defines.append(("REAL64", 1))
     sizes = [m, n, k, inner, a.strides[-2], a.strides[-1], b.strides[-2], b.strides[-1],
@@ -184,7 +204,7 @@ def _plan(a: Array, b: Array, out: Array, bias: Array | None, batch: Shape) -> t
         sizes += (mc, nc, kc)
     packed = struct.pack(f"{len(sizes)}q", *sizes)
     kernel = device.programs.kernel(file, way, f"{signature}({len(packed)})", tuple(defines))
-    return kernel, global_size, local_size, packed
+    return kernel, global_size, local_size, packed, 1
 
 
 def _packing(along: int, across: int) -> int:
