@@ -162,8 +162,8 @@ def _plan(a: Array, b: Array, out: Array, bias: Array | None, batch: Shape) -> t
     if _is_vector(a, b):
         matrix, swap = (a, 0) if n == 1 else (b, 1)
         found = matvec.launch(device, matvec.Layout(
-            (a.dtype, b.dtype, out.dtype), bias and bias.dtype, 1 - swap, max(m, n), k, matrix.strides[-2 + swap],
-            matrix.strides[-1 - swap], (count, inner), (a_outer, a_inner, b_outer, b_inner)))
+            (a.dtype, b.dtype, out.dtype), None if bias is None else bias.dtype, 1 - swap, max(m, n), k,
+            matrix.strides[-2 + swap], matrix.strides[-1 - swap], (count, inner), (a_outer, a_inner, b_outer, b_inner)))
         if found is not None:
             return found
     defines: list[tuple[str, Any]] = [("A", a.dtype.name), ("B", b.dtype.name), ("C", out.dtype.name)]
