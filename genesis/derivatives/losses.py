@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..ops import loss, nll, pair_loss
+from ..joining import cat, stack
+from ..ops import ctc, loss, nll, pair_loss
 from ..ops.array import Array
 from ..ops.operation import Context
 from ..tensor import Tensor
-from .rules import fitted, linear, passing, rule, where, zeros
+from .rules import fitted, linear, passing, rule, vjp, where, zeros
+
+# The logarithm of 0: sums of it stay finite, so that no gradient is NaN.
+_NEVER = -1e30
 
 
 def _mse(x: Any, t: Any, p: float) -> tuple[Any, Any]:
@@ -115,3 +119,29 @@ def _shares(logits: Tensor, target: Any, weight: Any, axis: int, ignore_index: i
     if weights is not None:
         shares = shares * weights
     return passing(known.unsqueeze(axis), shares)
+
+
+@rule(ctc.CTC, saved=(0,))
+def _ctc(ctx: Any, g: Tensor) -> tuple[Any, ...]:
+    x, states, lengths, counts = ctx.saved[:4]
+    return (*vjp(lambda x: _ctc_loss(x, states, lengths, counts, ctx.sizes[-1]), (x,), g), None, None, None)
+
+
+def _ctc_loss(x: Any, states: Any, lengths: Any, counts: Any, blank: int) -> Any:
+    """The losses step by step; 0 where they are infinite."""
+    samples, width = states.shape
+    never = x.new_full((samples, 2), _NEVER)
+    emitted = x.gather(2, states.unsqueeze(0).expand(x.shape[0], samples, width)).clamp_min(_NEVER)
+    # From a label to the next without a blank between them, if they differ.
+    skips = (states[:, 2:] != blank).logical_and(states[:, 2:] != states[:, :-2])
+    into = cat([never[:, :width], where(skips, 0.0, _NEVER).to(x.dtype)], 1)
+    alphas = [emitted[0] + cat([0 * never, never.expand(samples, 2).repeat(1, width // 2)], 1)[:, :width]]
+    for here in emitted[1:].unbind(0):
+        same = cat([never, alphas[-1]], 1)
+        alphas.append(here + stack([same[:, 2:], same[:, 1:-1], same[:, :-2] + into], 0).logsumexp(0))
+    index = (lengths - 1).clamp_min(0).reshape(1, samples, 1).expand(1, samples, width)
+    ends = stack(alphas, 0).gather(0, index).squeeze(0)
+    last = ends.gather(1, stack([2 * counts, (2 * counts - 1).clamp_min(0)], 1))
+    empty = counts.eq(0).to(x.dtype) * _NEVER                  # without labels there is one last state
+    losses = -(last + stack([0 * empty, empty], 1)).logsumexp(1)
+    return passing((losses.detach() < -_NEVER / 2).logical_and(lengths > 0), losses)

@@ -189,6 +189,29 @@ def loss(b: Bench) -> None:
                 lambda x: np.mean(np.logaddexp(0, x) - chance * x), 3 * x)
 
 
+@LAYERS.add("ctc")
+def ctc(b: Bench) -> None:
+    """Connectionist temporal classification, of labels that repeat and of several lengths."""
+    labels, lengths, counts = np.array([[1, 2, 2], [3, 1, 0], [4, 4, 1]]), (9, 7, 8), (3, 2, 0)
+
+    def reference(x: np.ndarray) -> np.ndarray:
+        losses = []
+        for n, (length, count) in enumerate(zip(lengths, counts)):
+            states = [0] + [c for label in labels[n, :count] for c in (label, 0)]
+            ways = np.where(np.arange(len(states)) < 2, x[0, n, states], -np.inf)
+            for t in range(1, length):
+                last = np.concatenate([[-np.inf, -np.inf], ways])
+                skips = [s > 1 and c != 0 and c != states[s - 2] for s, c in enumerate(states)]
+                ways = np.logaddexp(np.logaddexp(ways, last[1:-1]), np.where(skips, last[:-2], -np.inf))
+                ways = ways + x[t, n, states]
+            losses.append(-np.logaddexp.reduce(ways[-2:] if count else ways[-1:]))
+        return np.array(losses)
+
+    t = b.tensor(labels, pad=3)
+    b.gradients("ctc", lambda x: F.ctc_loss(x, t, lengths, counts, reduction="none"), reference,
+                log_softmax(b.normal(9, 3, 5)))
+
+
 @LAYERS.add("attention")
 def attention(b: Bench) -> None:
     """Scaled dot-product attention with and without a mask, causal and packed; rotary embedding."""

@@ -42,6 +42,13 @@ def test_ctc_loss(targets, reduction):
     check_like_torch(loss(targets, INPUTS, COUNTS, reduction=reduction), LOGITS, rtol=2e-5)
 
 
+def test_states_shared_by_many_work_items(monkeypatch):
+    monkeypatch.setattr(genesis.device(), "type", "gpu")
+    check_like_torch(loss(TARGETS, INPUTS, COUNTS), LOGITS, rtol=2e-5)
+    x, targets = normal(60, 2, 7).astype(np.float32), np.random.default_rng(0).integers(1, 7, (2, 40))
+    check_like_torch(loss(targets, np.array([60, 55]), np.array([40, 30])), x, rtol=2e-5)
+
+
 def test_another_blank_and_empty_targets():
     check_like_torch(loss(TARGETS % 4, INPUTS, np.array([4, 0, 1, 2]), blank=4, reduction="none"), LOGITS, rtol=2e-5)
     check_like_torch(loss(TARGETS, INPUTS, np.array([0, 0, 0, 0])), LOGITS, rtol=2e-5)

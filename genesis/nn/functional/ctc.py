@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ... import dtypes
+from ...autograd import apply
 from ...creation import arange, full
-from ...functions import where
 from ...joining import stack
+from ...ops.ctc import CTC
 from ...tensor import Tensor, tensor
 from .loss import check_reduction, reduced
 from .padding import pad
-
-# The logarithm of 0: sums of it stay finite, so that no gradient is NaN.
-_NEVER = -1e30
 
 Lengths = Tensor | Sequence[int] | int
 
@@ -27,7 +24,7 @@ def ctc_loss(log_probs: Tensor, targets: Tensor, input_lengths: Lengths, target_
     """Negative logarithm of the probability of a sequence of labels, over all its alignments with longer inputs.
 
     Graves et al. 2006, "Connectionist temporal classification: labelling unsegmented sequence data with recurrent
-    neural networks", equations 6 to 8, in logarithms. A step of time is a handful of launches.
+    neural networks", equations 5 to 15, in logarithms: a launch each for all steps of time forward and backward.
 
     Args:
         log_probs: (T, N, C), or (T, C) without a batch: logarithms of the probabilities of the classes, as
@@ -73,37 +70,13 @@ def ctc_loss(log_probs: Tensor, targets: Tensor, input_lengths: Lengths, target_
     labels = labels.masked_fill(arange(width, device=x.device) >= counts.unsqueeze(1), blank)
     states = stack([full((samples, width), blank, device=x.device, dtype=dtypes.int64), labels], 2).flatten(1)
     states = pad(states, (0, 1), value=blank)                                                    # (N, 2 S + 1)
-    ends = _forward(x, states, blank, inputs)
-    final = counts * 2
-    last = ends.gather(1, stack([final, (final - 1).clamp_min(0)], 1))
-    none = pad(counts.eq(0).unsqueeze(1).to(x.dtype) * _NEVER, (1, 0))         # without targets there is one last state
-    losses = -(last + none).logsumexp(1)
-    # Without any step of time, only the empty sequence is certain.
-    losses = where(inputs.eq(0), where(counts.eq(0), 0.0, -_NEVER).to(x.dtype), losses)
-    losses = losses.masked_fill(losses.detach() > -_NEVER / 2, 0.0 if zero_infinity else math.inf)
+    losses = apply(CTC, x, states, inputs, counts, blank=blank)
+    if zero_infinity:
+        losses = losses.masked_fill(losses.detach().isinf(), 0.0)
     if reduction == "mean":
         losses = losses / counts.clamp_min(1).to(x.dtype)
     result: Tensor = reduced(losses if batched else losses.squeeze(0), reduction).to(log_probs.dtype)
     return result
-
-
-def _forward(x: Any, states: Any, blank: int, inputs: Any) -> Any:
-    """Log-probabilities (N, 2 S + 1) of being in each state at the end of each input."""
-    samples, width = states.shape
-    emitted = x.gather(2, states.unsqueeze(0).expand(x.shape[0], samples, width)).clamp_min(_NEVER)
-    # From a label to the next without a blank between them, if they differ.
-    skips = states.ne(blank).logical_and(states.ne(pad(states, (2, -2), value=blank)))
-    into = pad(where(skips, 0.0, _NEVER).to(x.dtype).unsqueeze(2), (0, 2))                # (N, 2 S + 1, 3)
-    first = where(arange(width, device=x.device).lt(2), 0.0, _NEVER).to(x.dtype)
-    alphas: list[Any] = []
-    for t, here in enumerate(emitted.unbind(0)):
-        if t:
-            before = (pad(alphas[-1], (2, 0), value=_NEVER).unfold(1, 3, 1) + into).logsumexp(2)
-        else:
-            before = first
-        alphas.append(before + here)
-    index = (inputs - 1).clamp_min(0).reshape(1, samples, 1).expand(1, samples, width)
-    return stack(alphas, 0).gather(0, index).squeeze(0)
 
 
 def _lengths(name: str, given: Lengths, samples: int, like: Tensor) -> Any:
