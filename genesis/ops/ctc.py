@@ -39,7 +39,7 @@ class CTC(Operation):
     def backward(cls, ctx: Context, g: Array) -> tuple[Array, None, None, None]:
         """Minus the probabilities of being in a state, added up by classes."""
         x, states, lengths, counts, alpha, losses = ctx.saved
-        device, (steps, samples, _, width, _) = x.device, ctx.sizes
+        device, (_, samples, _, width, _) = x.device, ctx.sizes
         gx = full(device, x.shape, 0, x.dtype)
         if samples:
             g, slope = cast(g, x.dtype), empty(device, alpha.shape, x.dtype)
