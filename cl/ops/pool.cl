@@ -4,7 +4,8 @@
 // (r, c) has KERNEL_H x KERNEL_W elements, DILATION apart, and starts at r * STRIDE_H - pad_h, c * STRIDE_W - pad_w; what
 // lies outside of x is left out. With ADAPTIVE it is everything from floor(r * height / rows) to before
 // ceil((r + 1) * height / rows), and so across.
-// The gradients are gathered: a work-item looks at all windows that an element of x is in, in a fixed order.
+// The gradients are gathered: a work-item looks at all windows that an element of x is in, in a fixed order. On CPUs, where
+// there are many planes, it has a plane instead, and scatters: that divides less.
 // Positions within a plane are 32-bit, which keeps the loops fit for vectorizing.
 #include "types.h"
 
@@ -171,4 +172,41 @@ kernel void mean_backward(global const element *g, long g_at, global element *ou
             sum += LOAD1(TYPE, g, r * s.columns + c)
                    / divisor_of(FIRST_H(r, s), LAST_H(r, s), FIRST_W(c, s), LAST_W(c, s), s);
     STORE1(TYPE, out, plane * s.height * s.width + h * s.width + w, sum);
+}
+
+// A work-item a plane, of float32 or float64; global size (planes).
+#define PLANE_KERNEL kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+
+PLANE_KERNEL largest_scatter(global const element *g, long g_at, global const position_t *index, global element *out,
+                             pool_t s)
+{
+    const int outputs = s.rows * s.columns, inputs = s.height * s.width;
+    const long plane = get_global_id(0);
+    g += g_at + plane * outputs;
+    index += plane * outputs;
+    out += plane * inputs;
+    for (int i = 0; i < inputs; i++)
+        out[i] = 0;
+    for (int i = 0; i < outputs; i++)
+        out[index[i]] += g[i];
+}
+
+PLANE_KERNEL mean_scatter(global const element *g, long g_at, global element *out, pool_t s)
+{
+    const int inputs = s.height * s.width;
+    const long plane = get_global_id(0);
+    g += g_at + plane * s.rows * s.columns;
+    out += plane * inputs;
+    for (int i = 0; i < inputs; i++)
+        out[i] = 0;
+    for (int r = 0; r < s.rows; r++) {
+        const int first_h = FIRST_H(r, s), last_h = LAST_H(r, s);
+        for (int c = 0; c < s.columns; c++) {
+            const int first_w = FIRST_W(c, s), last_w = LAST_W(c, s);
+            const ACC share = g[r * s.columns + c] / divisor_of(first_h, last_h, first_w, last_w, s);
+            for (int h = max(first_h, 0); h < min(last_h, s.height); h++)
+                for (int w = max(first_w, 0); w < min(last_w, s.width); w++)
+                    out[h * s.width + w] += share;
+        }
+    }
 }

@@ -70,7 +70,8 @@ def pool(b: Bench) -> None:
         x = np.pad(x, ((0, 0), (0, 0), (padding,) * 2, (padding,) * 2), constant_values=fill)
         return np.lib.stride_tricks.sliding_window_view(x, (size, size), (2, 3))[:, :, ::stride, ::stride]
 
-    for shape, size, stride, padding in (((2, 3, 9, 8), 2, 2, 0), ((1, 5, 17, 13), 3, 2, 1), ((3, 1, 7, 33), 3, 1, 1)):
+    for shape, size, stride, padding in (((2, 3, 9, 8), 2, 2, 0), ((1, 5, 17, 13), 3, 2, 1), ((3, 1, 7, 33), 3, 1, 1),
+                                         ((4, b.size(64, 1), 5, 4), 2, 2, 0)):
         x, of = b.distinct(*shape), f"{shape} by {size}, stride {stride}, padding {padding}"
         b.gradients(f"max_pool2d of {of}", lambda x, s=(size, stride, padding): F.max_pool2d(x, *s),
                     lambda x, s=(size, stride, padding): windows(x, s[0], s[1], s[2], -np.inf).max((-1, -2)), x)

@@ -18,6 +18,7 @@ Pair = tuple[int, int]
 _LOWEST = {"float": "-INFINITY", "double": "-(double)INFINITY", "int": "INT_MIN", "uchar": "INT_MIN",
            "long": "LONG_MIN"}
 
+_PLANES = 4        # for each core, that keep all of them busy
 _COMMON = (((2, 2), (2, 2)), ((3, 3), (2, 2)))      # windows' sizes and strides that kernels are made for
 
 
@@ -42,14 +43,22 @@ class Windows(NamedTuple):
 
 def _launch(name: str, signature: str, windows: Windows, large: Array, small: Array, over: Array, *args: Any,
             **defines: Any) -> None:
-    """Run a kernel over the elements of ``over``; ``large`` and ``small`` are the arrays before and after pooling."""
+    """Run a kernel over the elements of ``over``; ``large`` and ``small`` are the arrays before and after pooling.
+
+    Instead of ``..._backward``, a CPU with planes enough for all cores runs ``..._scatter``.
+    """
     device = large.device
     if not over.size:
         return
+    planes, (rows, columns) = over.shape[0] * over.shape[1], over.shape[2:]
     taps = math.prod(large.shape[2:]) // max(1, math.prod(small.shape[2:])) if windows.adaptive else math.prod(
         windows.kernel)
     if 0 < device.quirks.max_loop < taps:
         raise RuntimeError(f"{device.name} ends loops early and cannot be trusted with windows of {taps} elements")
+    grid = spatial_grid(device, columns, rows, planes)
+    if (name.endswith("_backward") and device.type == "cpu" and planes >= _PLANES * device.compute_units
+            and not device.quirks.max_loop and large.dtype in (dtypes.float32, dtypes.float64)):
+        name, grid = name.replace("_backward", "_scatter"), ((planes,), (1,))
     compute = large.dtype.compute
     fixed: tuple[tuple[str, Any], ...] = ()
     if windows.adaptive:
@@ -60,10 +69,9 @@ def _launch(name: str, signature: str, windows: Windows, large: Array, small: Ar
     if compute == "double":
         fixed += (("REAL64", 1),)
     kernel = device.programs.kernel("ops/pool.cl", name, f"{signature}(64)", fixed)
-    planes, (rows, columns) = over.shape[0] * over.shape[1], over.shape[2:]
     sizes = struct.pack("q14i", planes, *large.shape[2:], *small.shape[2:], *windows.kernel, *windows.stride,
                         *windows.padding, *windows.dilation, windows.include_pad, windows.divisor)
-    kernel(*spatial_grid(device, columns, rows, planes), *args, sizes)
+    kernel(*grid, *args, sizes)
 
 
 def spatial_grid(device: Device, columns: int, rows: int, planes: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import genesis
 from genesis.nn import functional as F
+from genesis.ops import pool
 
 torch = pytest.importorskip("torch")
 TF = torch.nn.functional
@@ -39,8 +40,14 @@ WINDOWS = [
 ]
 
 
+@pytest.fixture(params=["gathered", "scattered"])
+def gradients(request, monkeypatch):
+    """A work-item to each element of a gradient, or, on CPUs, to each plane."""
+    monkeypatch.setattr(pool, "_PLANES", 0 if request.param == "scattered" else 1 << 60)
+
+
 @pytest.mark.parametrize(("x", "args", "options"), WINDOWS, ids=str)
-def test_windows_match_torch(x, args, options):
+def test_windows_match_torch(x, args, options, gradients):
     compare("max_pool2d", normal(*x), *args, **options, return_indices=True)
     compare("max_pool2d", normal(*x), *args, **options)
     compare("avg_pool2d", normal(*x), *args, **options)
@@ -78,7 +85,7 @@ def test_random_windows_match_torch(case):
 
 @pytest.mark.parametrize("size", [(4, 5), 1, (None, 3), (1, None), 3, (20, 2)], ids=str)
 @pytest.mark.parametrize("x", [(2, 3, 9, 11), (3, 8, 8), (1, 1, 1, 1), (0, 2, 5, 5)], ids=str)
-def test_adaptive_windows_match_torch(x, size):
+def test_adaptive_windows_match_torch(x, size, gradients):
     compare("adaptive_avg_pool2d", normal(*x), size)
     compare("adaptive_max_pool2d", normal(*x), size, return_indices=True)
 
