@@ -1,0 +1,308 @@
+"""What a profiler writes down while it runs: spans of the host's time, and commands of devices."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..opencl import Device, default_device
+from ..opencl.stopwatch import Run, Stopwatch, now
+from . import flops, names
+
+_LIBRARY = str(Path(__file__).resolve().parent.parent) + os.sep
+
+
+class Kind(enum.Enum):
+    """What a span of the host's time is; the value is what traces call it."""
+
+    OPERATION = "cpu_op"
+    BACKWARD = "backward"
+    ANNOTATION = "user_annotation"
+    CALL = "opencl_runtime"
+
+
+class Span:
+    """A span of the host's time, in nanoseconds of its clock.
+
+    Attributes:
+        parent: the span in which it began, on the same thread.
+        shapes: of the inputs, where they are recorded.
+        stack: the lines of the program that led here, innermost first, where they are recorded.
+        sequence: the number of the autograd node that an operation made, or whose backward this is; -1 for none.
+        memory: bytes that device memory grew by meanwhile, where that is recorded.
+        flops: floating-point operations, where they are counted.
+        about: what else is known, for traces.
+    """
+
+    __slots__ = ("_recorder", "about", "end", "flops", "kind", "memory", "name", "parent", "sequence", "shapes",
+                 "stack", "start", "thread")
+
+    def __init__(self, recorder: Recorder, name: str, kind: Kind, parent: Span | None):
+        self._recorder = recorder
+        self.name = name
+        self.kind = kind
+        self.parent = parent
+        self.thread = threading.get_native_id()
+        self.shapes: list[Any] = []
+        self.stack: list[str] = []
+        self.sequence = -1
+        self.flops = 0
+        self.about: dict[str, Any] = {}
+        self.memory = -recorder.allocated()
+        self.start = now()
+        self.end = 0
+
+    def close(self) -> None:
+        """End it, and with it those inside that an exception has left open."""
+        self._recorder.close(self)
+
+
+class Command:
+    """A command of a device.
+
+    Attributes:
+        name: the kernel's, with its file, or what else the device does.
+        category: `opencl.commands.Kind.category`.
+        about: what is known about it.
+        span: the call that enqueued it.
+        run: when it ran; None if it has not.
+    """
+
+    __slots__ = ("about", "category", "device", "name", "run", "span")
+
+    def __init__(self, name: str, category: str, about: dict[str, Any], device: Device, span: Span):
+        self.name = name
+        self.category = category
+        self.about = about
+        self.device = device
+        self.span = span
+        self.run: Run | None = None
+
+
+class Recorder:
+    """Listens at `genesis.tracing`.
+
+    Args:
+        host: whether to record operations and annotations.
+        device: whether to record the commands of devices.
+        shapes, memory, stacks, counts: whether to record shapes of inputs, device memory, where in the program an
+            operation was called, and floating-point operations.
+
+    Attributes:
+        spans: in the order in which they began.
+        commands: of devices, in the order in which they were enqueued.
+        samples: time and allocated bytes of device memory, where that is recorded.
+    """
+
+    def __init__(self, host: bool, device: bool, shapes: bool = False, memory: bool = False, stacks: bool = False,
+                 counts: bool = False):
+        self.host = host
+        self.device = device
+        self.shapes = shapes
+        self.memory = memory
+        self.stacks = stacks
+        self.counts = counts
+        self.spans: list[Span] = []
+        self.commands: list[Command] = []
+        self.samples: list[tuple[int, int]] = []
+        self.start = self.end = 0
+        self._watches: dict[Device, Stopwatch] = {}
+        self._local = threading.local()
+        self._lock = threading.RLock()
+
+    # The whole -------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Get ready for the devices in use, which takes a moment that is not to be recorded."""
+        if self.device:
+            self._watch(default_device())
+
+    def begin(self) -> None:
+        """The recording begins."""
+        self.start = now()
+
+    def finish(self) -> None:
+        """Wait for the devices and note when commands ran."""
+        clocks: dict[Device, Callable[[Run], Run]] = {}
+        try:
+            with contextlib.ExitStack() as all_of_them:          # also if one of them fails
+                for device, watch in self._watches.items():
+                    all_of_them.callback(lambda device, watch: clocks.__setitem__(device, watch.stop()), device, watch)
+        finally:
+            self.end = now()
+            for span in self.spans:
+                if not span.end:
+                    self._end(span)
+            for command in self.commands:
+                if command.run is not None:
+                    command.run = clocks[command.device](command.run) if command.device in clocks else None
+
+    def finished(self) -> list[tuple[Command, Run]]:
+        """The commands that have run, and when."""
+        return [(command, command.run) for command in self.commands if command.run is not None]
+
+    @property
+    def devices(self) -> list[Device]:
+        """The devices that were used."""
+        return list(self._watches) or [default_device()]
+
+    def allocated(self) -> int:
+        """Bytes of device memory in use, if memory is recorded; else 0."""
+        if not self.memory:
+            return 0
+        total = sum(device.pool.allocated for device in self.devices)
+        self.samples.append((now(), total))
+        return total
+
+    def _watch(self, device: Device) -> Stopwatch:
+        found = self._watches.get(device)
+        if found is None:
+            with self._lock:
+                found = self._watches.get(device)
+                if found is None:
+                    found = self._watches[device] = Stopwatch(device)
+        return found
+
+    # Spans -----------------------------------------------------------------------------------------------------
+
+    def _open(self) -> list[Span]:
+        """The open spans of this thread, outermost first."""
+        try:
+            return self._local.spans
+        except AttributeError:
+            self._local.spans = []
+            return self._local.spans
+
+    def span(self, name: str, kind: Kind) -> Span:
+        """Begin a span."""
+        spans = self._open()
+        span = Span(self, name, kind, spans[-1] if spans else None)
+        spans.append(span)
+        self.spans.append(span)
+        return span
+
+    def close(self, span: Span) -> None:
+        """End a span; see `Span.close`."""
+        spans = self._open()
+        while span in spans:
+            self._end(spans.pop())
+
+    def _end(self, span: Span) -> None:
+        span.end = self.end or now()
+        span.memory += self.allocated()
+
+    def annotate(self, name: str, args: str | None = None) -> Any:
+        """Begin a span that the user, or an optimizer, named."""
+        if not self.host:
+            return _Nothing
+        span = self.span(name, Kind.ANNOTATION)
+        if args is not None:
+            span.about["args"] = args
+        return span
+
+    # What calls from elsewhere -----------------------------------------------------------------------------------
+
+    def takes(self) -> bool:
+        """Whether an operation that begins is to be given to `operation`; not if that has just called it."""
+        entering, self._local.entering = getattr(self._local, "entering", False), False
+        return self.host and not entering
+
+    def operation(self, apply: Callable[..., Any], operation: Any, *inputs: Any, **options: Any) -> Any:
+        """Record ``apply(operation, *inputs, **options)``."""
+        span = self.span(names.of(operation, options), Kind.OPERATION)
+        if self.shapes:
+            span.shapes = [_shape(x) for x in inputs]
+            span.about["Input type"] = [str(getattr(x, "dtype", "Scalar" if x is not None else "")) for x in inputs]
+            span.about["Concrete Inputs"] = [x if isinstance(x, int | float) else None for x in inputs]
+        if self.stacks:
+            span.stack = _stack()
+        try:
+            self._local.entering = True
+            result = apply(operation, *inputs, **options)
+            node = getattr(result[0] if isinstance(result, tuple) and result else result, "_node", None)
+            if node is not None:
+                span.sequence = node.sequence
+            if self.counts:
+                span.flops = flops.count(operation, inputs, result)
+            return result
+        finally:
+            self._local.entering = False
+            span.close()
+
+    def backward(self, differentiate: Callable[..., Any], node: Any, context: Any, g: Any) -> Any:
+        """Record ``differentiate(node, context, g)``."""
+        if not self.host:
+            return differentiate(node, context, g)
+        span = self.span(node.name(), Kind.BACKWARD)
+        span.sequence = node.sequence
+        if self.shapes:
+            span.shapes = [_shape(x) for x in (g if isinstance(g, list) else [g])]
+        try:
+            return differentiate(node, context, g)
+        finally:
+            span.close()
+
+    def call(self, name: str, function: Callable[..., Any], *args: Any) -> None:
+        """Record ``function(*args)`` as an operation of backward that has no node."""
+        if not self.host:
+            return function(*args)
+        span = self.span(name, Kind.BACKWARD)
+        try:
+            return function(*args)
+        finally:
+            span.close()
+
+    def command(self, device: Device, kind: Any, about: dict[str, Any], function: Callable[..., Any], *args: Any,
+                **options: Any) -> Any:
+        """Enqueue a command, ``function(queue, *args, **options)``, and record it."""
+        if not self.device:
+            return function(device.queue, *args, **options)
+        watch = self._watch(device)
+        span = self.span(kind.call, Kind.CALL)
+        command = Command(kind.name, kind.category, about, device, span)
+        try:
+            event = watch.run(command, function, *args, **options)
+            self.commands.append(command)
+            return event
+        finally:
+            span.close()
+
+    def wait(self, call: str, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Record a function that waits for the device."""
+        if not self.device:
+            return function(*args, **options)
+        span = self.span(call, Kind.CALL)
+        try:
+            return function(*args, **options)
+        finally:
+            span.close()
+
+
+class _Nothing:
+    """The span of what is not recorded."""
+
+    @staticmethod
+    def close() -> None:
+        """Nothing."""
+
+
+def _shape(x: Any) -> list[int]:
+    return list(getattr(x, "shape", ()))
+
+
+def _stack() -> list[str]:
+    """The lines of the program that led here, without those of the library, innermost first."""
+    lines = []
+    frame: Any = sys._getframe(2)
+    while frame is not None:
+        code = frame.f_code
+        if not code.co_filename.startswith(_LIBRARY):
+            lines.append(f"{code.co_filename}({frame.f_lineno}): {code.co_name}")
+        frame = frame.f_back
+    return lines
