@@ -10,6 +10,7 @@ import atexit
 import gc
 import itertools
 import sys
+import threading
 import time
 import warnings
 from collections import deque
@@ -59,6 +60,7 @@ class Stopwatch:
     def __init__(self, device: Device):
         self._device = device
         self._pending: deque[tuple[cl.Event, Any]] = deque()
+        self._lock = threading.Lock()
         self._own: tuple[cl.CommandQueue, Callable[[], None]] | None = None
         why = self._change_queue()
         first = None if why else self._mark()
@@ -88,18 +90,18 @@ class Stopwatch:
 
     def _note(self, waiting: bool) -> None:
         """Take down the times of the commands that have run, oldest first; of all of them, if it is worth waiting."""
-        pending = self._pending
-        while pending:
-            event, note = pending[0]
-            status = event.command_execution_status
-            if status > cl.command_execution_status.COMPLETE:
-                if not waiting:
-                    break
-                event.wait()
-            if status >= cl.command_execution_status.COMPLETE:       # below are the codes of errors
-                times = event.profile
-                note.run = Run(times.start, times.end)
-            pending.popleft()
+        with self._lock:
+            while self._pending:
+                event, note = self._pending[0]
+                status = event.command_execution_status
+                if status > cl.command_execution_status.COMPLETE:
+                    if not waiting:
+                        break
+                    event.wait()
+                if status >= cl.command_execution_status.COMPLETE:       # below are the codes of errors
+                    times = event.profile
+                    note.run = Run(times.start, times.end)
+                self._pending.popleft()
 
     def stop(self) -> Callable[[Run], Run]:
         """Wait for the device and give it its queue back.

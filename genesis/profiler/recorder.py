@@ -137,11 +137,20 @@ class Recorder:
         finally:
             self.end = now()
             for span in self.spans:
-                if not span.end:
-                    self._end(span)
-            for command in self.commands:
-                if command.run is not None:
-                    command.run = clocks[command.device](command.run) if command.device in clocks else None
+                self._end(span)
+            for device in self._watches:
+                self._set_times([c for c in self.commands if c.device is device], clocks.get(device))
+
+    @staticmethod
+    def _set_times(commands: list[Command], clock: Callable[[Run], Run] | None) -> None:
+        """Put the times of a device's commands on the host's clock; None where the device failed."""
+        for command in commands:
+            command.run = None if clock is None or command.run is None else clock(command.run)
+        # Nothing begins before it was enqueued. Where it seems so, the clocks were compared in a busy moment.
+        early = max((c.span.start - c.run.start for c in commands if c.run is not None), default=0)
+        for command in commands if early > 0 else ():
+            if command.run is not None:
+                command.run = Run(command.run.start + early, command.run.end + early)
 
     def finished(self) -> list[tuple[Command, Run]]:
         """The commands that have run, and when."""
@@ -194,8 +203,9 @@ class Recorder:
             self._end(spans.pop())
 
     def _end(self, span: Span) -> None:
-        span.end = self.end or now()
-        span.memory += self.allocated()
+        if not span.end:
+            span.end = self.end or now()
+            span.memory += self.allocated()
 
     def annotate(self, name: str, args: str | None = None) -> Any:
         """Begin a span that the user, or an optimizer, named."""

@@ -77,7 +77,7 @@ def test_times_add_up():
     commands = sorted((e for e in events if e.device_type is DeviceType.OPENCL), key=lambda e: e.time_range.start)
     assert all(command.time_range.elapsed_us() >= 0 for command in commands)
     for one, after in itertools.pairwise(commands):          # the queue is in order: nothing overlaps
-        assert after.time_range.start >= one.time_range.end - 1e-3
+        assert after.time_range.start >= one.time_range.end - 0.01
     busy = sum(command.device_time_total for command in commands)
     first, last = (min(e.time_range.start for e in events), max(e.time_range.end for e in events))
     assert 0 < busy <= last - first
@@ -100,7 +100,18 @@ def test_commands_run_after_they_were_enqueued():
     commands = [e for e in prof.events() if e.device_type is DeviceType.OPENCL]
     assert len(calls) == len(commands)
     for call, command in zip(calls, sorted(commands, key=lambda e: e.id)):
-        assert command.time_range.start >= call.time_range.start - 100       # as exactly as clocks are compared
+        assert command.time_range.start >= call.time_range.start
+
+
+def test_clocks_that_were_badly_compared_are_set_right(monkeypatch):
+    mark = stopwatch.Stopwatch._mark
+
+    def wrong(watch):
+        found = mark(watch)
+        return found and found._replace(ahead=found.ahead - 5_000_000)
+
+    monkeypatch.setattr(stopwatch.Stopwatch, "_mark", wrong)
+    test_commands_run_after_they_were_enqueued()
 
 
 def test_kernels_have_sizes_and_copies_bytes():
@@ -204,6 +215,17 @@ def test_annotations_nest_and_survive_exceptions():
     assert all(event.is_user_annotation for event in prof.events() if event.name != "aten::exp")
     with record_function("nobody listens"):
         assert genesis.ones(1).item() == 1
+
+
+def test_annotation_that_outlives_the_recording_ends_with_it():
+    prof = profile(profile_memory=True)
+    prof.start()
+    with record_function("longer"):
+        x = genesis.ones(1000)
+        prof.stop()
+        genesis.ones(100_000)
+    (event,) = (event for event in prof.events() if event.name == "longer")
+    assert event.device_memory_usage < 2 * x.nbytes
 
 
 def test_operations_that_fail_are_closed():
