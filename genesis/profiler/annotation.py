@@ -18,9 +18,10 @@ class record_function(contextlib.ContextDecorator):
         args: more to say about it, which traces show.
 
     Example:
+        >>> x = genesis.ones(2, 2)
         >>> with genesis.profiler.profile(activities=[genesis.profiler.ProfilerActivity.CPU]) as prof:
         ...     with genesis.profiler.record_function("forward"):
-        ...         y = genesis.ones(2, 2).exp()
+        ...         y = x.exp()
         >>> [(event.name, event.cpu_parent and event.cpu_parent.name) for event in prof.events()]
         [('forward', None), ('aten::exp', 'forward')]
     """

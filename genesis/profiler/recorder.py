@@ -225,13 +225,7 @@ class Recorder:
 
     def operation(self, apply: Callable[..., Any], operation: Any, *inputs: Any, **options: Any) -> Any:
         """Record ``apply(operation, *inputs, **options)``."""
-        span = self.span(names.of(operation, options), Kind.OPERATION)
-        if self.shapes:
-            span.shapes = [_shape(x) for x in inputs]
-            span.about["Input type"] = [str(getattr(x, "dtype", "Scalar" if x is not None else "")) for x in inputs]
-            span.about["Concrete Inputs"] = [x if isinstance(x, int | float) else None for x in inputs]
-        if self.stacks:
-            span.stack = _stack()
+        span = self._operation_on(names.of(operation, options), inputs)
         try:
             self._local.entering = True
             result = apply(operation, *inputs, **options)
@@ -244,6 +238,32 @@ class Recorder:
         finally:
             self._local.entering = False
             span.close()
+
+    def function(self, name: str, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Record ``function(*args, **options)`` as an operation that autograd does not know."""
+        if not self.host:
+            return function(*args, **options)
+        span = self._operation_on(name, args)
+        try:
+            return function(*args, **options)
+        finally:
+            span.close()
+
+    def method(self, name: str, method: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """The same for a function that asks `takes` itself, and then calls this."""
+        self._local.entering = True
+        return self.function(name, method, *args, **options)
+
+    def _operation_on(self, name: str, inputs: tuple[Any, ...]) -> Span:
+        """Begin an operation."""
+        span = self.span(name, Kind.OPERATION)
+        if self.shapes:
+            span.shapes = [_shape(x) for x in inputs]
+            span.about["Input type"] = [str(getattr(x, "dtype", "Scalar" if x is not None else "")) for x in inputs]
+            span.about["Concrete Inputs"] = [x if isinstance(x, int | float) else None for x in inputs]
+        if self.stacks:
+            span.stack = _stack()
+        return span
 
     def backward(self, differentiate: Callable[..., Any], node: Any, context: Any, g: Any) -> Any:
         """Record ``differentiate(node, context, g)``."""
@@ -309,7 +329,7 @@ def _shape(x: Any) -> list[int]:
 def _stack() -> list[str]:
     """The lines of the program that led here, without those of the library, innermost first."""
     lines = []
-    frame: Any = sys._getframe(2)
+    frame: Any = sys._getframe(1)
     while frame is not None:
         code = frame.f_code
         if not code.co_filename.startswith(_LIBRARY):

@@ -60,7 +60,7 @@ def test_training_step_shows_forward_backward_and_optimizer():
     named = [name for name in calls(prof) if not name.startswith(("cl", "torch::"))]
     assert named == ["Optimizer.zero_grad#AdamW.zero_grad", "aten::linear", "aten::relu", "aten::linear",
                      "aten::cross_entropy_loss", "CrossEntropyBackward", "LinearBackward", "ReluBackward",
-                     "LinearBackward", "Optimizer.step#AdamW.step"]
+                     "LinearBackward", "Optimizer.step#AdamW.step", "aten::item"]
     kernels = calls(prof, DeviceType.OPENCL)
     assert kernels.count("optim/adamw.cl:update") == 1
     assert "Memcpy DtoH" in kernels
@@ -197,9 +197,11 @@ def test_stacks_lead_through_the_program(tmp_path):
 
 
 def test_annotations_nest_and_survive_exceptions():
+    x = genesis.ones(2)
+
     @record_function("again")
     def again(n):
-        return again(n - 1) if n else genesis.ones(2).exp()
+        return again(n - 1) if n else x.exp()
 
     with profile(activities=[ProfilerActivity.CPU]) as prof:
         with record_function("outer", "about it"):
@@ -254,6 +256,21 @@ def test_users_functions_have_their_names():
     assert above["Square"] is None
     assert above["aten::mul"] in ("Square", "SquareBackward")
     assert "SquareBackward" in above
+
+
+def test_what_autograd_does_not_know_has_names_too():
+    x = genesis.tensor([1.0, 2.0, 3.0])
+    with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as prof:
+        (x.argmax() == 2).item()
+        x += 1
+        x[0] = 5
+        x.clamp_(0, 1)
+        genesis.zeros(2)
+    shown = [(e.name, e.cpu_parent and e.cpu_parent.name) for e in prof.events()]
+    assert shown == [("aten::argmax", None), ("aten::eq", None), ("aten::item", None), ("aten::add_", None),
+                     ("aten::index_put_", None), ("aten::clamp_", None), ("aten::clamp", "aten::clamp_"),
+                     ("aten::full", None)]
+    assert [e.input_shapes for e in prof.events()][:4] == [[[3], [], []], [[], []], [[]], [[3], []]]
 
 
 def test_backward_that_is_recorded_shows_its_operations():
