@@ -144,7 +144,7 @@ class Device:
 
     @_Once
     def queue(self) -> cl.CommandQueue:
-        """The in-order queue on which everything runs."""
+        """The in-order queue on which everything runs; while a profiler records, one that keeps times."""
         queue = self._adopted or cl.CommandQueue(self.context, self.handle)
         finish_at_exit(queue)
         return queue

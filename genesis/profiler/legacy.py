@@ -47,7 +47,8 @@ class profile:
         if not use_cpu and not devices:
             raise AssertionError("No activities specified for the profiler")
         self._recording = Recording(use_cpu, devices, {"shapes": record_shapes, "memory": profile_memory,
-                                                       "stacks": with_stack, "counts": with_flops})
+                                                       "stacks": with_stack, "counts": with_flops,
+                                                       "modules": with_modules})
 
     def __enter__(self) -> profile | None:
         if not self.enabled:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import enum
 import os
 import sys
 import threading
@@ -14,75 +13,9 @@ from typing import Any
 from ..opencl import Device, default_device
 from ..opencl.stopwatch import Run, Stopwatch, now
 from . import flops, names
+from .spans import Command, Kind, Span
 
 _LIBRARY = str(Path(__file__).resolve().parent.parent) + os.sep
-
-
-class Kind(enum.Enum):
-    """What a span of the host's time is; the value is what traces call it."""
-
-    OPERATION = "cpu_op"
-    BACKWARD = "backward"
-    ANNOTATION = "user_annotation"
-    CALL = "opencl_runtime"
-
-
-class Span:
-    """A span of the host's time, in nanoseconds of its clock.
-
-    Attributes:
-        parent: the span in which it began, on the same thread.
-        shapes: of the inputs, where they are recorded.
-        stack: the lines of the program that led here, innermost first, where they are recorded.
-        sequence: the number of the autograd node that an operation made, or whose backward this is; -1 for none.
-        memory: bytes that device memory grew by meanwhile, where that is recorded.
-        flops: floating-point operations, where they are counted.
-        about: what else is known, for traces.
-    """
-
-    __slots__ = ("_recorder", "about", "end", "flops", "kind", "memory", "name", "parent", "sequence", "shapes",
-                 "stack", "start", "thread")
-
-    def __init__(self, recorder: Recorder, name: str, kind: Kind, parent: Span | None):
-        self._recorder = recorder
-        self.name = name
-        self.kind = kind
-        self.parent = parent
-        self.thread = threading.get_native_id()
-        self.shapes: list[Any] = []
-        self.stack: list[str] = []
-        self.sequence = -1
-        self.flops = 0
-        self.about: dict[str, Any] = {}
-        self.memory = -recorder.allocated()
-        self.start = now()
-        self.end = 0
-
-    def close(self) -> None:
-        """End it, and with it those inside that an exception has left open."""
-        self._recorder.close(self)
-
-
-class Command:
-    """A command of a device.
-
-    Attributes:
-        name: the kernel's, with its file, or what else the device does.
-        category: `opencl.commands.Kind.category`.
-        about: what is known about it.
-        span: the call that enqueued it.
-        run: when it ran; None if it has not.
-    """
-
-    __slots__ = ("about", "category", "device", "name", "run", "span")
-
-    def __init__(self, name: str, category: str, about: dict[str, Any], device: Device, span: Span):
-        self.name = name
-        self.category = category
-        self.about = about
-        self.device = device
-        self.span = span
-        self.run: Run | None = None
 
 
 class Recorder:
@@ -91,8 +24,8 @@ class Recorder:
     Args:
         host: whether to record operations and annotations.
         device: whether to record the commands of devices.
-        shapes, memory, stacks, counts: whether to record shapes of inputs, device memory, where in the program an
-            operation was called, and floating-point operations.
+        shapes, memory, stacks, counts, modules: whether to record shapes of inputs, device memory, where in the program
+            an operation was called, floating-point operations, and calls of modules.
 
     Attributes:
         spans: in the order in which they began.
@@ -101,17 +34,19 @@ class Recorder:
     """
 
     def __init__(self, host: bool, device: bool, shapes: bool = False, memory: bool = False, stacks: bool = False,
-                 counts: bool = False):
+                 counts: bool = False, modules: bool = False):
         self.host = host
         self.device = device
         self.shapes = shapes
         self.memory = memory
         self.stacks = stacks
         self.counts = counts
+        self.modules = modules
         self.spans: list[Span] = []
         self.commands: list[Command] = []
         self.samples: list[tuple[int, int]] = []
         self.start = self.end = 0
+        self._numbers: dict[type, dict[int, int]] = {}      # of the modules of a class
         self._watches: dict[Device, Stopwatch] = {}
         self._local = threading.local()
         self._lock = threading.RLock()
@@ -264,6 +199,18 @@ class Recorder:
         if self.stacks:
             span.stack = _stack()
         return span
+
+    def module(self, module: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Record ``module.forward(*args, **options)``, if calls of modules are recorded."""
+        if not (self.host and self.modules):
+            return module.forward(*args, **options)
+        numbers = self._numbers.setdefault(type(module), {})
+        number = numbers.setdefault(id(module), len(numbers))
+        span = self.span(f"nn.Module: {type(module).__name__}_{number}", Kind.MODULE)
+        try:
+            return module.forward(*args, **options)
+        finally:
+            span.close()
 
     def backward(self, differentiate: Callable[..., Any], node: Any, context: Any, g: Any) -> Any:
         """Record ``differentiate(node, context, g)``."""

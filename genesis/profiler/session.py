@@ -12,7 +12,8 @@ from typing import Any
 from .. import tracing
 from . import trace
 from .annotation import record_function
-from .events import EventList, FunctionEvent, build
+from .build import build
+from .events import EventList, FunctionEvent
 from .kinds import ProfilerAction, ProfilerActivity, checked
 from .recorder import Recorder
 
@@ -121,7 +122,8 @@ class profile:
         with_stack: note the lines of the program that called each operation.
         with_flops: count the floating-point operations of forward's products and convolutions, and of sums and products
             of elements.
-        with_modules: accepted as PyTorch has it, where it only concerns TorchScript.
+        with_modules: record each module's call, as ``"nn.Module: Linear_0"``, numbered by class in the order of first
+            calls. (In PyTorch this only concerns TorchScript; calls of modules appear there with ``with_stack``.)
         experimental_config: None; PyTorch's options for its libraries do not exist here.
         execution_trace_observer: an object whose ``start``, ``stop`` and ``cleanup`` are called with the recording's.
         acc_events: keep the events of earlier cycles, which are otherwise forgotten.
@@ -183,7 +185,8 @@ class profile:
         devices = bool(self.activities - {ProfilerActivity.CPU})
         self.use_device = "opencl" if devices else None
         self._recording = Recording(ProfilerActivity.CPU in self.activities, devices, {
-            "shapes": record_shapes, "memory": profile_memory, "stacks": with_stack, "counts": with_flops}, acc_events)
+            "shapes": record_shapes, "memory": profile_memory, "stacks": with_stack, "counts": with_flops,
+            "modules": with_modules}, acc_events)
         self._metadata: dict[str, Any] = {}
         self._trace_id: str | None = None
         self._step: record_function | None = None

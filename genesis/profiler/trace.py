@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from .recorder import Kind, Recorder, Span
+from .recorder import Recorder
+from .spans import Kind, Span
 
 
 def export(recorder: Recorder, path: str, metadata: Mapping[str, Any]) -> None:

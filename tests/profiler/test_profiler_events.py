@@ -238,6 +238,22 @@ def test_operations_that_fail_are_closed():
     assert next(event for event in prof.events() if event.name == "aten::exp").cpu_parent is None
 
 
+def test_modules_are_recorded_on_request():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.ReLU()), nn.Linear(3, 2))
+    x = genesis.ones(1, 2)
+    for asked in (True, False):
+        with profile(activities=[ProfilerActivity.CPU], with_modules=asked) as prof:
+            for _ in range(2):
+                model(x)
+        shown = [(e.name, e.cpu_parent and e.cpu_parent.name) for e in prof.events()][:len(prof.events()) // 2]
+        assert shown == ([("nn.Module: Sequential_0", None), ("nn.Module: Linear_0", "nn.Module: Sequential_0"),
+                          ("aten::linear", "nn.Module: Linear_0"),
+                          ("nn.Module: Sequential_1", "nn.Module: Sequential_0"),
+                          ("nn.Module: ReLU_0", "nn.Module: Sequential_1"), ("aten::relu", "nn.Module: ReLU_0"),
+                          ("nn.Module: Linear_1", "nn.Module: Sequential_0"), ("aten::linear", "nn.Module: Linear_1")]
+                         if asked else [("aten::linear", None), ("aten::relu", None), ("aten::linear", None)])
+
+
 def test_users_functions_have_their_names():
     class Square(genesis.autograd.Function):
         @staticmethod
