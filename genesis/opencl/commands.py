@@ -43,7 +43,7 @@ def enqueue(device: Device, kind: Kind, nbytes: int, function: Callable[..., cl.
 
 
 def wait(call: str, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """Call a function that waits for the device, and which OpenCL knows as ``call``; returns what it returns."""
+    """Call a function that waits for the device, or its compiler, and which OpenCL knows as ``call``."""
     if tracing.recorder is None:
         return function(*args, **options)
     return tracing.recorder.wait(call, function, *args, **options)

@@ -228,7 +228,7 @@ class Programs:
             program = cl.Program(self._device.context, [self._device.handle], [binary])
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", cl.CompilerWarning)
-                program.build(_OPTIONS)
+                commands.wait("clBuildProgram", program.build, _OPTIONS)
         except cl.Error:
             return None     # made by another version of the driver: compile anew
         self.loaded.append(label)
@@ -239,7 +239,7 @@ class Programs:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", cl.CompilerWarning)
-                program.build(_OPTIONS, cache_dir=False)  # type: ignore[arg-type]
+                commands.wait("clBuildProgram", program.build, _OPTIONS, cache_dir=False)
         except cl.Error as error:
             raise KernelError(f"kernel {function!r} of {label} does not compile on {self._device.name} "
                               f"({self._device.platform}, {self._device.platform_version}) with options {_OPTIONS!r}:"

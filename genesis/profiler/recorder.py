@@ -251,7 +251,7 @@ class Recorder:
             span.close()
 
     def wait(self, call: str, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        """Record a function that waits for the device."""
+        """Record a function that waits for the device, or its compiler."""
         if not self.device:
             return function(*args, **options)
         span = self.span(call, Kind.CALL)

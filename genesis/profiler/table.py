@@ -89,12 +89,12 @@ def build(events: Sequence[Any], *, row_limit: int, source_width: int | None, na
     numbers = _columns(events, unit, memory, flops)
     columns = [["Name", *(cut(event.key, name_width) for event in shown)]]
     columns += [[f"{cell:>{_WIDTH}}" for cell in (name, *map(text, shown))] for name, text in numbers]
-    if any(event.input_shapes for event in shown):
+    if any(event.input_shapes for event in events):
         columns.append(["Input Shapes", *(cut(str(event.input_shapes), shapes_width) for event in shown)])
     widths = [max(map(len, column)) for column in columns]
     lines = [_GAP.join(f"{cell:>{width}}" for cell, width in zip(row, widths)) for row in zip(*columns)]
     rule = _GAP.join("-" * width for width in widths)
-    if any(event.stack for event in shown):
+    if any(event.stack for event in events):
         sources = [["Source Location"], *([cut(line, source_width, keep_end=True) for line in event.stack]
                                           for event in shown)]
         rule += _GAP + "-" * max(len(line) for source in sources for line in source)
