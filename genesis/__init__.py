@@ -35,6 +35,7 @@ from . import (
     nn,
     opencl,
     optim,
+    profiler,
     random,
     settings,
     sparse,
@@ -168,6 +169,6 @@ __all__ = [
     "tensor", "uint8", "utils", "view_as_complex", "view_as_real", "zeros", "zeros_like", "accelerator",
     "channels_last", "channels_last_3d", "contiguous_format", "cuda", "memory_format", "preserve_format",
     "backends", "compile", "compiler", "distributed", "jit", "legacy_contiguous_format", "layout", "sparse",
-    "sparse_coo", "sparse_coo_tensor", "strided", "vmap",
+    "profiler", "sparse_coo", "sparse_coo_tensor", "strided", "vmap",
     *forms.__all__, *settings.__all__, *functions.__all__,
 ]

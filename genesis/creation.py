@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import dtypes
+from . import dtypes, tracing
 from .dtypes import DType, Scalar, as_dtype, get_default_dtype, int64
 from .opencl import Device, find_device
 from .opencl.foreign import adopt
@@ -36,7 +36,10 @@ def full(size: Any, fill_value: Scalar, *, dtype: Any = None, device: Where = No
     """A tensor with the same number everywhere; its type is that of the number unless ``dtype`` is given."""
     shape = _shape((size,))
     kind = dtypes.of_scalar(fill_value) if dtype is None else as_dtype(dtype)
-    return Tensor._wrap(elementwise.full(find_device(device), shape, fill_value, kind)).requires_grad_(requires_grad)
+    args = find_device(device), shape, fill_value, kind
+    array = elementwise.full(*args) if tracing.recorder is None else tracing.recorder.function(
+        "aten::full", elementwise.full, *args)
+    return Tensor._wrap(array).requires_grad_(requires_grad)
 
 
 def zeros(*sizes: Any, size: Any = None, dtype: Any = None, device: Where = None,

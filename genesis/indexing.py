@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import dtypes
+from . import dtypes, tracing
 from .autograd import apply, inplace, same_device
 from .autograd.graph import tick
 from .ops import elementwise
@@ -184,6 +184,9 @@ def set_item(x: Tensor, index: Any, value: Any, join: str = "put") -> None:
     """``x[index] = value``, broadcast and converted; with ``join="add"``, ``x[index] += value`` for every index."""
     from .tensor import Tensor, tensor
 
+    if tracing.recorder is not None and tracing.recorder.takes():
+        tracing.recorder.method("aten::index_put_", set_item, x, index, value, join)
+        return
     if isinstance(value, np.ndarray | list | tuple):
         value = tensor(value, device=x.device)
     elif isinstance(value, complex):

@@ -36,6 +36,8 @@ PLACES = {
         **{name: name for name in "activation container conv distance dropout fold linear loss module padding pooling "
                                   "transformer upsampling".split()},
     }.items() for place in places.split()},
+    "autograd.profiler": "profiler.legacy",
+    "autograd.profiler_util": "profiler.events",
     "nn.utils.convert_parameters": "nn.utils.convert",
     "utils.hooks": "hooks",
     "utils.data.dataloader": "data",

@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .. import tracing
 from ..dtypes import DType
 from ..hooks import Hooks
 from ..ops import elementwise, sparse
@@ -136,7 +137,10 @@ class Pass:
                 context = node.context = context.fetch()
             if context is None:
                 raise RuntimeError(FREED)
-            grads = self.differentiate(node, context, g)
+            if tracing.recorder is None:
+                grads = self.differentiate(node, context, g)
+            else:
+                grads = tracing.recorder.backward(self.differentiate, node, context, g)
             targets, context.targets = context.targets, (None,) * len(node.inputs)
             casts = context.casts
             grads = list(grads) if isinstance(grads, tuple) else [grads]
@@ -227,8 +231,10 @@ class Pass:
             from ..sparse import accumulate
 
             accumulate(leaf, g)
-        else:
+        elif tracing.recorder is None:
             leaf._accumulate_grad(g, written, free)
+        else:
+            tracing.recorder.call("torch::autograd::AccumulateGrad", leaf._accumulate_grad, g, written, free)
 
     def accumulate_inside(self, x: Tensor, g: Any) -> None:
         """Add to the ``.grad`` of a tensor that is not a leaf."""

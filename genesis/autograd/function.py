@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from .. import tracing
 from ..ops import elementwise
 from ..ops.array import Array
 from ..ops.operation import Context, Operation
@@ -114,6 +115,8 @@ class Function:
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Run forward, and record it when a gradient may be asked for."""
+        if tracing.recorder is not None and tracing.recorder.takes():
+            return tracing.recorder.operation(lambda _, *given: cls.apply(*given), cls, *args)
         tensors = [x for x in args if hasattr(x, "_array")]
         same_device(*tensors)
         for x in tensors:

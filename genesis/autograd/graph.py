@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from .. import tracing
 from ..hooks import Hooks
 from ..ops.complex import complex_form
 from ..ops.operation import Context, Operation
@@ -159,6 +160,8 @@ def apply(operation: type[Operation], *inputs: Any, **options: Any) -> Any:
     Returns:
         A tensor; a tuple of tensors when the operation's ``forward`` returns a tuple of arrays.
     """
+    if tracing.recorder is not None and tracing.recorder.takes():
+        return tracing.recorder.operation(apply, operation, *inputs, **options)
     recording = state.recording
     needs: list[bool] = []
     arrays: list[Any] = []

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .. import tracing
 from .collate import to_tensors
 from .fetch import Fetcher
 from .pool import WorkerPool
@@ -52,6 +53,7 @@ class EpochIterator(Iterator[Any]):
             raise TypeError("the number of batches is not known")
         return self._length
 
+    @tracing.annotated("enumerate(DataLoader)#{}.__next__")
     def __next__(self) -> Any:
         if self._finished:
             raise StopIteration

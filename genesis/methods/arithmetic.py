@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any
 
-from .. import dtypes
+from .. import dtypes, tracing
 from ..autograd import apply, same_device
 from ..dtypes import Scalar
 from ..ops import binary, ternary
@@ -43,7 +44,10 @@ def _comparison(op: str) -> Any:
         if other is NotImplemented:
             return NotImplemented
         same_device(self, other)
-        return plain(binary.compare(op, self._array, raw(other)))
+        if tracing.recorder is None:
+            return plain(binary.compare(op, self._array, raw(other)))
+        compare = functools.partial(binary.compare, op)
+        return plain(tracing.recorder.function(f"aten::{op}", compare, self._array, raw(other)))
 
     return method
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import cuda, dtypes, layouts
+from .. import cuda, dtypes, layouts, tracing
 from ..autograd import apply
 from ..dtypes import DType, as_dtype
 from ..opencl import Device, cpu_device, find_device
@@ -179,6 +179,8 @@ class Conversion(Methods):
         """The value of a one-element tensor as a Python number; waits for the device."""
         if self._array.size != 1:
             raise RuntimeError(f"item() needs a tensor of one element; this one has shape {tuple(self.shape)}")
+        if tracing.recorder is not None and tracing.recorder.takes():
+            return tracing.recorder.method("aten::item", Conversion.item, self)
         return self.detach().numpy().reshape(-1)[0].item()
 
     def tolist(self) -> Any:

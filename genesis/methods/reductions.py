@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, NamedTuple
 
+from .. import tracing
 from ..autograd import apply
 from ..dtypes import DType, as_dtype, uint8
 from ..ops import argument, elementwise, logsumexp, reduce, scan, softmax, variance, vector_norm
@@ -160,7 +162,10 @@ class Reductions(Methods):
 
     def _argument(self, op: str, dim: int | None, keepdim: bool) -> Any:
         axis = None if dim is None else normalize_axis(dim, self.ndim)
-        return plain(argument.argument(op, self._array, axis, keepdim))
+        if tracing.recorder is None:
+            return plain(argument.argument(op, self._array, axis, keepdim))
+        find = functools.partial(argument.argument, op)
+        return plain(tracing.recorder.function(f"aten::{op}", find, self._array, axis, keepdim))
 
     def max(self, dim: Any = None, keepdim: bool = False) -> Any:
         """Largest element; with ``dim``, the pair (values, indices); with a tensor, `maximum`.

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
+from .. import tracing
 from ..autograd import inplace, same_device
 from ..autograd.graph import tick
 from ..ops import binary, pointwise
@@ -74,6 +75,8 @@ def twin(name: str, of: Any) -> Any:
     operation = _operation(name, of)
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if tracing.recorder is not None and tracing.recorder.takes():
+            return tracing.recorder.method(f"aten::{name.strip('_')}_", method, self, *args, **kwargs)
         if not inplace.check(self, *args, *kwargs.values()) and operation is not None and not kwargs and (
                 _write(operation, self, args)):
             return self

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from .. import tracing
 from ..hooks import Hooks, RemovableHandle, register
 from ..tensor import Tensor
 from .backward_hooks import Passage
@@ -81,7 +82,10 @@ class Module(Moves, State):
             if hooks or pre_hooks:
                 passage = Passage(self, hooks, pre_hooks)
                 args = passage.enter(args)
-        result = self.forward(*args, **kwargs)
+        if tracing.recorder is None:
+            result = self.forward(*args, **kwargs)
+        else:
+            result = tracing.recorder.module(self, args, kwargs)
         for hook in list(self._forward_hooks.values()):
             if isinstance(hook, _WithKeywords):
                 changed = hook(self, args, kwargs, result)

@@ -18,7 +18,7 @@ import numpy as np
 import pyopencl as cl
 
 from ..errors import NoDeviceError
-from . import icd
+from . import commands, icd
 from .faults import Faults
 from .memory import Alias, Buffer, Pool
 from .program import Programs
@@ -38,11 +38,20 @@ class _Once(functools.cached_property):
                 instance, owner)
 
 
-def _finish(queue: cl.CommandQueue, process: int) -> None:
-    if os.getpid() != process:               # a fork has no threads that could finish anything
-        return
-    with contextlib.suppress(cl.Error):      # the process ends; whoever waited for a result has seen the error
-        queue.finish()
+def finish_at_exit(queue: cl.CommandQueue) -> Callable[[], None]:
+    """Wait for a queue when the process ends: a runtime unloaded while kernels wait can crash it.
+
+    Returns what `atexit` calls, to be unregistered with it.
+    """
+    process = os.getpid()
+
+    def finish() -> None:
+        if os.getpid() != process:               # a fork has no threads that could finish anything
+            return
+        with contextlib.suppress(cl.Error):      # the process ends; whoever waited for a result has seen the error
+            queue.finish()
+
+    return atexit.register(finish)
 
 
 class Reading:
@@ -64,7 +73,7 @@ class Reading:
         It raises what `Device.read` raises, after the data are there and only once.
         """
         if not self.done():
-            self._event.wait()
+            commands.wait("clWaitForEvents", self._event.wait)
         if self._check is not None:
             self._check()
 
@@ -135,9 +144,9 @@ class Device:
 
     @_Once
     def queue(self) -> cl.CommandQueue:
-        """The in-order queue on which everything runs."""
+        """The in-order queue on which everything runs; while a profiler records, one that keeps times."""
         queue = self._adopted or cl.CommandQueue(self.context, self.handle)
-        atexit.register(_finish, queue, os.getpid())  # a runtime unloaded while kernels wait can crash the process
+        finish_at_exit(queue)
         return queue
 
     @_Once
@@ -162,11 +171,13 @@ class Device:
     def write(self, buffer: Buffer | Alias, offset: int, data: np.ndarray) -> None:
         """Copy a contiguous host array into a buffer, starting at byte ``offset``; returns when it has been read."""
         if data.nbytes:
-            cl.enqueue_copy(self.queue, buffer.handle, data, dst_offset=offset, is_blocking=True)
+            commands.enqueue(self, commands.WRITE, data.nbytes, cl.enqueue_copy, buffer.handle, data,
+                             dst_offset=offset, is_blocking=True)
 
     def write_later(self, buffer: Buffer | Alias, offset: int, data: np.ndarray) -> None:
         """As `write`, without waiting for what is enqueued before: the device reads a copy of ``data``."""
-        copy = cl.enqueue_copy(self.queue, buffer.handle, data.copy(), dst_offset=offset, is_blocking=False)
+        copy = commands.enqueue(self, commands.WRITE, data.nbytes, cl.enqueue_copy, buffer.handle, data.copy(),
+                                dst_offset=offset, is_blocking=False)
         self._written.append(copy)           # dropping the event of a copy would wait for it
 
     def read(self, buffer: Buffer | Alias, offset: int, data: np.ndarray) -> None:
@@ -177,31 +188,34 @@ class Device:
         """
         if data.nbytes:
             check = self.faults.ask() if self.faults.pending else None
-            cl.enqueue_copy(self.queue, data, buffer.handle, src_offset=offset, is_blocking=True)
+            commands.enqueue(self, commands.READ, data.nbytes, cl.enqueue_copy, data, buffer.handle,
+                             src_offset=offset, is_blocking=True)
             if check is not None:
                 check()
 
     def read_later(self, buffer: Buffer, offset: int, data: np.ndarray) -> Reading:
         """As `read` without waiting: ``data`` is filled when the reading says so."""
         check = self.faults.ask(last=False) if self.faults.pending else None
-        event = cl.enqueue_copy(self.queue, data, buffer.handle, src_offset=offset, is_blocking=False)
+        event = commands.enqueue(self, commands.READ, data.nbytes, cl.enqueue_copy, data, buffer.handle,
+                                 src_offset=offset, is_blocking=False)
         self.queue.flush()
         return Reading(event, check)
 
     def copy(self, source: Buffer | Alias, source_offset: int, target: Buffer, target_offset: int, nbytes: int) -> None:
         """Copy bytes from one buffer of this device to another."""
         if nbytes:
-            cl.enqueue_copy(self.queue, target.handle, source.handle, byte_count=nbytes, src_offset=source_offset,
-                            dst_offset=target_offset)
+            commands.enqueue(self, commands.COPY, nbytes, cl.enqueue_copy, target.handle, source.handle,
+                             byte_count=nbytes, src_offset=source_offset, dst_offset=target_offset)
 
     def fill(self, buffer: Buffer, offset: int, nbytes: int, pattern: np.ndarray) -> None:
         """Fill bytes of a buffer with a repeated element."""
         if nbytes:
-            cl.enqueue_fill_buffer(self.queue, buffer.handle, pattern, offset, nbytes)
+            commands.enqueue(self, commands.FILL, nbytes, cl.enqueue_fill_buffer, buffer.handle, pattern, offset,
+                             nbytes)
 
     def finish(self) -> None:
         """Wait until everything enqueued so far has run."""
-        self.queue.finish()
+        commands.wait("clFinish", self.queue.finish)
 
     def synchronize(self) -> None:
         """Wait until everything enqueued so far has run, and raise what kernels found wrong.

@@ -9,7 +9,7 @@ import numpy as np
 import pyopencl as cl
 
 from ..errors import DeviceIndexError
-from . import program
+from . import commands, program
 
 if TYPE_CHECKING:
     from .device import Device
@@ -62,7 +62,8 @@ class Faults:
         if last:
             self.pending = False
         record = np.zeros(3, np.int64)
-        event = cl.enqueue_copy(self._device.queue, record, self._handle, is_blocking=False)
+        event = commands.enqueue(self._device, commands.READ, 24, cl.enqueue_copy, record, self._handle,
+                                 is_blocking=False)
 
         def check(_keep: Any = event) -> None:
             code = int(record[:1].view(np.int32)[0])
@@ -76,7 +77,8 @@ class Faults:
 
     def _clear(self) -> None:
         self._raised += 1
-        cl.enqueue_fill_buffer(self._device.queue, self._handle, np.zeros(1, np.int64), 0, 24)
+        commands.enqueue(self._device, commands.FILL, 24, cl.enqueue_fill_buffer, self._handle, np.zeros(1, np.int64),
+                         0, 24)
 
     def check(self) -> None:
         """Wait for the device, if there can be anything to find, and raise it.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyopencl as cl
 
+from . import commands
 from .device import Device
 from .memory import Alias, Buffer
 
@@ -36,8 +37,8 @@ def mapped(buffer: Buffer | Alias) -> np.ndarray:
     buffer.device.faults.check()
     flags: Any = cl.map_flags.READ | cl.map_flags.WRITE
     element: Any = np.uint8
-    found: Any = cl.enqueue_map_buffer(buffer.device.queue, buffer.handle, flags, 0, (buffer.nbytes,), element,
-                                       is_blocking=True)
+    found: Any = commands.wait("clEnqueueMapBuffer", cl.enqueue_map_buffer, buffer.device.queue, buffer.handle, flags,
+                               0, (buffer.nbytes,), element, is_blocking=True)
     return found[0]
 
 

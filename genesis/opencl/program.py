@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyopencl as cl
 
+from .. import tracing
 from ..errors import KernelError
-from . import cache, verdict
+from . import cache, commands, verdict
 
 if TYPE_CHECKING:
     from .device import Device
@@ -114,7 +115,7 @@ class Kernel:
     from several threads. With ``GENESIS_SYNC=1`` each call waits until the kernel has run.
     """
 
-    __slots__ = ("_enqueue", "_lock", "_queue", "device", "name")
+    __slots__ = ("_enqueue", "_lock", "device", "name")
 
     def __init__(self, device: Device, program: cl.Program, file: str, function: str, signature: str):
         _load_invoker()
@@ -131,7 +132,6 @@ class Kernel:
         self.name = f"{file}:{function}"
         self.device = device
         self._enqueue = kernel
-        self._queue = device.queue
         self._lock = threading.Lock()
 
     def __call__(self, global_size: tuple[int, ...], local_size: tuple[int, ...] | None, *args: Any) -> None:
@@ -142,13 +142,22 @@ class Kernel:
         """
         try:
             with self._lock:
-                event = self._enqueue(self._queue, global_size, local_size, *args)
+                if tracing.recorder is None:
+                    event = self._enqueue(self.device.queue, global_size, local_size, *args)
+                else:
+                    event = self._in_sight(global_size, local_size, *args)
             if _SYNC:
                 event.wait()
         except cl.Error as error:
             hint = "" if _SYNC else "; an earlier kernel may be the cause: run again with GENESIS_SYNC=1 to find it"
             raise KernelError(f"kernel {self.name} failed on {self.device.name} with global size {global_size} and "
                               f"local size {local_size}: {error}{hint}") from error
+
+    def _in_sight(self, global_size: tuple[int, ...], local_size: tuple[int, ...] | None, *args: Any) -> cl.Event:
+        """Enqueue the kernel while a profiler records."""
+        about = {"global size": global_size, "local size": local_size}
+        return tracing.recorder.command(self.device, commands.KERNEL._replace(name=self.name), about, self._enqueue,
+                                        global_size, local_size, *args)
 
 
 _OF_COMPLEX = ("ops/elementwise.cl", "ops/fft.cl")      # whose kernels take complex numbers; others see pairs
@@ -221,7 +230,7 @@ class Programs:
             program = cl.Program(self._device.context, [self._device.handle], [binary])
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", cl.CompilerWarning)
-                program.build(_OPTIONS)
+                commands.wait("clBuildProgram", program.build, _OPTIONS)
         except cl.Error:
             return None     # made by another version of the driver: compile anew
         self.loaded.append(label)
@@ -232,7 +241,7 @@ class Programs:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", cl.CompilerWarning)
-                program.build(_OPTIONS, cache_dir=False)  # type: ignore[arg-type]
+                commands.wait("clBuildProgram", program.build, _OPTIONS, cache_dir=False)
         except cl.Error as error:
             raise KernelError(f"kernel {function!r} of {label} does not compile on {self._device.name} "
                               f"({self._device.platform}, {self._device.platform_version}) with options {_OPTIONS!r}:"

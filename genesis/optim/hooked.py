@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from .. import tracing
 from ..hooks import Hook, Hooks, RemovableHandle, register
 
 
@@ -62,6 +63,9 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
         if self._stepping:
             return step(self, *args, **kwargs)
         self._stepping = True
+        span = None
+        if tracing.recorder is not None:
+            span = tracing.recorder.annotate(f"Optimizer.step#{type(self).__name__}.step")
         try:
             for hook in self._called("step_pre") if self._hooks else ():
                 changed = hook(self, args, kwargs)
@@ -72,6 +76,8 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
                 hook(self, args, kwargs)
         finally:
             self._stepping = False
+            if span is not None:
+                span.close()
         return result
 
     return wrapped

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Unpack
 
+from .. import tracing
 from ..autograd import enable_grad, modes
 from ..opencl import Device, split_by_limit
 from ..ops.loss_scale import LossScale
@@ -352,6 +353,7 @@ class Optimizer(Hooked):
         for control in self._controls.values():
             control.learn()
 
+    @tracing.annotated("Optimizer.zero_grad#{}.zero_grad")
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clear the gradients of all parameters.
 
