@@ -110,6 +110,11 @@ class Pass:
         self.pending[target] = self.add(before, g)
         self.owned.add(target)
 
+    def own(self, target: Any, g: Any) -> None:
+        """Note that a gradient, if it is the one pending, is memory that nobody else knows."""
+        if isinstance(target, Node) and self.pending.get(target) is g:
+            self.owned.add(target)
+
     def _send_leaf(self, leaf: Tensor, g: Array, written: bool, free: bool) -> None:
         if self.wanted is None and not leaf._hooks:
             self.accumulate(leaf, g, written, free)
@@ -142,6 +147,9 @@ class Pass:
             else:
                 grads = tracing.recorder.backward(self.differentiate, node, context, g)
             targets, context.targets = context.targets, (None,) * len(node.inputs)
+            so_far, context.so_far = context.so_far, None
+            if so_far is not None and grads is so_far:         # it is pending already
+                grads = None
             casts = context.casts
             grads = list(grads) if isinstance(grads, tuple) else [grads]
             if anomaly.state.enabled:
@@ -158,6 +166,8 @@ class Pass:
                 if casts is not None and casts[i] is not None:
                     gradient = self._uncast(above, gradient, casts[i])
                 self.send(above, gradient, bool(targets) and gradient is targets[i], free)
+                if node.operation.adds:
+                    self.own(above, gradient)
                 del gradient
             if self.parts:
                 self._count_parts(node.inputs)
@@ -212,6 +222,8 @@ class Pass:
         """The gradients of a node's inputs, given that of its result or, in a list, of its results."""
         if self.wanted is None and node.operation.into_targets:
             context.targets = _targets(node)
+        if node.operation.adds and node.inputs[0] in self.owned and context.casts is None:
+            context.so_far = self.pending.get(node.inputs[0])
         return node.operation.backward(context, *(g if isinstance(g, list) else (g,)))     # a list: see _collect
 
     def call_hooks(self, hooks: Hooks, g: Any) -> Any:

@@ -79,6 +79,9 @@ class RecordedPass(Pass):
         """Replace the pending gradient by a new tensor: others may know the old one."""
         self.pending[target] = self.add(before, g)
 
+    def own(self, target: Any, g: Any) -> None:
+        """Nothing: others may know any tensor."""
+
     def start(self, tensor: Any, gradient: Any) -> Any:
         """The gradient that a tensor begins with: the one that was given with its history."""
         if gradient is None:

@@ -16,10 +16,12 @@ class Context:
         needs: for each input, whether it needs a gradient.
         targets: for each input, an array into which backward may write that input's gradient instead of into a new
             one; None where there is none. Returning the array itself says that it was used.
+        so_far: for an operation with `Operation.adds`, the gradient of its input so far, if there is one.
         casts: for each input the type from which autocast converted it, or None; None when it converted none.
     """
 
     casts: list[Any] | None = None
+    so_far: Array | None = None
 
     def __init__(self, needs: tuple[bool, ...]):
         self.needs = needs
@@ -65,10 +67,13 @@ class Operation:
         autocast: what autocast does to the inputs: ``"low"``, ``"float32"`` or None; set from the table in
             `genesis.ops.precision`.
         into_targets: whether backward makes use of `Context.targets`, which may have to be allocated.
+        adds: whether backward, of an operation with one input, adds to `Context.so_far` and returns that where it can,
+            and else returns memory that nobody else knows.
     """
 
     autocast: ClassVar[str | None] = None
     into_targets: ClassVar[bool] = True
+    adds: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -148,6 +148,8 @@ def select_view(x: Array, selection: Selection) -> Array:
 class Slice(Operation):
     """The part that integers, slices and None select; a view."""
 
+    adds = True
+
     @classmethod
     def forward(cls, ctx: Context, x: Array, *, selection: Selection) -> Array:
         """Select."""
@@ -156,7 +158,11 @@ class Slice(Operation):
 
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> Array:
-        """The gradient in the selected places, 0 elsewhere."""
+        """The gradient in the selected places, added to what is there already; 0 elsewhere."""
+        if ctx.so_far is not None and ctx.so_far.dtype is g.dtype:
+            place = select_view(ctx.so_far, ctx.selection)
+            run("add", [place, g], g.dtype, out=place)
+            return ctx.so_far
         out = full(g.device, ctx.shape, 0, g.dtype)
         assign(select_view(out, ctx.selection), g)
         return out
