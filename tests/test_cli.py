@@ -27,7 +27,7 @@ def test_devices_table(capsys):
     for row, device in zip(rows, genesis.devices(), strict=True):
         assert re.search(rf"{device} +{re.escape(device.name)} +{re.escape(device.platform)}", row)
         assert row.startswith("*" if device is genesis.device() else " ")
-    assert lines[-1].startswith(f"default: {genesis.device()}, ")
+    assert sum(line.startswith(f"default: {genesis.device()}, ") for line in lines) == 1
 
 
 def test_devices_json(capsys):
