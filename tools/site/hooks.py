@@ -188,8 +188,11 @@ def _playground_list(_: str) -> str:
     text = "The optimizers here are " + ", ".join(f"[{racer['title']}](kernels/optim/{Path(racer['source']).stem}.md)"
                                  for racer in racers.values()) + "."
     if left_out:
-        reasons = [f"{ALGORITHMS[name].__name__}, for {why}" for name, why in left_out.items()]
-        text += f" Not here: {'; '.join(reasons)}."
+        names: dict[str, list[str]] = {}
+        for name, why in left_out.items():
+            names.setdefault(why, []).append(ALGORITHMS[name].__name__)
+        reasons = [f"{' and '.join(alike)} ({why})" for why, alike in names.items()]
+        text += f" Not here: {', '.join(reasons)}."
     return text
 
 

@@ -56,7 +56,7 @@ def opening(path: Path) -> str:
         if not line.startswith("//"):
             break
         comment.append(line.removeprefix("//").strip())
-    first = comment[0] if comment and "arXiv" in comment[0] else " ".join(comment).split(". ")[0]
+    first = comment[0] if comment and "arXiv" in comment[0] else re.split(r"(?<!et al)\. ", " ".join(comment))[0]
     return re.sub(r"\s+", " ", first).rstrip(".:")
 
 
