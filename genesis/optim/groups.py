@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..tensor import Tensor
@@ -67,7 +67,7 @@ def listed(params: Any) -> list[Any]:
 
 
 def checked(given: Any, former: Sequence[dict[str, Any]], defaults: dict[str, Any],
-            own: Mapping[str, Callable[[str, Any], Any]] | None) -> dict[str, Any]:
+            own: checks.Checks | None) -> dict[str, Any]:
     """A parameter group, complete and checked, as a new dict.
 
     Args:

@@ -240,7 +240,7 @@ class Runner:
                     decay = float(group.get("weight_decay", 0.0)) if launch.decays else 0.0
                     if decay and not rule.weight_decay:
                         raise ValueError(f"{rule.file} defines no WEIGHT_DECAY (L2 or DECOUPLED), but weight_decay is "
-                                         f"{decay:g}")
+                                         f"{decay:g}; define it, or call a decay of the rule's own by another name")
                     if rule.weight_decay == "DECOUPLED":
                         decay *= float(group["lr"])
                     sign = -1.0 if group.get("maximize") else 1.0
