@@ -24,7 +24,6 @@ from . import rule as rules
 from .cohort import Cohort
 from .control import Control
 from .launch import Turn
-from .rows import real
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
@@ -213,7 +212,7 @@ class Runner:
         """The gradients of this step, for their norm."""
         arena = self.arena
         dense = [arena.gradients(self.mask, arena.source)] if self.mask else []
-        return dense + [Gradients(real(arena.rows[slot].values), None) for cohort in self.cohorts if cohort.by_rows
+        return dense + [Gradients(arena.rows[slot].values.reals(), None) for cohort in self.cohorts if cohort.by_rows
                         for slot in cohort.slots] if arena.touched else dense
 
     def pack(self, optimizer: Optimizer, unknown: int) -> bool:
