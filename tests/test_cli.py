@@ -84,7 +84,6 @@ def test_train_text_passes_its_settings_on(monkeypatch):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--device", "no such thing"], "no OpenCL device fits 'no such thing'"),
     (["--epochs", "0"], "epochs must be a whole number of at least 1, got 0"),
     (["--lr", "nan"], "lr must be finite"),
     (["--batch-size", "-3"], "batch_size"),
@@ -98,6 +97,13 @@ def test_errors_are_one_line(arguments, message, capsys):
     assert message in shown.err
     assert shown.err.startswith("genesis: error: ")
     assert shown.err.count("\n") == 1
+
+
+def test_a_device_that_is_not_there_is_answered_by_a_list(capsys):
+    assert main(["train", "digits", "--device", "no such thing"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("genesis: error: no OpenCL device fits 'no such thing'")
+    assert [line.split()[1] for line in lines[1:-1]] == [str(device) for device in genesis.devices()]
 
 
 @pytest.mark.parametrize("arguments", [[], ["train"], ["train", "chess"], ["train", "digits", "--optimizer", "sdg"],

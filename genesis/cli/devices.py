@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"default: {default}, {reason}" if default is not None else reason,
           file=sys.stdout if default is not None else sys.stderr)
     if default is not None and all(device.type != "gpu" for device in found):
-        print(f"to use a GPU:\n  {gpu_message()}")
+        print(f"what a GPU needs to be found:\n  {gpu_message()}")
     return status
 
 

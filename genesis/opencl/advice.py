@@ -33,11 +33,11 @@ def graphics_cards() -> list[str]:
 def gpu_message() -> str:
     """What a GPU needs on this system to be found, in one line or several."""
     if sys.platform == "darwin":
-        return "macOS brings the driver with it; there is nothing to install"
+        return "GPU: macOS brings the driver with it; there is nothing to install"
     if sys.platform != "linux":
-        return "install its vendor's graphics driver (AMD, Intel or NVIDIA), which includes OpenCL"
+        return "GPU: install its vendor's graphics driver (AMD, Intel or NVIDIA), which includes OpenCL"
     cards = graphics_cards()
-    lines = [f"{vendor}: install {_PACKAGES[vendor]}" for vendor in cards or _PACKAGES]
+    lines = [f"{vendor} GPU: install {_PACKAGES[vendor]}" for vendor in cards or _PACKAGES]
     if cards:
         lines.insert(0, f"this machine has a graphics card of {' and one of '.join(cards)}")
     named = [_MESA_NAMES[vendor] for vendor in cards or _MESA_NAMES if vendor in _MESA_NAMES]
@@ -59,5 +59,5 @@ def no_device_message() -> str:
     elif sys.platform == "linux":
         cpu = "apt install pocl-opencl-icd   (Debian, Ubuntu), or: dnf install pocl   (Fedora)"
     else:
-        cpu = "install PoCL: https://portablecl.org"
-    return f"for a CPU: {cpu}\n  for a GPU:\n  {gpu_message()}"
+        cpu = "install PoCL, https://portablecl.org"
+    return f"CPU: {cpu}\n  {gpu_message()}"
