@@ -26,7 +26,8 @@ def add_card(folder, number, vendor):
 
 
 def test_unknown_machines_are_told_of_every_vendor(linux):
-    assert [line.split(":")[0].strip() for line in advice.gpu_message().splitlines()] == ["AMD GPU", "Intel GPU", "NVIDIA GPU"]
+    named = [line.split(":")[0].strip() for line in advice.gpu_message().splitlines()]
+    assert named == ["AMD GPU", "Intel GPU", "NVIDIA GPU"]
 
 
 def test_known_cards_are_told_of_their_drivers_only(linux):
