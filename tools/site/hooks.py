@@ -125,7 +125,7 @@ def _expanded(entry: Any) -> Any:
                 own.sort(key=lambda uri: uri.removesuffix(".md").lower())
                 found += [{_nav_title(uri): uri} for uri in own]
             else:
-                found += [{page.title: page.uri} for page in pages.get(folder, [])]
+                found += [{page.title: page.uri} for page in pages.get(folder, []) if page.uri not in listed]
         else:
             found.append(_expanded(item))
     return found
