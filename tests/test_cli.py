@@ -1,5 +1,7 @@
 """The command line: what it prints, its exit statuses, and that errors of the user are one line."""
 
+import importlib
+import inspect
 import json
 import os
 import re
@@ -12,6 +14,7 @@ import pytest
 
 import genesis
 from genesis.cli import explain, main
+from genesis.cli.train import RECIPES
 
 
 def command(*arguments, **environment):
@@ -72,6 +75,18 @@ def test_train_digits(tmp_path, capsys):
     assert re.fullmatch(r"test accuracy 0\.\d{4}", capsys.readouterr().out.splitlines()[-1])
     config = genesis.load(tmp_path / "checkpoint.safetensors")["config"]
     assert config == {"recipe": "digits", "optimizer": "rmsprop", "lr": 0.002, "epochs": 2, "batch_size": 32, "seed": 5}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_help_tells_the_defaults_of_a_recipe(name, capsys):
+    with pytest.raises(SystemExit):
+        main(["train", name, "--help"])
+    shown = " ".join(capsys.readouterr().out.partition("options:")[2].split())
+    taken = inspect.signature(importlib.import_module(f"genesis.recipes.{name}").train).parameters
+    for argument in ("optimizer", "epochs", "batch_size", "seed", "out"):
+        told = re.search(rf"--{argument.replace('_', '-')} .*?default: (\S+)", shown)
+        assert told, argument
+        assert told[1] == str(taken[argument].default)
 
 
 def test_train_text_passes_its_settings_on(monkeypatch):
