@@ -293,7 +293,7 @@ def rand(*sizes: Any, size: Any = None, generator: Generator | None = None, dtyp
     """Numbers drawn uniformly from [0, 1); of a complex type both parts are."""
     key = (generator or default_generator).stream()
     drawn = _drawn(_shape(sizes, size), dtype, device)
-    random.uniform(drawn.as_real() if drawn.dtype.is_complex else drawn, key, 0.0, 1.0)
+    random.uniform(drawn.reals(), key, 0.0, 1.0)
     return Tensor._wrap(drawn).requires_grad_(requires_grad)
 
 

@@ -1,5 +1,7 @@
 """The command line: what it prints, its exit statuses, and that errors of the user are one line."""
 
+import importlib
+import inspect
 import json
 import os
 import re
@@ -12,6 +14,7 @@ import pytest
 
 import genesis
 from genesis.cli import explain, main
+from genesis.cli.train import RECIPES
 
 
 def command(*arguments, **environment):
@@ -27,7 +30,7 @@ def test_devices_table(capsys):
     for row, device in zip(rows, genesis.devices(), strict=True):
         assert re.search(rf"{device} +{re.escape(device.name)} +{re.escape(device.platform)}", row)
         assert row.startswith("*" if device is genesis.device() else " ")
-    assert lines[-1].startswith(f"default: {genesis.device()}, ")
+    assert sum(line.startswith(f"default: {genesis.device()}, ") for line in lines) == 1
 
 
 def test_devices_json(capsys):
@@ -74,6 +77,18 @@ def test_train_digits(tmp_path, capsys):
     assert config == {"recipe": "digits", "optimizer": "rmsprop", "lr": 0.002, "epochs": 2, "batch_size": 32, "seed": 5}
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_help_tells_the_defaults_of_a_recipe(name, capsys):
+    with pytest.raises(SystemExit):
+        main(["train", name, "--help"])
+    shown = " ".join(capsys.readouterr().out.partition("options:")[2].split())
+    taken = inspect.signature(importlib.import_module(f"genesis.recipes.{name}").train).parameters
+    for argument in ("optimizer", "epochs", "batch_size", "seed", "out"):
+        told = re.search(rf"--{argument.replace('_', '-')} .*?default: (\S+)", shown)
+        assert told, argument
+        assert told[1] == str(taken[argument].default)
+
+
 def test_train_text_passes_its_settings_on(monkeypatch):
     from genesis.recipes import text
 
@@ -84,7 +99,6 @@ def test_train_text_passes_its_settings_on(monkeypatch):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--device", "no such thing"], "no OpenCL device fits 'no such thing'"),
     (["--epochs", "0"], "epochs must be a whole number of at least 1, got 0"),
     (["--lr", "nan"], "lr must be finite"),
     (["--batch-size", "-3"], "batch_size"),
@@ -98,6 +112,13 @@ def test_errors_are_one_line(arguments, message, capsys):
     assert message in shown.err
     assert shown.err.startswith("genesis: error: ")
     assert shown.err.count("\n") == 1
+
+
+def test_a_device_that_is_not_there_is_answered_by_a_list(capsys):
+    assert main(["train", "digits", "--device", "no such thing"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("genesis: error: no OpenCL device fits 'no such thing'")
+    assert [line.split()[1] for line in lines[1:-1]] == [str(device) for device in genesis.devices()]
 
 
 @pytest.mark.parametrize("arguments", [[], ["train"], ["train", "chess"], ["train", "digits", "--optimizer", "sdg"],

@@ -184,6 +184,18 @@ def test_every_file_of_cl_has_a_page():
         assert uri in made or (ROOT / "docs" / uri).is_file(), path.name
 
 
+def test_summary_of_a_kernel_file_is_a_whole_sentence(tmp_path):
+    file = tmp_path / "x.cl"
+    file.write_text("// A rule (Somebody et al. 1951), and\n// the same with momentum. More of it.\nint x;\n")
+    assert kernels.opening(file) == "A rule (Somebody et al. 1951), and the same with momentum"
+    file.write_text("// A rule (Somebody 1951, https://example.org/a/) of a host (genesis/ops/x.py).\nint x;\n")
+    assert kernels.opening(file) == "A rule (Somebody 1951) of a host"
+    file.write_text("// A rule; genesis/optim/x.py has the host's half, with 1/2.\nint x;\n")
+    assert kernels.opening(file) == "A rule; genesis/<wbr>optim/<wbr>x.py has the host's half, with 1/2"
+    summaries = {path.name: kernels.opening(path) for path in (ROOT / "cl").rglob("*.*")}
+    assert {name for name, text in summaries.items() if text.count("(") != text.count(")")} == set()
+
+
 def test_part_of_a_file_is_found_or_an_error():
     text = kernels.part("cl/optim/sgd.cl | void sgd( | }")
     assert "*param -= lr * grad;" in text

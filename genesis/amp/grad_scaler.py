@@ -216,16 +216,17 @@ class GradScaler:
         for where in {part.array.device for part in parts} | {g.device for g in others}:
             if where is not state.device:
                 raise RuntimeError(f"gradients on {where}, the scale on {state.device}; use one scaler for each device")
-        dense = [*parts, *(Gradients(elementwise.contiguous(g._array), None) for g in others)]
+        arrays = [elementwise.contiguous(g._array) for g in others]
+        dense = [*parts, *(Gradients(array.reals(), None) for array in arrays)]
         checked = state.device.empty(16)
         norm = empty(state.device, (), state.dtype)
         partial = grad_norm.PartialNorms(dense, math.inf).run()
         grad_norm.finish(partial, checked, norm.buffer, math.inf, math.inf, LossScale(state.buffer))
         for part in dense:
             loss_scale.unscale(part.array, part.rows, checked)
-        for g, part in zip(others, dense[len(parts):]):
-            if part.array is not g._array:
-                g._assign(Tensor._wrap(part.array))
+        for g, array in zip(others, arrays):
+            if array is not g._array:
+                g._assign(Tensor._wrap(array))
         progress.checked = checked
 
     def _of(self, optimizer: Any) -> _Progress:

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 when all went well; 1 when ``genesis devices`` finds none or ``genesis doctor`` something wrong; 2 for an
-        error of the user's or the machine's, said in one line on standard error; 130 after Ctrl-C. With
+        error of the user's or the machine's, said on standard error; 130 after Ctrl-C. With
         ``GENESIS_TRACEBACK=1`` errors are raised instead.
     """
     arguments = make_parser().parse_args(argv)
@@ -56,10 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def explain(error: BaseException) -> str:
-    """What an error says, in one line; a kernel's compiler log stays as it is."""
+    """What an error says, in one line; a compiler's log and the lists of devices keep theirs."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{os.fspath(error.filename)}: {error.strerror}"
-    if isinstance(error, genesis.KernelError):
+    if isinstance(error, genesis.KernelError | genesis.NoDeviceError):
         return str(error)
     lines = [line.strip() for line in str(error).splitlines()]
     text = ""

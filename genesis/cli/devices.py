@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 import genesis
-from genesis.opencl import no_device_message
+from genesis.opencl import gpu_message, no_device_message
 
 
 def add_parser(commands: Any) -> None:
@@ -38,6 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{device}: {device.quirks.warning}")
     print(f"default: {default}, {reason}" if default is not None else reason,
           file=sys.stdout if default is not None else sys.stderr)
+    if default is not None and all(device.type != "gpu" for device in found):
+        print(f"what a GPU needs to be found:\n  {gpu_message()}")
     return status
 
 
@@ -54,12 +56,13 @@ def choose() -> tuple[genesis.Device | None, str, int]:
         return default, f"because GENESIS_DEVICE is {wanted!r}", 0
     others = [d for d in genesis.devices() if d is not default and d.quirks.rank >= 0]
     if not others:
-        return default, "the only device that can be trusted", 0
+        alone = len(genesis.devices()) == 1
+        return default, "the only device found" if alone else "the only device that can be trusted", 0
     if default.type == "gpu":
         kind = "an integrated GPU; there is no discrete one" if default.unified else "a discrete GPU"
         rivals = [d for d in others if d.quirks.rank == default.quirks.rank]
         return default, kind + (", the one with the most compute units" if rivals else ""), 0
-    return default, "the best of the CPU's runtimes; there is no GPU", 0
+    return default, "the best of the CPU's runtimes; no GPU has an OpenCL driver here", 0
 
 
 def table(found: tuple[genesis.Device, ...], default: genesis.Device | None) -> str:

@@ -95,8 +95,9 @@ def examined(device: Device, arguments: argparse.Namespace) -> dict[str, Any]:
 def row(outcome: Outcome) -> str:
     """The outcome of a check as the rest of its line."""
     if outcome.good:
+        kernels = f"{len(outcome.kernels):2d} kernel{' ' if len(outcome.kernels) == 1 else 's'}"
         return (f"good   {outcome.comparisons:3d} comparisons, at most {100 * outcome.worst:5.1f} % of the error "
-                f"allowed, {len(outcome.kernels):2d} kernels {outcome.seconds:6.2f} s")
+                f"allowed, {kernels} {outcome.seconds:6.2f} s")
     more = f"\n      ... and {len(outcome.failures) - 5} more" if len(outcome.failures) > 5 else ""
     lines = outcome.failures[:5] or ["nothing was compared"]
     return f"WRONG  {len(outcome.failures)} of {outcome.comparisons} comparisons" + "".join(

@@ -7,21 +7,23 @@ from typing import Any
 
 from ..optim import OPTIMIZERS
 
-# Recipe -> what it trains, and its own optimizer; the recipes themselves are imported when they run.
-RECIPES = {"digits": ("a small network to read handwritten digits", "adam"),
-           "text": ("a small transformer to write Python, character by character", "adamw")}
+# Recipe -> what it trains, its optimizer, epochs and batch size; the recipes themselves are imported when they run.
+RECIPES = {"digits": ("a small network to read handwritten digits", "adam", 30, 64),
+           "text": ("a small transformer to write Python, character by character", "adamw", 1, 8)}
 
 
 def add_parser(commands: Any) -> None:
     """Add the command and its recipes."""
     parser = commands.add_parser("train", help="train a model", description="Train a model and say how good it is.")
     recipes = parser.add_subparsers(dest="recipe", required=True, metavar="recipe")
-    for name, (what, usual) in RECIPES.items():
+    for name, (what, usual, epochs, batch_size) in RECIPES.items():
         recipe = recipes.add_parser(name, help=what, description=f"Train {what}.")
         recipe.add_argument("--optimizer", choices=list(OPTIMIZERS), default=usual, help="default: %(default)s")
         recipe.add_argument("--lr", type=float, metavar="RATE", help="learning rate; default: one that suits")
-        recipe.add_argument("--epochs", type=int, metavar="N", help="how often to go through the data")
-        recipe.add_argument("--batch-size", type=int, metavar="N", help="samples a step")
+        recipe.add_argument("--epochs", type=int, metavar="N",
+                            help=f"how often to go through the data; default: {epochs}")
+        recipe.add_argument("--batch-size", type=int, metavar="N",
+                            help=f"samples a step; default: {batch_size}")
         recipe.add_argument("--seed", type=int, default=0, metavar="N",
                             help="of everything random; the same seed gives the same result; default: 0")
         recipe.add_argument("--device", metavar="NAME",

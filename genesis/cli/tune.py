@@ -23,19 +23,21 @@ def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "tune", help="measure how the device multiplies matrices fastest",
-        description="Measure block sizes of matrix products on the default device, and use the best from now on. "
-                    "Leave the machine alone meanwhile. The choice is kept in the cache folder.")
-    parser.add_argument("--rounds", type=int, default=7, help="measurements of each finalist (default: %(default)s)")
-    parser.add_argument("--reset", action="store_true", help="forget what was measured; use the table again")
+        description="Multiply matrices in blocks of several sizes, and use the quickest sizes from now on. It takes "
+                    "about a minute, in which nothing else should run. The choice is kept in the cache folder.")
+    parser.add_argument("--device", metavar="NAME", help="which device, as GENESIS_DEVICE takes it; else the default")
+    parser.add_argument("--rounds", metavar="N", type=int, default=7,
+                        help="measurements of each finalist; default: %(default)s")
+    parser.add_argument("--reset", action="store_true", help="forget what was measured; use genesis' own sizes again")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Tune, or forget; returns the exit status."""
-    device = genesis.device()
+    device = genesis.device(arguments.device)
     if arguments.reset:
         kept = matmul_tiles.keep(device, None)
-        print(f"{device} ({device.name}): the table's choice again, {matmul_tiles.tiles_for(device)}")
+        print(f"{device} ({device.name}): genesis' own sizes again, {matmul_tiles.tiles_for(device)}")
         return 0 if kept else 2
     if arguments.rounds < 1:
         raise ValueError(f"--rounds must be at least 1, not {arguments.rounds}")
@@ -44,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{device} ({device.name}): nothing to tune; products do not go by blocks of the cache there")
         return 0
     operands = [_operands(device, *shape) for shape in SHAPES]
-    print(f"{device} ({device.name}): {len(choices)} ways to multiply")
+    print(f"{device} ({device.name}): {len(choices)} choices of block sizes to try")
     first = {tiles: _seconds(device, tiles, operands, 1) for tiles in choices}
     base = first[choices[0]]
     order = sorted(choices, key=lambda tiles: _relative(first[tiles], base))
@@ -56,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
             ratios[tiles].append(_relative(found[tiles], found[choices[0]]))
     medians = {tiles: statistics.median(values) for tiles, values in ratios.items()}
     for tiles in sorted(finalists, key=medians.__getitem__):
-        print(f"  {medians[tiles]:.3f} of the table's time  {tiles}")
+        print(f"  {medians[tiles]:.3f} of the time that genesis' own sizes take: {tiles}")
     best = min(finalists, key=medians.__getitem__)
     if medians[best] > GAIN:
         best = choices[0]
@@ -64,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not matmul_tiles.keep(device, best):
         print("the cache folder cannot be written, so the choice is lost")
         return 2
-    print(f"kept: {best}")
+    print("kept: " + ("genesis' own sizes" if best == choices[0] else str(best)))
     return 0
 
 

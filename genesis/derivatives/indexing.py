@@ -11,9 +11,8 @@ from ..creation import arange, ones
 from ..functions import searchsorted
 from ..ops import argument, embedding, index, put, scatter, topk
 from ..ops.array import Array, Shape, contiguous_strides
-from ..ops.elementwise import assign, copy, full, run
+from ..ops.elementwise import assign, copy, full, reshaped, run
 from ..ops.operation import Context
-from ..ops.views import reshaped
 from ..tensor import Tensor
 from .rules import linear, rule, vjp, where
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 
-def _whole(x: Any) -> list[Any]:
+def _uncut(x: Any) -> list[Any]:
+    """The selection of all of a tensor, in which some dimensions' entries are to be replaced."""
     return [(0, 1, n) for n in x._array.shape]
 
 
@@ -48,7 +49,7 @@ class Parts(Methods):
         if start < 0 or start + length > size:
             raise (IndexError if not 0 <= start <= size else RuntimeError)(
                 f"narrow(): {length} from {start} does not fit a dimension of size {size}")
-        selection = _whole(self)
+        selection = _uncut(self)
         selection[axis] = (start, 1, length)
         return apply(views.Slice, self, selection=tuple(selection))
 
@@ -64,7 +65,7 @@ class Parts(Methods):
         size, index = self._array.shape[axis], whole("index", index)
         if not -size <= index < size:
             raise IndexError(f"select(): index {index} is out of range for a dimension of size {size}")
-        selection = _whole(self)
+        selection = _uncut(self)
         selection[axis] = int(index) % size
         return apply(views.Slice, self, selection=tuple(selection))
 
@@ -75,8 +76,8 @@ class Parts(Methods):
 
     def _cut(self, axis: int, bounds: list[int]) -> tuple[Any, ...]:
         """Parts from each bound to the next; parts that overlap or leave something out are slices of their own."""
-        whole = _whole(self)
-        selections = tuple((*whole[:axis], (low, 1, max(0, high - low)), *whole[axis + 1:])
+        uncut = _uncut(self)
+        selections = tuple((*uncut[:axis], (low, 1, max(0, high - low)), *uncut[axis + 1:])
                            for low, high in itertools.pairwise(bounds))
         if all(low <= high for low, high in itertools.pairwise(bounds)):
             result: tuple[Any, ...] = apply(views.Parts, self, selections=selections)
@@ -155,8 +156,8 @@ class Parts(Methods):
             raise IndexError("unbind() needs a tensor of at least one dimension")
         axis = normalize_axis(dim, self.ndim)
         size = self._array.shape[axis]
-        whole = _whole(self)
-        selections = tuple((*whole[:axis], i, *whole[axis + 1:]) for i in range(size))
+        uncut = _uncut(self)
+        selections = tuple((*uncut[:axis], i, *uncut[axis + 1:]) for i in range(size))
         result: tuple[Any, ...] = apply(views.Parts, self, selections=selections) if size else ()
         return result
 

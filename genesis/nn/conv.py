@@ -104,7 +104,17 @@ class _ConvNd(Module):
         return ", ".join(parts)
 
 
-class Conv1d(_ConvNd):
+class _PlainConvNd(_ConvNd):
+    """What the layers of convolution share that is not transposed."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: Ints, stride: Ints = 1,
+                 padding: str | Ints = 0, dilation: Ints = 1, groups: int = 1, bias: bool = True,
+                 padding_mode: str = "zeros", device: Any = None, dtype: Any = None):
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, 0, dilation, groups, bias,
+                         padding_mode, device, dtype)
+
+
+class Conv1d(_PlainConvNd):
     """Convolution over one dimension, with learned filters: (N, C, L) -> (N, O, L').
 
     Args:
@@ -130,18 +140,12 @@ class Conv1d(_ConvNd):
 
     dims = 1
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: Ints, stride: Ints = 1,
-                 padding: str | Ints = 0, dilation: Ints = 1, groups: int = 1, bias: bool = True,
-                 padding_mode: str = "zeros", device: Any = None, dtype: Any = None):
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, 0, dilation, groups, bias,
-                         padding_mode, device, dtype)
-
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, L) -> (N, O, L'), or without the batch."""
         return self._convolve(input, F.conv1d)
 
 
-class Conv2d(_ConvNd):
+class Conv2d(_PlainConvNd):
     """Convolution over two dimensions, with learned filters: (N, C, H, W) -> (N, O, H', W').
 
     Args:
@@ -167,18 +171,12 @@ class Conv2d(_ConvNd):
 
     dims = 2
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: Ints, stride: Ints = 1,
-                 padding: str | Ints = 0, dilation: Ints = 1, groups: int = 1, bias: bool = True,
-                 padding_mode: str = "zeros", device: Any = None, dtype: Any = None):
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, 0, dilation, groups, bias,
-                         padding_mode, device, dtype)
-
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, O, H', W'), or without the batch."""
         return self._convolve(input, F.conv2d)
 
 
-class Conv3d(_ConvNd):
+class Conv3d(_PlainConvNd):
     """Convolution over three dimensions, with learned filters: (N, C, D, H, W) -> (N, O, D', H', W').
 
     Args:
@@ -203,12 +201,6 @@ class Conv3d(_ConvNd):
     """
 
     dims = 3
-
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: Ints, stride: Ints = 1,
-                 padding: str | Ints = 0, dilation: Ints = 1, groups: int = 1, bias: bool = True,
-                 padding_mode: str = "zeros", device: Any = None, dtype: Any = None):
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, 0, dilation, groups, bias,
-                         padding_mode, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, D, H, W) -> (N, O, D', H', W'), or without the batch."""

@@ -82,10 +82,14 @@ class Module(Moves, State):
             if hooks or pre_hooks:
                 passage = Passage(self, hooks, pre_hooks)
                 args = passage.enter(args)
-        if tracing.recorder is None:
-            result = self.forward(*args, **kwargs)
-        else:
-            result = tracing.recorder.module(self, args, kwargs)
+        try:
+            if tracing.recorder is None:
+                result = self.forward(*args, **kwargs)
+            else:
+                result = tracing.recorder.module(self, args, kwargs)
+        except (AttributeError, TypeError, ValueError) as error:
+            self._refuse_arrays(args, error)
+            raise
         for hook in list(self._forward_hooks.values()):
             if isinstance(hook, _WithKeywords):
                 changed = hook(self, args, kwargs, result)
@@ -94,6 +98,18 @@ class Module(Moves, State):
             if changed is not None:
                 result = changed
         return result if passage is None else passage.leave(result)
+
+    def _refuse_arrays(self, args: tuple[Any, ...], error: Exception) -> None:
+        """Raise an error that names the array of another library, or the list, that a layer was given for a tensor.
+
+        Looked for only where ``forward`` has failed, and in this library's layers: others may take what they like.
+        """
+        if self._modules or not type(self).__module__.startswith("genesis."):
+            return
+        for i, x in enumerate(args):
+            if not isinstance(x, Tensor) and (hasattr(x, "__dlpack__") or (i == 0 and isinstance(x, list))):
+                raise TypeError(f"{type(self).__name__}: argument {i + 1} must be a Tensor, not {type(x).__name__}; "
+                                "genesis.as_tensor(...) makes one of it") from error
 
     def register_forward_hook(self, hook: Callable[..., Any], *, prepend: bool = False,
                               with_kwargs: bool = False) -> RemovableHandle:

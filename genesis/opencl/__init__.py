@@ -5,6 +5,7 @@ from . import icd
 icd.prepare()      # before anything, the user's own pyopencl calls included, asks for platforms
 
 from . import tuning
+from .advice import gpu_message, no_device_message
 from .arena import CHUNK, Arena, split_by_limit
 from .device import (
     Device,
@@ -14,7 +15,6 @@ from .device import (
     device,
     devices,
     find_device,
-    no_device_message,
     set_default_device,
     synchronize,
     use,
@@ -24,6 +24,6 @@ from .program import Kernel, sources
 
 __all__ = [
     "CHUNK", "Alias", "Arena", "Buffer", "Device", "Kernel", "Reading", "cpu_device", "default_device", "device",
-    "devices", "find_device", "no_device_message", "set_default_device", "sources", "split_by_limit", "synchronize",
-    "tuning", "use",
+    "devices", "find_device", "gpu_message", "no_device_message", "set_default_device", "sources", "split_by_limit",
+    "synchronize", "tuning", "use",
 ]

@@ -6,8 +6,6 @@ import atexit
 import contextlib
 import functools
 import os
-import platform
-import sys
 import threading
 import warnings
 from collections import deque
@@ -19,6 +17,7 @@ import pyopencl as cl
 
 from ..errors import NoDeviceError
 from . import commands, icd
+from .advice import no_device_message
 from .faults import Faults
 from .memory import Alias, Buffer, Pool
 from .program import Programs
@@ -280,22 +279,6 @@ def _found() -> tuple[Device, ...]:
     return tuple(ranked)
 
 
-def no_device_message() -> str:
-    """What to do on this system to get an OpenCL device."""
-    machine = platform.machine().lower()
-    if sys.platform == "darwin":
-        return "macOS brings OpenCL with it; its absence means that the system's OpenCL framework was removed"
-    if machine in ("x86_64", "amd64"):
-        cpu = 'pip install "genesis-cl[cpu]"   (runs on any x86-64 CPU)'
-    elif sys.platform == "linux":
-        cpu = "apt install pocl-opencl-icd   (Debian, Ubuntu), or: dnf install pocl   (Fedora)"
-    else:
-        cpu = "install PoCL: https://portablecl.org"
-    return ("for a CPU: " + cpu + "\n  for a GPU: install its vendor's driver with OpenCL "
-            "(Debian: mesa-opencl-icd or rocm-opencl-icd for AMD, intel-opencl-icd for Intel, nvidia-opencl-icd "
-            "for NVIDIA)")
-
-
 _default: Device | None = None
 _outside: list[Device | None] = []     # the defaults outside of the ``with`` blocks of devices that run
 
@@ -363,7 +346,15 @@ def find_device(which: Device | str | int | None = None) -> Device:
     if not found:
         raise _no_device()
     listed = "\n  ".join(f"{i}  {d}  {d.name} ({d.platform})" for i, d in enumerate(found))
-    raise NoDeviceError(f"no OpenCL device fits {which!r}; these were found:\n  {listed}")
+    raise NoDeviceError(f"no OpenCL device fits {which!r}; these were found:\n  {listed}\n{_naming(text)}")
+
+
+def _naming(text: str) -> str:
+    """What to try in place of a name that nothing fits."""
+    kind = text.partition(":")[0]
+    if any(d.type == "gpu" for d in devices()) or kind not in ("gpu", "cuda"):
+        return "devices are named gpu, cpu, gpu:1, or by any part of a platform's or device's name"
+    return "`genesis devices` says what a GPU needs to be found"
 
 
 class _Named(type):

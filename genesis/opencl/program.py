@@ -79,7 +79,9 @@ def read(path: str | Path) -> str:
         try:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise KernelError(f"cannot read the kernel source {file}: {getattr(error, 'strerror', error)}") from error
+            own = "" if Path(path).is_absolute() else "; a file of your own needs its absolute path"
+            reason = getattr(error, "strerror", error)
+            raise KernelError(f"cannot read the kernel source {file}: {reason}{own}") from error
 
         def include(match: re.Match[str]) -> str:
             line = text.count("\n", 0, match.start()) + 2

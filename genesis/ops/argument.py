@@ -8,11 +8,10 @@ from typing import Any
 from .. import dtypes
 from ..dtypes import DType
 from .array import Array, empty
-from .elementwise import contiguous
+from .elementwise import contiguous, reshaped
 from .index import put_distinct
 from .operation import Context, Operation
 from .reduce import accumulator, as_three, no_value, reduced_shape
-from .views import reshaped
 
 _BLOCK = 4096         # elements a work-item compares at the most before another launch joins the blocks
 _SHORT = 32           # elements of a short row at the most

@@ -151,6 +151,10 @@ class Array:
         return Array(self.buffer, self.dtype.to_real(), (*self.shape, 2), (*(2 * s for s in self.strides), 1),
                      2 * self.offset, self.version)
 
+    def reals(self) -> Array:
+        """The real numbers that it is made of: complex ones as `as_real` has them, real ones as they are."""
+        return self.as_real() if self.dtype.is_complex else self
+
     def as_complex(self) -> Array | None:
         """Real numbers (..., 2) as complex ones, without copying; None where the pairs do not lie as those would."""
         *steps, last = self.strides

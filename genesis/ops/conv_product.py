@@ -6,7 +6,7 @@ import math
 
 from .array import Array, Shape, contiguous_strides, empty
 from .conv_axis import Geometry, real_type
-from .elementwise import assign, copy, run
+from .elementwise import assign, reshaped, run
 from .matmul import product
 
 _FEW = 16               # pixels of an image: with fewer, most of a block of the product would be empty
@@ -63,5 +63,4 @@ def _multiply(matrix: Array, x: Array, out: Array, groups: int) -> None:
     """Multiply each image of x (N, C, H, W) into a contiguous array (N, O, H, W)."""
     shape = (x.shape[0], groups, x.shape[1] // groups, math.prod(x.shape[2:]))
     to = (*shape[:2], out.shape[1] // groups, shape[3])
-    images = x.reshape_view(shape) or copy(x).view(shape, contiguous_strides(shape))
-    product(matrix, images, out.view(to, contiguous_strides(to)))
+    product(matrix, reshaped(x, shape), out.view(to, contiguous_strides(to)))

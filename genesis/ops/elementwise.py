@@ -204,6 +204,12 @@ def contiguous(x: Array) -> Array:
     return x if x.is_contiguous() else copy(x)
 
 
+def reshaped(x: Array, shape: Shape) -> Array:
+    """The array in another shape, copied only when its layout makes that necessary."""
+    view = x.reshape_view(shape)
+    return view if view is not None else copy(x).view(shape, contiguous_strides(shape))
+
+
 def assign(target: Array, value: Operand) -> Array:
     """Write an array, broadcast and converted, or a number into every element of ``target``."""
     if isinstance(value, complex):
@@ -289,9 +295,4 @@ def sum_to(g: Array, shape: Shape) -> Array:
     axes = tuple(range(added)) + tuple(i + added for i, n in enumerate(shape) if n == 1 and g.shape[i + added] != 1)
     if axes:
         g = reduce("sum", g, axes)
-    return g if g.shape == shape else _reshaped(g, shape)
-
-
-def _reshaped(g: Array, shape: Shape) -> Array:
-    view = g.reshape_view(shape)
-    return view if view is not None else copy(g).view(shape, contiguous_strides(shape))
+    return reshaped(g, shape)

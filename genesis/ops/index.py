@@ -10,12 +10,11 @@ from .. import dtypes
 from ..dtypes import DType
 from .array import Array, Shape, empty
 from .bounds import ANY, Bounds, launch
-from .elementwise import assign, cast, contiguous, copy, full
+from .elementwise import assign, cast, contiguous, copy, full, reshaped
 from .operation import Context, Operation
 from .reduce import accumulator, reduce
 from .scan import grid
 from .sort import sort_keys
-from .views import reshaped
 
 _ELEMENTS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong", 16: "ulong2"}
 _PIECE = 16384        # elements of whole rows that a CPU's work-item copies
@@ -134,9 +133,7 @@ def scatter_into(out: Array, axis: int, index: Array, value: Array, join: str, b
     count = index.size if rows else sizes_of(index, axis)[1]
     if not count or not out.size:
         return
-    three = value.reshape_view((outer, count, inner))
-    if three is None:
-        three = copy(value).view((outer, count, inner), (count * inner, inner, 1), 0)
+    three = reshaped(value, (outer, count, inner))
     if out.dtype.itemsize == 2 and join != "put":
         wide = cast(out, dtypes.float32)      # so that a sum is rounded once
         scatter_into(wide, axis, index, value, join, bounds)

@@ -10,11 +10,10 @@ from .. import dtypes
 from ..dtypes import DType
 from . import matvec
 from .array import Array, Shape, broadcast_shapes, empty
-from .elementwise import assign, cast, contiguous, copy, run, sum_to
+from .elementwise import assign, cast, contiguous, copy, reshaped, run, sum_to
 from .matmul_tiles import Tiles, tiles_for
 from .operation import Context, Operation
 from .reduce import reduce
-from .views import reshaped
 
 _SIDE, _PER = 16, 4         # a GPU group's tile: 64 by 64
 _PAGE = 4096                # rows this many bytes apart, or a multiple, fall into the same place of a CPU's cache
@@ -355,9 +354,7 @@ def _sum_rows(g: Array, shape: Shape, dtype: DType, target: Array | None) -> Arr
 
 def _rows_of(x: Array) -> Array:
     """All leading dimensions merged into one: a matrix."""
-    count, columns = math.prod(x.shape[:-1]), x.shape[-1]
-    view = x.reshape_view((count, columns))
-    return view if view is not None else contiguous(x).view((count, columns), (columns, 1), 0)
+    return reshaped(x, (math.prod(x.shape[:-1]), x.shape[-1]))
 
 
 def _into(ctx: Context, i: int, left: Array, right: Array, like: Array) -> Array:

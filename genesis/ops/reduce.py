@@ -10,7 +10,7 @@ from .. import dtypes
 from ..dtypes import DType
 from ..opencl import Kernel
 from .array import Array, Shape, contiguous_strides, empty
-from .elementwise import assign, cast, contiguous, copy, run
+from .elementwise import assign, cast, contiguous, reshaped, run
 from .operation import Context, Operation
 
 _BLOCK = 4096         # elements a work-item adds up at the most before a second launch joins the blocks
@@ -300,10 +300,7 @@ class _Reduce(Operation):
         """A result-shaped array seen in the input's shape."""
         axes = tuple(range(len(ctx.shape))) if ctx.axes is None else ctx.axes
         shape: Shape = tuple(1 if a in axes else n for a, n in enumerate(ctx.shape))
-        view = g.reshape_view(shape)
-        if view is None:
-            view = copy(g).view(shape, contiguous_strides(shape), 0)
-        return view.expand(ctx.shape)
+        return reshaped(g, shape).expand(ctx.shape)
 
 
 class Sum(_Reduce):
@@ -348,13 +345,8 @@ class _Extreme(_Reduce):
         x, y = ctx.saved
         mask = run("eq", [x, cls.spread(ctx, y)], g.dtype, compute=x.dtype.compute)
         count = reduce("sum", mask, ctx.axes)
-        share = run("div", [_like(g, count), count], g.dtype)
+        share = run("div", [reshaped(g, count.shape), count], g.dtype)
         return run("mul", [mask, cls.spread(ctx, share)], g.dtype)
-
-
-def _like(g: Array, other: Array) -> Array:
-    view = g.reshape_view(other.shape)
-    return view if view is not None else copy(g).view(other.shape, other.strides, 0)
 
 
 class Amax(_Extreme):

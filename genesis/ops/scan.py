@@ -9,7 +9,7 @@ from typing import Any
 from .. import dtypes
 from ..dtypes import DType
 from .array import Array, empty
-from .elementwise import assign, cast, contiguous, copy, run
+from .elementwise import assign, cast, contiguous, copy, reshaped, run
 from .operation import Context, Operation
 from .reduce import result_dtype
 
@@ -242,9 +242,7 @@ class Prod(Operation):
         shape = (*x.shape[:axis], 1, *x.shape[axis + 1:])
         before, after = _shifted(x, axis, False), _shifted(x, axis, True)
         others = run("mul", [before, after], g.dtype) if n > 1 else assign(empty(x.device, x.shape, g.dtype), 1)
-        view = contiguous(g).reshape_view(shape)
-        assert view is not None
-        return cast(run("mul", [others, view.expand(x.shape)], g.dtype), ctx.saved[0].dtype)
+        return cast(run("mul", [others, reshaped(g, shape).expand(x.shape)], g.dtype), ctx.saved[0].dtype)
 
 
 def _shifted(x: Array, axis: int, reverse: bool) -> Array:

@@ -9,11 +9,10 @@ from typing import Any
 from .. import dtypes
 from ..dtypes import DType
 from .array import Array, empty
-from .elementwise import contiguous, run
+from .elementwise import contiguous, reshaped, run
 from .operation import Context, Operation
 from .reduce import as_three, reduced_shape
 from .scan import grid
-from .views import reshaped
 
 _BLOCK = 4096         # elements of a row that a work-item takes at the most
 

@@ -6,10 +6,9 @@ import math
 
 from .. import dtypes
 from .array import Array
-from .elementwise import cast, run
+from .elementwise import cast, reshaped, run
 from .operation import Context, Operation
 from .reduce import reduce, reduced_shape
-from .views import reshaped
 
 
 class VectorNorm(Operation):

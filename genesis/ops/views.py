@@ -8,7 +8,7 @@ from typing import Any
 from ..dtypes import bool_, int64
 from ..opencl import Device
 from .array import Array, Shape, contiguous_strides, empty
-from .elementwise import assign, copy, dtype_of, fitting, full, run, sum_to
+from .elementwise import assign, copy, dtype_of, fitting, full, reshaped, run, sum_to
 from .operation import Context, Operation
 
 
@@ -25,15 +25,6 @@ class Reshape(Operation):
     def backward(cls, ctx: Context, g: Array) -> Array:
         """Reshape back."""
         return reshaped(g, ctx.shape)
-
-
-def reshaped(x: Array, shape: Shape) -> Array:
-    """The array in another shape, copied only when its layout makes that necessary."""
-    view = x.reshape_view(shape)
-    if view is None:
-        x = copy(x)
-        view = x.view(shape, contiguous_strides(shape))
-    return view
 
 
 class AsStrided(Operation):

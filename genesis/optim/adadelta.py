@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
+from . import checks
 from .implementation import Implementation
 from .optimizer import Optimizer
 
@@ -50,6 +51,7 @@ class Adadelta(Optimizer):
     """
 
     source = "optim/adadelta.cl"
+    own_checks: ClassVar[checks.Checks] = {"rho": checks.within(0.0, 1.0)}
 
     def __init__(self, params: Any, lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0, *,
                  maximize: bool = False, max_grad_norm: float | None = None, **implementation: Unpack[Implementation]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
@@ -76,7 +76,8 @@ class Adafactor(Optimizer):
     """
 
     source = "optim/adafactor.cl"
-    own_checks: ClassVar[Mapping[str, Callable[[str, Any], Any]]] = {"eps": _pair}
+    own_checks: ClassVar[checks.Checks] = {
+        "eps": _pair, "beta2_decay": checks.within(-math.inf, 0.0), "d": checks.within(1.0)}
 
     def __init__(self, params: Any, lr: float = 1e-2, beta2_decay: float = -0.8,
                  eps: tuple[float | None, float] = (None, 1e-3), d: float = 1.0, weight_decay: float = 0.0, *,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
+from . import checks
 from .implementation import Implementation
 from .optimizer import Optimizer
 
@@ -58,6 +59,9 @@ class Adagrad(Optimizer):
     """
 
     source = "optim/adagrad.cl"
+    own_checks: ClassVar[checks.Checks] = {
+        "lr_decay": checks.within(0.0),
+        "initial_accumulator_value": checks.within(0.0, checks.FLOAT32_MAX)}      # the sum is float32
 
     def __init__(self, params: Any, lr: float = 1e-2, lr_decay: float = 0, weight_decay: float = 0,
                  initial_accumulator_value: float = 0, eps: float = 1e-10, *, maximize: bool = False,

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
+from . import checks
 from .implementation import Implementation
 from .optimizer import Optimizer
 
@@ -62,6 +63,8 @@ class ASGD(Optimizer):
 
     source = "optim/asgd.cl"
     numbers: ClassVar[dict[str, float]] = {"eta": 0.0, "mu": 1.0}
+    own_checks: ClassVar[checks.Checks] = {
+        "lambd": checks.within(0.0), "alpha": checks.within(0.0), "t0": checks.at_most_infinite}
 
     def __init__(self, params: Any, lr: float = 1e-2, lambd: float = 1e-4, alpha: float = 0.75, t0: float = 1e6,
                  weight_decay: float = 0, *, maximize: bool = False,

@@ -15,6 +15,9 @@ class _Required:
         return "<required>"
 
 
+Check = Callable[[str, Any], Any]         # name and value -> the value to use; ValueError for one that is not allowed
+Checks = Mapping[str, Check]
+
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 required: Any = _Required()      # the default of a hyperparameter that has none
@@ -34,11 +37,13 @@ def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf
     return x
 
 
-def _at_least_zero(name: str, value: Any) -> float:
-    return number(name, value, 0.0)
+def within(low: float, high: float = math.inf) -> Check:
+    """A check that a value is a finite number from ``low`` to ``high``."""
+    return lambda name, value: number(name, value, low, high)
 
 
-def _two(name: str, value: Any) -> tuple[Any, ...]:
+def two(name: str, value: Any) -> tuple[Any, ...]:
+    """The value as a tuple; ``ValueError`` unless it holds two."""
     try:
         pair = tuple(value)
     except TypeError:
@@ -49,52 +54,12 @@ def _two(name: str, value: Any) -> tuple[Any, ...]:
 
 
 def _betas(name: str, value: Any) -> tuple[float, ...]:
-    return tuple(number(f"{name}[{i}]", b, 0.0, 1.0, open_high=True) for i, b in enumerate(_two(name, value)))
+    return tuple(number(f"{name}[{i}]", b, 0.0, 1.0, open_high=True) for i, b in enumerate(two(name, value)))
 
 
-def _at_most_infinite(name: str, value: Any, low: float = -math.inf) -> float:
-    return math.inf if isinstance(value, float) and value == math.inf else number(name, value, low)
-
-
-def _etas(name: str, value: Any) -> tuple[float, ...]:
-    minus, plus = _two(name, value)
-    pair = number(f"{name}[0]", minus, 0.0, 1.0), number(f"{name}[1]", plus, 1.0)
-    if not 0 < pair[0] < 1 < pair[1]:
-        raise ValueError(f"{name} must be a number between 0 and 1 and one above 1, got {value!r}")
-    return pair
-
-
-def _step_sizes(name: str, value: Any) -> tuple[float, ...]:
-    smallest, largest = _two(name, value)
-    low = number(f"{name}[0]", smallest, 0.0)
-    high = _at_most_infinite(f"{name}[1]", largest)
-    if high < low:
-        raise ValueError(f"{name} must be the smallest and the largest step size, in this order, got {value!r}")
-    return low, high
-
-
-def _coefficients(name: str, value: Any) -> tuple[float, ...]:
-    try:
-        three = tuple(value)
-    except TypeError:
-        three = ()
-    if len(three) != 3:
-        raise ValueError(f"{name} must be three numbers, got {value!r}")
-    return tuple(number(f"{name}[{i}]", x) for i, x in enumerate(three))
-
-
-def _iterations(name: str, value: Any) -> int:
-    n = number(name, value, 0.0, 99.0)
-    if not n.is_integer():
-        raise ValueError(f"{name} must be a whole number from 0 to 99, got {value!r}")
-    return int(n)
-
-
-def _adjust_lr_fn(name: str, value: Any) -> str | None:
-    if value not in (None, "original", "match_rms_adamw"):
-        raise ValueError(f"{name} must be None, 'original' or 'match_rms_adamw', got {value!r}")
-    x: str | None = value
-    return x
+def at_most_infinite(name: str, value: Any) -> float:
+    """The value as a float, which may be infinity, unlike that of `number`."""
+    return math.inf if isinstance(value, float) and value == math.inf else number(name, value)
 
 
 def _flag(name: str, value: Any) -> bool:
@@ -103,30 +68,15 @@ def _flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-# What each hyperparameter that optimizers share may be.
-TABLE: dict[str, Callable[[str, Any], Any]] = {
-    "lr": _at_least_zero,
-    "lr_decay": _at_least_zero,
-    "initial_accumulator_value": lambda name, value: number(name, value, 0.0, FLOAT32_MAX),      # states are float32
+# What a hyperparameter of a name that several optimizers have may be; a class's `own_checks` say it for the others.
+TABLE: Checks = {
+    "lr": within(0.0),
     "betas": _betas,
-    "eps": _at_least_zero,
-    "weight_decay": _at_least_zero,
-    "momentum_decay": _at_least_zero,
-    "beta2_decay": lambda name, value: number(name, value, -math.inf, 0.0),
-    "d": lambda name, value: number(name, value, 1.0),
-    "mu_product": lambda name, value: number(name, value, 0.0, 1.0),
-    "momentum": _at_least_zero,
+    "eps": within(0.0),
+    "weight_decay": within(0.0),
+    "momentum": within(0.0),
     "dampening": number,
-    "alpha": _at_least_zero,            # of ASGD; RMSprop's, which is a decay rate, is at most 1
-    "lambd": _at_least_zero,
-    "t0": _at_most_infinite,
-    "etas": _etas,
-    "step_sizes": _step_sizes,
-    "rho": lambda name, value: number(name, value, 0.0, 1.0),
     "nesterov": _flag,
-    "ns_coefficients": _coefficients,
-    "ns_steps": _iterations,
-    "adjust_lr_fn": _adjust_lr_fn,
     "amsgrad": _flag,
     "centered": _flag,
     "decoupled_weight_decay": _flag,
@@ -134,8 +84,7 @@ TABLE: dict[str, Callable[[str, Any], Any]] = {
 }
 
 
-def hyperparameters(values: Mapping[str, Any],
-                    own: Mapping[str, Callable[[str, Any], Any]] | None) -> dict[str, Any]:
+def hyperparameters(values: Mapping[str, Any], own: Checks | None) -> dict[str, Any]:
     """The values, checked and as plain Python numbers; keys that the table does not know pass as they are.
 
     Args:
@@ -149,9 +98,9 @@ def hyperparameters(values: Mapping[str, Any],
             for name, value in values.items()}
 
 
-def state_number(name: str, value: Any) -> float:
-    """A number of a parameter's state, checked like the hyperparameter of that name; any finite one without such."""
-    x: float = TABLE.get(name, number)(name, value)
+def state_number(name: str, value: Any, own: Checks) -> float:
+    """A number of a parameter's state, as the optimizer's own check of that name wants it; any finite one without."""
+    x: float = own.get(name, number)(name, value)
     return x
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..tensor import Tensor
@@ -67,7 +67,7 @@ def listed(params: Any) -> list[Any]:
 
 
 def checked(given: Any, former: Sequence[dict[str, Any]], defaults: dict[str, Any],
-            own: Mapping[str, Callable[[str, Any], Any]] | None) -> dict[str, Any]:
+            own: checks.Checks | None) -> dict[str, Any]:
     """A parameter group, complete and checked, as a new dict.
 
     Args:
@@ -87,18 +87,7 @@ def checked(given: Any, former: Sequence[dict[str, Any]], defaults: dict[str, An
     given["params"] = members      # a generator is used up now
     tensors, names = _named(members, given.get("param_names"), former)
     for x in tensors:
-        if not isinstance(x, Tensor):
-            raise TypeError(f"an optimizer updates tensors, not {type(x).__name__}")
-        if getattr(x, "uninitialized", False):
-            raise ValueError("a parameter of a lazy layer has no size yet; run the model once before making the "
-                             "optimizer")
-        if not x.is_leaf and not x._retains:
-            raise ValueError("cannot optimize a tensor that was made by an operation; only leaves, such as those "
-                             "made with requires_grad=True or by detach()")
-        if type(x) is not Tensor and not x.requires_grad and not x.dtype.has_gradients:
-            continue                  # a Parameter that is a mask: it never has a gradient
-        if not x.dtype.has_gradients:
-            raise TypeError(f"an optimizer updates floating-point and complex tensors, not {x.dtype}")
+        _check_parameter(x)
     unique = {id(x): i for i, x in reversed(list(enumerate(tensors)))}
     if len(unique) < len(tensors):
         warnings.warn("a parameter group holds a parameter more than once; it is updated once a step", stacklevel=5)
@@ -118,6 +107,20 @@ def checked(given: Any, former: Sequence[dict[str, Any]], defaults: dict[str, An
             raise ValueError(f"a parameter group needs a value for {name!r}, which has no default")
     group.update(checks.hyperparameters({k: v for k, v in group.items() if k not in ("params", "param_names")}, own))
     return group
+
+
+def _check_parameter(x: Any) -> None:
+    """Raise unless an optimizer can update it."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"an optimizer updates tensors, not {type(x).__name__}")
+    if getattr(x, "uninitialized", False):
+        raise ValueError("a parameter of a lazy layer has no size yet; run the model once before making the optimizer")
+    if not x.is_leaf and not x._retains:
+        raise ValueError("cannot optimize a tensor that was made by an operation; only leaves, such as those made with "
+                         "requires_grad=True or by detach()")
+    mask = type(x) is not Tensor and not x.requires_grad      # a Parameter that never has a gradient
+    if not x.dtype.has_gradients and not mask:
+        raise TypeError(f"an optimizer updates floating-point and complex tensors, not {x.dtype}")
 
 
 def _named(members: list[Any], names: Any, former: Sequence[dict[str, Any]]) -> tuple[list[Any], Any]:

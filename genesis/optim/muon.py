@@ -8,10 +8,35 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from ..ops import newton_schulz
+from . import checks
 from .batch import Batch
 from .implementation import Implementation
 from .optimizer import Optimizer
 from .rule import state_dtype
+
+
+def _coefficients(name: str, value: Any) -> tuple[float, ...]:
+    try:
+        three = tuple(value)
+    except TypeError:
+        three = ()
+    if len(three) != 3:
+        raise ValueError(f"{name} must be three numbers, got {value!r}")
+    return tuple(checks.number(f"{name}[{i}]", x) for i, x in enumerate(three))
+
+
+def _iterations(name: str, value: Any) -> int:
+    n = checks.number(name, value, 0.0, 99.0)
+    if not n.is_integer():
+        raise ValueError(f"{name} must be a whole number from 0 to 99, got {value!r}")
+    return int(n)
+
+
+def _adjust_lr_fn(name: str, value: Any) -> str | None:
+    if value not in (None, "original", "match_rms_adamw"):
+        raise ValueError(f"{name} must be None, 'original' or 'match_rms_adamw', got {value!r}")
+    x: str | None = value
+    return x
 
 
 class Muon(Optimizer):
@@ -74,6 +99,8 @@ class Muon(Optimizer):
     """
 
     source = "optim/muon.cl"
+    own_checks: ClassVar[checks.Checks] = {
+        "ns_coefficients": _coefficients, "ns_steps": _iterations, "adjust_lr_fn": _adjust_lr_fn}
     counts_steps = False
     matrices_only = True
     working: ClassVar[frozenset[str]] = frozenset({"direction"})

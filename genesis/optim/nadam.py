@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
+from . import checks
 from .implementation import Implementation
 from .optimizer import Optimizer
 
@@ -61,6 +62,8 @@ class NAdam(Optimizer):
 
     source = "optim/nadam.cl"
     numbers: ClassVar[dict[str, float]] = {"mu_product": 1.0}
+    own_checks: ClassVar[checks.Checks] = {
+        "momentum_decay": checks.within(0.0), "mu_product": checks.within(0.0, 1.0)}
 
     def __init__(self, params: Any, lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
                  weight_decay: float = 0, momentum_decay: float = 4e-3, decoupled_weight_decay: bool = False, *,

@@ -29,7 +29,11 @@ class Optimizer(Hooked):
     base class does the rest, in one launch a step. States begin at 0, unless ``first_values(group)`` says otherwise.
     Where an element's update depends on other elements, ``second_rule(group)`` names the rule of a second launch, and
     ``between(group, batch)`` does what comes between the two. Whether it takes sparse gradients, ``by_rows(group)``
-    says. An optimizer without a rule defines ``step`` itself and keeps what it likes in ``self.state``.
+    says. What a hyperparameter may be, ``own_checks`` says by its name: a function of name and value, which returns the
+    value to use or raises ValueError. Names without one may be anything, but for a few that optimizers share: ``lr``,
+    ``eps``, ``weight_decay`` and ``momentum`` are at least 0, ``betas`` are two decay rates below 1.
+
+    An optimizer without a rule defines ``step`` itself and keeps what it likes in ``self.state``.
 
     Args:
         params: tensors, ``(name, tensor)`` pairs, or dicts that define groups: ``{"params": ..., "lr": ...}``.
@@ -60,7 +64,7 @@ class Optimizer(Hooked):
     counts_steps: ClassVar[bool] = True    # whether "step" is part of the state
     numbers: ClassVar[dict[str, float]] = {}      # kept on the host for each parameter: name -> at the start
     working: ClassVar[frozenset[str]] = frozenset()    # those of the rules' states that only last for a step
-    own_checks: ClassVar[Mapping[str, Callable[[str, Any], Any]]] = {}     # go before those that optimizers share
+    own_checks: ClassVar[checks.Checks] = {}      # before those that optimizers share
     matrices_only: ClassVar[bool] = False         # whether all parameters must have two dimensions
     rows_only: ClassVar[bool] = False             # whether all gradients must be sparse
     _loss_scale: LossScale | None = None   # set by a GradScaler for the time of a step
@@ -85,7 +89,7 @@ class Optimizer(Hooked):
         self._place(self.param_groups)
         self._seen = groups.Seen(self.param_groups)
 
-    def _checks(self) -> Mapping[str, Callable[[str, Any], Any]] | None:
+    def _checks(self) -> checks.Checks | None:
         """What hyperparameters may be; None where a user's class has a ``step`` of its own, and gives them meaning."""
         return self.own_checks if self.source or type(self).__module__.startswith(__package__) else None
 

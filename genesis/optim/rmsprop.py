@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
@@ -51,6 +51,7 @@ class RMSprop(Optimizer):
     """
 
     source = "optim/rmsprop.cl"
+    own_checks: ClassVar[checks.Checks] = {"alpha": checks.within(0.0, 1.0)}
 
     def __init__(self, params: Any, lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0,
                  momentum: float = 0, centered: bool = False, *, maximize: bool = False,
@@ -58,10 +59,6 @@ class RMSprop(Optimizer):
         super().__init__(params, {
             "lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay, "momentum": momentum,
             "centered": centered, "maximize": maximize}, max_grad_norm, **implementation)
-
-    def check_group(self, group: dict[str, Any]) -> None:
-        """The decay rate of an average is at most 1, where ASGD's ``alpha`` has no upper limit."""
-        checks.number("alpha", group["alpha"], 0.0, 1.0)
 
     def rule(self, group: dict[str, Any]) -> str:
         """By momentum and centering."""

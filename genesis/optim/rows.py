@@ -9,17 +9,11 @@ import numpy as np
 
 from ..gradients import GradientArena
 from ..ops import elementwise
-from ..ops.array import Array
 from ..tensor import Tensor
 from . import rule as rules
 from .cohort import Cohort
 from .control import Control
 from .scalars import Scalars
-
-
-def real(array: Array) -> Array:
-    """Complex numbers as pairs of real ones."""
-    return array.as_real() if array.dtype.is_complex else array
 
 
 class RowLaunch(Scalars):
@@ -54,7 +48,7 @@ class RowLaunch(Scalars):
         if not count or not self._width:
             return
         array = held if held.is_contiguous() else elementwise.copy(held)
-        param, values = real(array), real(rows.values)
+        param, values = array.reals(), rows.values.reals()
         scalars: Any = self.rows
         if self._row_buffer is not None:
             scalars = self._row_buffer.handle

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
+from . import checks
 from .implementation import Implementation
 from .optimizer import Optimizer
+
+
+def _etas(name: str, value: Any) -> tuple[float, ...]:
+    minus, plus = checks.two(name, value)
+    pair = checks.number(f"{name}[0]", minus, 0.0, 1.0), checks.number(f"{name}[1]", plus, 1.0)
+    if not 0 < pair[0] < 1 < pair[1]:
+        raise ValueError(f"{name} must be a number between 0 and 1 and one above 1, got {value!r}")
+    return pair
+
+
+def _step_sizes(name: str, value: Any) -> tuple[float, ...]:
+    smallest, largest = checks.two(name, value)
+    low = checks.number(f"{name}[0]", smallest, 0.0)
+    high = checks.at_most_infinite(f"{name}[1]", largest)
+    if high < low:
+        raise ValueError(f"{name} must be the smallest and the largest step size, in this order, got {value!r}")
+    return low, high
 
 
 class Rprop(Optimizer):
@@ -61,6 +79,7 @@ class Rprop(Optimizer):
     """
 
     source = "optim/rprop.cl"
+    own_checks: ClassVar[checks.Checks] = {"etas": _etas, "step_sizes": _step_sizes}
 
     def __init__(self, params: Any, lr: float = 1e-2, etas: tuple[float, float] = (0.5, 1.2),
                  step_sizes: tuple[float, float] = (1e-6, 50), *, maximize: bool = False,

@@ -98,7 +98,7 @@ def state_dtype(param: DType) -> DType:
 
 def begin_with(state: Array, value: float) -> None:
     """Fill a state with a number; that of a complex parameter is a state of two real ones."""
-    assign(state.as_real() if state.dtype.is_complex else state, value)
+    assign(state.reals(), value)
 
 
 def row_values(dtype: DType) -> int:

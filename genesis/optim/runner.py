@@ -24,7 +24,6 @@ from . import rule as rules
 from .cohort import Cohort
 from .control import Control
 from .launch import Turn
-from .rows import real
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
@@ -213,7 +212,7 @@ class Runner:
         """The gradients of this step, for their norm."""
         arena = self.arena
         dense = [arena.gradients(self.mask, arena.source)] if self.mask else []
-        return dense + [Gradients(real(arena.rows[slot].values), None) for cohort in self.cohorts if cohort.by_rows
+        return dense + [Gradients(arena.rows[slot].values.reals(), None) for cohort in self.cohorts if cohort.by_rows
                         for slot in cohort.slots] if arena.touched else dense
 
     def pack(self, optimizer: Optimizer, unknown: int) -> bool:
@@ -240,7 +239,7 @@ class Runner:
                     decay = float(group.get("weight_decay", 0.0)) if launch.decays else 0.0
                     if decay and not rule.weight_decay:
                         raise ValueError(f"{rule.file} defines no WEIGHT_DECAY (L2 or DECOUPLED), but weight_decay is "
-                                         f"{decay:g}")
+                                         f"{decay:g}; define it, or call a decay of the rule's own by another name")
                     if rule.weight_decay == "DECOUPLED":
                         decay *= float(group["lr"])
                     sign = -1.0 if group.get("maximize") else 1.0

@@ -111,7 +111,8 @@ def _checked(optimizer: Optimizer, parameter: Tensor, group: dict[str, Any], hel
         if not number.is_integer():
             raise ValueError(f"step must be a whole number, got {number}")
         result["step"] = int(number)
-    result.update({name: checks.state_number(name, held[name]) for name in optimizer.numbers if name in held})
+    result.update({name: checks.state_number(name, held[name], optimizer.own_checks) for name in optimizer.numbers
+                   if name in held})
     for name, shape in optimizer.states(group, tuple(parameter.shape)).items():
         value = held.get(name)
         if value is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -65,7 +64,7 @@ class SparseAdam(Optimizer):
 
     source = "optim/sparseadam.cl"
     rows_only = True
-    own_checks: ClassVar[Mapping[str, Callable[[str, Any], Any]]] = {"lr": _above_zero, "eps": _above_zero}
+    own_checks: ClassVar[checks.Checks] = {"lr": _above_zero, "eps": _above_zero}
 
     def __init__(self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
                  maximize: bool = False, *, max_grad_norm: float | None = None):

@@ -59,7 +59,7 @@ class ParameterState(MutableMapping[str, Any]):
         if name in self._optimizer.numbers:
             if not self.step_count:
                 self._runner.set_step(self._slot, 1)
-            self._runner.set_number(self._slot, name, checks.state_number(name, value))
+            self._runner.set_number(self._slot, name, checks.state_number(name, value, self._optimizer.own_checks))
             return
         if name not in self._names:
             raise KeyError(f"{type(self._optimizer).__name__} keeps {self._names}, not {name!r}")

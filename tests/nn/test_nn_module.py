@@ -406,3 +406,28 @@ def test_older_hook_before_loading_gets_no_module():
     layer._register_load_state_dict_pre_hook(lambda state, *_: state.update(weight=state.pop("w")))
     layer.load_state_dict({"w": genesis.tensor([[3.0, 4.0]])})
     assert layer.weight.tolist() == [[3.0, 4.0]]
+
+
+@pytest.mark.parametrize(("layer", "given", "wrong"), [
+    (nn.Linear(3, 2), lambda: [np.ones((4, 3), np.float32)], "Linear: argument 1 must be a Tensor, not ndarray"),
+    (nn.GRU(3, 2), lambda: [np.ones((4, 3), np.float32)], "GRU: argument 1 must be a Tensor, not ndarray"),
+    (nn.Embedding(3, 2), lambda: [[1, 2]], "Embedding: argument 1 must be a Tensor, not list"),
+    (nn.Sequential(nn.Flatten()), lambda: [np.ones((4, 3), np.float32)], "Flatten: argument 1 must be a Tensor"),
+    (nn.MSELoss(), lambda: [genesis.zeros(3), np.zeros(3, np.float32)], "MSELoss: argument 2 must be a Tensor"),
+], ids=lambda x: type(x).__name__ if isinstance(x, nn.Module) else "")
+def test_arrays_in_place_of_tensors_are_named(layer, given, wrong):
+    with pytest.raises(TypeError, match=f"^{wrong}.*; genesis.as_tensor"):
+        layer(*given())
+    layer(*[genesis.as_tensor(x) for x in given()])                  # what the message proposes
+
+
+def test_modules_of_programs_take_what_they_like():
+    class Half(nn.Module):
+        def forward(self, x):
+            if isinstance(x, list):
+                raise ValueError("no lists here")
+            return genesis.as_tensor(x) / 2
+
+    assert Half()(np.array([2.0], np.float32)).tolist() == [1]
+    with pytest.raises(ValueError, match=r"^no lists here$"):
+        Half()([2.0])

@@ -255,6 +255,23 @@ class Descent(Optimizer):
         return "stepped"
 
 
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["in the arena", "assigned"])
+def test_complex_gradients_are_unscaled(elsewhere):
+    p = genesis.tensor([1 + 1j, 2 - 1j], requires_grad=True)
+    optimizer, scaler = SGD([p], lr=0.5), GradScaler(init_scale=8.0)
+    scaler.scale((p * p.conj()).real.sum()).backward()
+    if elsewhere:
+        p.grad = p.grad.clone()
+    scaler.unscale_(optimizer)
+    assert p.grad.tolist() == [2 + 2j, 4 - 2j]                   # 2 p, which this step takes half of
+    scaler.step(optimizer)
+    assert p.tolist() == [0, 0]
+    scaler.update()
+    p.grad = genesis.tensor([complex(0, float("inf")), 1j])
+    scaler.step(optimizer)
+    assert p.tolist() == [0, 0]
+
+
 @pytest.mark.parametrize("dtype", [genesis.float32, genesis.float16])
 def test_optimizer_with_a_step_of_its_own(dtype):
     x = leaf([1.0, 2.0], dtype)

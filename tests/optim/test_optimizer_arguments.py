@@ -4,6 +4,7 @@ import inspect
 import io
 import math
 import tokenize
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -551,3 +552,41 @@ def test_optimizers_of_users_give_hyperparameters_a_meaning_of_their_own():
     assert again.param_groups[0]["d"] == 0.5
     with pytest.raises(ValueError, match="betas"):
         genesis.optim.Adam([w], betas=(0.5, 0.5, 0.5))
+
+
+def test_own_checks_go_before_those_that_optimizers_share(tmp_path):
+    def three(name, value):
+        if len(value) != 3:
+            raise ValueError(f"{name} must be three numbers, got {value!r}")
+        return tuple(value)
+
+    file = tmp_path / "plain.cl"
+    file.write_text("void plain(real *param, real grad, float lr) { *param -= lr * grad; }")
+
+    class Plain(genesis.optim.Optimizer):
+        source = str(file)
+        own_checks = MappingProxyType({"betas": three})
+
+        def __init__(self, params, betas, d):
+            super().__init__(params, {"lr": 0.5, "betas": betas, "d": d, "alpha": "any"})
+
+        def rule(self, group):
+            return "plain"
+
+        def scalars(self, group, step):
+            return {"lr": group["lr"]}
+
+    x = genesis.ones(1, requires_grad=True)
+    optimizer = Plain([x], [0.1, 0.2, 0.3], d=0.5)         # Adafactor's d is at least 1, ASGD's alpha a number
+    assert optimizer.param_groups[0]["betas"] == (0.1, 0.2, 0.3)
+    with pytest.raises(ValueError, match="betas must be three numbers"):
+        Plain([x], (0.9, 0.99), d=1)
+    x.sum().backward()
+    optimizer.step()
+    assert x.tolist() == [0.5]
+
+
+def test_a_rule_of_ones_own_needs_its_absolute_path():
+    with pytest.raises(genesis.KernelError, match=r"nowhere\.cl: .*a file of your own needs its absolute path"):
+        type("Lost", (genesis.optim.Optimizer,), {"source": "nowhere.cl", "rule": lambda self, group: "nowhere"})(
+            [genesis.ones(1, requires_grad=True)], {"lr": 0.1})

@@ -125,7 +125,7 @@ def _expanded(entry: Any) -> Any:
                 own.sort(key=lambda uri: uri.removesuffix(".md").lower())
                 found += [{_nav_title(uri): uri} for uri in own]
             else:
-                found += [{page.title: page.uri} for page in pages.get(folder, [])]
+                found += [{page.title: page.uri} for page in pages.get(folder, []) if page.uri not in listed]
         else:
             found.append(_expanded(item))
     return found
@@ -188,8 +188,11 @@ def _playground_list(_: str) -> str:
     text = "The optimizers here are " + ", ".join(f"[{racer['title']}](kernels/optim/{Path(racer['source']).stem}.md)"
                                  for racer in racers.values()) + "."
     if left_out:
-        reasons = [f"{ALGORITHMS[name].__name__}, for {why}" for name, why in left_out.items()]
-        text += f" Not here: {'; '.join(reasons)}."
+        names: dict[str, list[str]] = {}
+        for name, why in left_out.items():
+            names.setdefault(why, []).append(ALGORITHMS[name].__name__)
+        reasons = [f"{' and '.join(alike)} ({why})" for why, alike in names.items()]
+        text += f" Not here: {', '.join(reasons)}."
     return text
 
 

@@ -50,14 +50,15 @@ def part(argument: str) -> str:
 
 
 def opening(path: Path) -> str:
-    """The first sentence of a file's opening comment."""
+    """The first sentence of a file's opening comment, for a narrow table: without addresses, paths can be broken."""
     comment = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if not line.startswith("//"):
             break
         comment.append(line.removeprefix("//").strip())
-    first = comment[0] if comment and "arXiv" in comment[0] else " ".join(comment).split(". ")[0]
-    return re.sub(r"\s+", " ", first).rstrip(".:")
+    first = comment[0] if comment and "arXiv" in comment[0] else re.split(r"(?<!et al)\. ", " ".join(comment))[0]
+    first = re.sub(r",? https?://[^\s)]+| \(genesis/[\w./]+\)", "", re.sub(r"\s+", " ", first))
+    return re.sub(r"genesis/[\w/.]+", lambda path: path[0].replace("/", "/<wbr>"), first).rstrip(".:")
 
 
 _OF_RULES = """\

@@ -157,7 +157,7 @@ def portability(_: str = "") -> str:
         rows.append([f"{device['platform']}, {device['version']}", device["name"], run["system"],
                      run["passed"], run["failed"], run["skipped"], run["date"].replace("-", "\u2011")])
         tests.setdefault(run["tests"], []).append(device["platform"])
-    which = "\n\n".join(f"Tests run{'' if len(tests) == 1 else ' on ' + ', '.join(on)}: "
+    which = "\n\n".join(f"The tests run{'' if len(tests) == 1 else ' on ' + ', '.join(on)} are those of "
                         + ", ".join(f"`{name}`" for name in names.split()) + "." for names, on in tests.items())
     return table(["Runtime", "Device", "System", "Passed", "Failed", "Skipped", "Date"], rows) + "\n\n" + which
 

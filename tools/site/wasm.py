@@ -204,7 +204,7 @@ def racers() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     for stem, cls in ALGORITHMS.items():
         own = kernels.rules(cls.source)
         if not own or not one_launch(cls):
-            left_out[stem] = "a step takes more than one launch"
+            left_out[stem] = "a step of it takes more than one kernel"
             continue
         if cls.rows_only:
             left_out[stem] = "it is Adam where, as here, all elements have a gradient"

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...gradients import pieces
 from ...ops import elementwise, grad_norm
-from ...ops.array import Array, download
+from ...ops.array import download
 from ...ops.grad_norm import Gradients, PartialNorms
 from ...sparse import elements
 from ...tensor import Tensor
@@ -18,17 +18,12 @@ def _listed(parameters: Any) -> list[Tensor]:
     return [parameters] if isinstance(parameters, Tensor) else list(parameters)
 
 
-def _reals(array: Array) -> Array:
-    """Complex numbers, lying without gaps, as twice as many real ones."""
-    return array.as_real() if array.dtype.is_complex else array
-
-
 def _norm(parts: Sequence[Gradients], others: Sequence[Tensor], norm_type: float) -> float:
     p = float(norm_type)
     if not p > 0:
         raise ValueError(f"norm_type must be above 0, got {norm_type}")
     kinds: dict[Any, list[Gradients]] = {}
-    for part in [*parts, *(Gradients(_reals(elementwise.contiguous(g._array)), None) for g in others)]:
+    for part in [*parts, *(Gradients(elementwise.contiguous(g._array).reals(), None) for g in others)]:
         array = part.array
         kinds.setdefault((array.device, array.dtype.itemsize == 8), []).append(part)
     partials = [PartialNorms(found, p).run() for found in kinds.values()]
@@ -40,11 +35,11 @@ def _scale(parameters: Sequence[Tensor], factor: float, bound: float = math.inf)
     if math.isnan(factor):      # one by one: the zeros between the gradients in an arena must stay zeros
         parts, others = [], list({id(x.grad): elements(x.grad) for x in parameters if x.grad is not None}.values())
     dense = [g for g in others if g.is_contiguous()]
-    grad_norm.scale([*parts, *(Gradients(_reals(g._array), None) for g in dense)], factor, bound)
+    grad_norm.scale([*parts, *(Gradients(g._array.reals(), None) for g in dense)], factor, bound)
     for g in others:
         if not g.is_contiguous():
             copied = elementwise.copy(g._array)
-            grad_norm.scale([Gradients(_reals(copied), None)], factor, bound)
+            grad_norm.scale([Gradients(copied.reals(), None)], factor, bound)
             g._assign(Tensor._wrap(copied))
 
 
