@@ -183,7 +183,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     size = input.shape[dim]
     if size % 2:
         raise RuntimeError(f"glu() halves a dimension of even size, not {size}")
-    first, second = input.narrow(dim, 0, size // 2), input.narrow(dim, size // 2, size // 2)
+    first, second = input.chunk(2, dim)
     result: Tensor = first * second.sigmoid()
     return result
 
