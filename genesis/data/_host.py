@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from genesis.tensor import Tensor
 
 # NumPy names of the dtypes a tensor can have.
-DTYPES = frozenset({"float32", "float16", "bfloat16", "float64", "int32", "int64", "uint8", "bool"})
+DTYPES = frozenset("float32 float16 bfloat16 float64 int8 int16 int32 int64 uint8 bool".split())
 
 
 def is_tensor(value: Any) -> bool:
