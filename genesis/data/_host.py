@@ -61,6 +61,13 @@ def draw_seed(generator: Generator | None) -> int:
     return int(host_rng(generator).integers(2**63))
 
 
+def seeded_rng(seed: int) -> np.random.Generator:
+    """The NumPy generator by which `genesis.randperm` draws from a generator of that seed."""
+    from genesis.random import Generator
+
+    return Generator().manual_seed(seed).host_rng()
+
+
 def rng_from_seed(seed: int) -> np.random.Generator:
     """The NumPy generator that belongs to a seed from `draw_seed`."""
     return np.random.Generator(np.random.Philox(key=seed))
