@@ -114,6 +114,7 @@
 #define OP_addcmul_scaled(a, b, c, value)  ((a) + (value) * (b) * (c))
 #define OP_addcdiv(a, b, c, value)         ((a) + (value) * (b) / (c))
 #define OP_add_scaled(a, b, value)         ((a) + (value) * (b))
+#define OP_scaled_sum(a, b, s, t)          ((s) * (a) + (t) * (b))
 #define OP_lerp(a, b, w)    (fabs(w) < 0.5f ? (a) + (w) * ((b) - (a)) : (b) - ((b) - (a)) * (1 - (w)))    // ends exact
 #define OP_nan_to_num(a, nan_, high, low)  ((a) != (a) ? (nan_) : (a) - (a) == 0 ? (a) : (a) > 0 ? (high) : (low))
 #define OP_isclose(a, b, rtol, atol) \

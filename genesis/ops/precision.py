@@ -10,6 +10,7 @@ from __future__ import annotations
 # Names as users know them -> classes of operations below genesis.ops.
 LOW: dict[str, tuple[str, ...]] = {
     "matmul, mm, bmm, @, einsum, tensordot": ("MatMul",),
+    "addmm, addmv, addr, baddbmm, addbmm": ("AddProduct",),
     "nn.functional.linear": ("Linear",),
     "nn.functional.conv1d, conv2d, conv_transpose2d": ("Convolution", "TransposedConvolution"),
     "nn.functional.scaled_dot_product_attention": ("Attention", "PackedAttention"),
