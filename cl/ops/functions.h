@@ -125,6 +125,7 @@
 #define OP_exp_backward(g, y)      ((g) * (y))
 #define OP_log_backward(g, x)      ((g) / (x))
 #define OP_square_backward(g, x)   (2 * (g) * (x))
+#define OP_nansum_backward(g, x)   ((x) != (x) ? 0 : (g))
 #define OP_relu_backward(g, y)     ((y) <= 0 ? 0 : (g))
 #define OP_sigmoid_backward(g, y)  ((g) * (y) * (1 - (y)))
 #define OP_log1p_backward(g, x)    ((g) / (1 + (x)))

@@ -25,7 +25,7 @@ FLOAT32: dict[str, tuple[str, ...]] = {
         "Tan", "Asin", "Acos", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh"),
     "logit, xlogy, logaddexp, erfinv": ("Logit", "Xlogy", "Logaddexp", "Erfinv"),
     "sum, nansum, mean, prod, var, std, norm, logsumexp": (
-        "Sum", "Mean", "Prod", "Var", "VectorNorm", "LogSumExp"),
+        "Sum", "NanSum", "Mean", "Prod", "Var", "VectorNorm", "LogSumExp"),
     "cumsum, cumprod, logcumsumexp": ("CumSum", "CumProd", "LogCumSumExp"),
     "softmax, log_softmax": ("Softmax", "LogSoftmax"),
     "nn.functional.softplus, logsigmoid": ("Softplus", "LogSigmoid"),
