@@ -11,6 +11,8 @@
 //   WINS      ge or le: the place of the largest or of the smallest
 //   IN, OUT   storage types;  ACC  the C type of the running result
 //   REVERSE   from the last element to the first
+//   WIDTH     elements of a floating type that are compared at a time with the most extreme one so far: with LAST, on
+//             CPUs
 #include "types.h"
 
 #ifndef OP
@@ -95,7 +97,8 @@ kernel void scan(global const STORAGE(IN) *x, long x_at, global const ACC *befor
 }
 
 // Places of extrema: the last of equal ones, and NaN before any number. `fold_extremes` gives that of each block,
-// `scan_extremes` those so far, `before` being the places of those of all blocks up to each.
+// `scan_extremes` those so far and their values, `before` being the places of those of all blocks up to each. Few
+// elements are more extreme than all before them, unless they are in order: groups in which none is are passed over.
 #define BEATS_ge(x, a) ((x) >= (a))
 #define BEATS_le(x, a) ((x) <= (a))
 #define BEATS(x, a) ((x) != (x) || ((a) == (a) && PASTE(BEATS_, WINS)(x, a)))
@@ -105,8 +108,11 @@ kernel void scan(global const STORAGE(IN) *x, long x_at, global const ACC *befor
         best = e; \
         place = i; \
     }
+#define LOSES_ge isless
+#define LOSES_le isgreater
+#define NONE_WINS(i) all(PASTE(LOSES_, WINS)(LOAD(IN, x + (i), 0), (real)best))
 
-kernel void fold_extremes(global const STORAGE(IN) *x, long x_at, global long *out, long n, long inner, long block)
+VECTOR_KERNEL fold_extremes(global const STORAGE(IN) *x, long x_at, global long *out, long n, long inner, long block)
 {
     COLUMN;
     if (column >= inner) return;
@@ -114,25 +120,48 @@ kernel void fold_extremes(global const STORAGE(IN) *x, long x_at, global long *o
     x += x_at + o * n * inner + column;
     long place = b * block;
     ACC best = (ACC)LOAD1(IN, x, place * inner);
-    for (long i = place + 1; i < last; i++) {
+    long i = place + 1;
+#if WIDTH > 1
+    for (; i + WIDTH <= last; i += WIDTH)
+        if (!NONE_WINS(i))
+            for (long k = i; k < i + WIDTH; k++) {
+                EXTREME(k)
+            }
+#endif
+    for (; i < last; i++) {
         EXTREME(i)
     }
     out[(o * blocks + b) * inner + column] = place;
 }
 
-kernel void scan_extremes(global const STORAGE(IN) *x, long x_at, global const long *before, global long *out, long n,
-                          long inner, long block)
+VECTOR_KERNEL scan_extremes(global const STORAGE(IN) *x, long x_at, global const long *before,
+                            global STORAGE(IN) *values, global long *out, long n, long inner, long block)
 {
     COLUMN;
     if (column >= inner) return;
     const long first = b * block, last = min(first + block, n);
     x += x_at + o * n * inner + column;
     out += o * n * inner + column;
+    values += o * n * inner + column;
     long place = first;
     if (b > 0) place = before[(o * blocks + b - 1) * inner + column];
     ACC best = (ACC)LOAD1(IN, x, place * inner);
-    for (long i = first; i < last; i++) {
+    long i = first;
+#if WIDTH > 1
+    for (; i + WIDTH <= last; i += WIDTH)
+        if (NONE_WINS(i)) {
+            STORE(IN, values + i, 0, (real)best);
+            PASTE(vstore, WIDTH)((WIDE(long))place, 0, out + i);
+        } else
+            for (long k = i; k < i + WIDTH; k++) {
+                EXTREME(k)
+                STORE1(IN, values, k, best);
+                out[k] = place;
+            }
+#endif
+    for (; i < last; i++) {
         EXTREME(i)
+        STORE1(IN, values, i * inner, best);
         out[i * inner] = place;
     }
 }
