@@ -91,17 +91,22 @@ def _run(op: str, x: Array, out: Array, outer: int, n: int, inner: int, acc: DTy
     sizes, local = grid(inner, blocks, outer)
     if last:      # the number of blocks is read from the global size
         sizes, local = (blocks, outer), (1, 1)
+    name, more = "", ()
+    if op == "logaddexp" and last and n > _SHORT and device.type == "cpu":
+        name, more = "_exponentials", (("WIDTH", lanes_of(device, acc)), ("LOGARITHMS", 1))
     if blocks > 1:
         folded = empty(device, (outer, blocks, inner), acc)
-        kernel = device.programs.kernel("ops/scan.cl", "fold", "PlPlll",
-                                        _defines(("OP", op), x.dtype, acc, acc, reverse, last))
+        kernel = device.programs.kernel("ops/scan.cl", f"fold{name}", "PlPlll",
+                                        _defines(("OP", op), x.dtype, acc, acc, reverse, last) + more)
         kernel(sizes, local, x.buffer.handle, x.offset, folded.buffer.handle, n, inner, block)
         before = empty(device, folded.shape, acc)
         _run(op, folded, before, outer, blocks, inner, acc, False)
-    defines = _defines(("OP", op), x.dtype, out.dtype, acc, reverse, last)
+    defines = _defines(("OP", op), x.dtype, out.dtype, acc, reverse, last) + more
+    if blocks == 1 and op == "logaddexp":
+        defines += (("ALONE", 1),)
     if last and blocks == 1 and n <= _SHORT:
         sizes, local, block, defines = (-(-outer // 64) * 64,), (64,), outer, (*defines, ("SHORT", 1))
-    kernel = device.programs.kernel("ops/scan.cl", "scan", "PlPPlll", defines)
+    kernel = device.programs.kernel("ops/scan.cl", f"scan{name}", "PlPPlll", defines)
     kernel(sizes, local, x.buffer.handle, x.offset, before.buffer.handle, out.buffer.handle, n, inner, block)
 
 
