@@ -91,7 +91,8 @@ def _run(op: str, x: Array, out: Array, outer: int, n: int, inner: int, acc: DTy
     sizes, local = grid(inner, blocks, outer)
     if last:      # the number of blocks is read from the global size
         sizes, local = (blocks, outer), (1, 1)
-    name, more = "", ()
+    name = ""
+    more: tuple[tuple[str, Any], ...] = ()
     if op == "logaddexp" and last and n > _SHORT and device.type == "cpu":
         name, more = "_exponentials", (("WIDTH", lanes_of(device, acc)), ("LOGARITHMS", 1))
     if blocks > 1:
