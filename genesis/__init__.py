@@ -91,6 +91,8 @@ from .dtypes import (
     float64,
     get_default_dtype,
     iinfo,
+    int8,
+    int16,
     int32,
     int64,
     promote_types,
@@ -104,6 +106,7 @@ from .dtypes import complex128 as cdouble
 from .dtypes import float16 as half
 from .dtypes import float32 as float
 from .dtypes import float64 as double
+from .dtypes import int16 as short
 from .dtypes import int32 as int
 from .dtypes import int64 as long
 from .errors import (
@@ -160,13 +163,14 @@ __all__ = [
     "dtypes", "e", "empty", "empty_like", "enable_autocast", "enable_grad", "errors", "eye", "fft", "finfo",
     "fingerprint", "float", "float16", "float32", "float64", "from_dlpack", "from_numpy", "from_pyopencl", "frombuffer",
     "full", "full_like", "func", "get_autocast_dtype", "get_default_device", "get_default_dtype", "get_rng_state",
-    "half", "hamming_window", "hann_window", "iinfo", "imag", "inf", "inference_mode", "initial_seed", "int", "int32",
-    "int64", "is_autocast_enabled", "is_grad_enabled", "istft", "kaiser_window", "linalg", "linspace", "load",
-    "logspace", "long", "manual_seed", "nan", "newaxis", "nn", "no_grad", "normal", "ones", "ones_like", "opencl",
-    "optim", "pi", "polar", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
-    "random", "randperm", "range", "real", "result_type", "save", "scalar_tensor", "seed", "set_default_device",
-    "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state", "special", "stft", "synchronize",
-    "tensor", "uint8", "utils", "view_as_complex", "view_as_real", "zeros", "zeros_like", "accelerator",
+    "half", "hamming_window", "hann_window", "iinfo", "imag", "inf", "inference_mode", "initial_seed", "int", "int16",
+    "int32", "int64", "int8", "is_autocast_enabled", "is_grad_enabled", "istft", "kaiser_window", "linalg", "linspace",
+    "load", "logspace", "long", "manual_seed", "nan", "newaxis", "nn", "no_grad", "normal", "ones", "ones_like",
+    "opencl", "optim", "pi", "polar", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn",
+    "randn_like", "random", "randperm", "range", "real", "result_type", "save", "scalar_tensor", "seed",
+    "set_default_device", "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state", "short",
+    "special", "stft", "synchronize", "tensor", "uint8", "utils", "view_as_complex", "view_as_real", "zeros",
+    "zeros_like", "accelerator",
     "channels_last", "channels_last_3d", "contiguous_format", "cuda", "memory_format", "preserve_format",
     "backends", "compile", "compiler", "distributed", "jit", "legacy_contiguous_format", "layout", "sparse",
     "profiler", "sparse_coo", "sparse_coo_tensor", "strided", "vmap",

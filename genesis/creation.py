@@ -184,6 +184,8 @@ def _evenly(name: str, start: Any, end: Any, steps: int, dtype: Any, base: float
     kind = as_dtype(dtype or default)
     if kind.kind in "ui":
         first, last = int(first), int(last)
+        if base is None:
+            dtypes.check_fits(min(first, last), max(first, last), kind)
     values = np.linspace(first, last, steps)
     return (values if base is None else np.power(base, values)).astype(kind.numpy)
 
@@ -356,9 +358,10 @@ def randint(low: int, high: int | None = None, size: Any = (), *, generator: Gen
     low, high = whole("low", low), whole("high", high)
     if high <= low:
         raise RuntimeError(f"randint needs low < high, got {low} and {high}")
+    drawn = _drawn(_shape((size,)), dtype, device, int64)
+    dtypes.check_fits(low, high - 1, drawn.dtype)
     key = (generator or default_generator).stream()
-    values = random.integers(_drawn(_shape((size,)), dtype, device, int64), key, low, high)
-    return Tensor._wrap(values).requires_grad_(requires_grad)
+    return Tensor._wrap(random.integers(drawn, key, low, high)).requires_grad_(requires_grad)
 
 
 def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any = None,

@@ -137,8 +137,7 @@ class _Borrowed:
 
 
 def _dtype(t: _Type) -> DType:
-    for dtype in (dtypes.float32, dtypes.float16, dtypes.bfloat16, dtypes.float64, dtypes.int32, dtypes.int64,
-                  dtypes.uint8, dtypes.bool_, *dtypes.COMPLEX):
+    for dtype in dtypes.ALL + dtypes.COMPLEX:
         code = 4 if dtype is dtypes.bfloat16 else _CODES[dtype.kind]
         if (t.code, t.bits, t.lanes) == (code, 8 * dtype.itemsize, 1):
             return dtype

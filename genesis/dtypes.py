@@ -69,18 +69,20 @@ class DType:
 
 bool_ = DType("bool", "b", np.bool_, "uchar", 0)
 uint8 = DType("uint8", "u", np.uint8, "uchar", 1)
-int32 = DType("int32", "i", np.int32, "int", 2)
-int64 = DType("int64", "i", np.int64, "long", 3)
-float16 = DType("float16", "f", np.float16, "float", 4)
-bfloat16 = DType("bfloat16", "f", ml_dtypes.bfloat16, "float", 4)
-float32 = DType("float32", "f", np.float32, "float", 5)
-float64 = DType("float64", "f", np.float64, "double", 6)
-complex64 = DType("complex64", "c", np.complex64, "float2", 7)
-complex128 = DType("complex128", "c", np.complex128, "double2", 8)
+int8 = DType("int8", "i", np.int8, "int", 1)
+int16 = DType("int16", "i", np.int16, "int", 2)
+int32 = DType("int32", "i", np.int32, "int", 3)
+int64 = DType("int64", "i", np.int64, "long", 4)
+float16 = DType("float16", "f", np.float16, "float", 5)
+bfloat16 = DType("bfloat16", "f", ml_dtypes.bfloat16, "float", 5)
+float32 = DType("float32", "f", np.float32, "float", 6)
+float64 = DType("float64", "f", np.float64, "double", 7)
+complex64 = DType("complex64", "c", np.complex64, "float2", 8)
+complex128 = DType("complex128", "c", np.complex128, "double2", 9)
 
 _default = float32       # what Python's floats become
 
-ALL = (bool_, uint8, int32, int64, float16, bfloat16, float32, float64)     # of real numbers
+ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64)     # of real numbers
 COMPLEX = (complex64, complex128)
 _BY_NUMPY = {dtype.numpy: dtype for dtype in ALL + COMPLEX}
 _KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}      # the higher one decides
@@ -127,6 +129,8 @@ def promote(a: DType, b: DType) -> DType:
         return a
     if {a, b} == {float16, bfloat16}:
         return float32
+    if {a, b} == {uint8, int8}:
+        return int16
     if float64 in (a, b) and complex64 in (a, b):
         return complex128
     return a if a.rank > b.rank else b
@@ -137,8 +141,17 @@ def promote_scalar(a: DType, value: Scalar) -> DType:
 
     The number only decides when it is of a higher kind than the tensor: boolean, integer, floating point.
     """
-    b = of_scalar(value)
-    return promote(a, b) if _KINDS[b.kind] > _KINDS[a.kind] else a
+    return promote_weak(a, of_scalar(value))
+
+
+def promote_weak(strong: DType, weak: DType) -> DType:
+    """The dtype of an operation on a tensor of type ``strong`` and one without dimensions of type ``weak``.
+
+    As of a number, only the kind of the second counts, and complex numbers take the precision of the first.
+    """
+    if _KINDS[weak.kind] <= _KINDS[strong.kind]:
+        return strong
+    return promote(strong, complex64 if weak.is_complex and strong.is_floating_point else weak)
 
 
 def _kind_of(x: Any) -> tuple[int, DType]:
@@ -153,8 +166,21 @@ def result_type(tensor1: Any, tensor2: Any) -> DType:
     (a, one), (b, two) = _kind_of(tensor1), _kind_of(tensor2)
     if a == b:
         return promote(one, two)
-    strong, weak = (one, two) if a > b else (two, one)
-    return promote(weak, strong) if _KINDS[weak.kind] > _KINDS[strong.kind] else strong
+    return promote_weak(one, two) if a > b else promote_weak(two, one)
+
+
+def check_fits(low: Scalar, high: Scalar, dtype: DType) -> None:
+    """``RuntimeError`` where whole numbers from ``low`` to ``high`` do not fit into an integer type, as in PyTorch.
+
+    An unsigned type takes the negatives of its numbers too, which wrap around; NaN and infinity fit into none.
+    """
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype.numpy)
+        least = -int(limits.max) if dtype.kind == "u" and isinstance(low, int | np.integer) else int(limits.min)
+        if not (least <= low and high <= int(limits.max)):
+            number = high if least <= low else low
+            raise RuntimeError(f"{number} does not fit into {dtype}, which holds {limits.min} to {limits.max}; take a "
+                               "wider type")
 
 
 def promote_types(type1: DType, type2: DType) -> DType:

@@ -312,12 +312,14 @@ HalfTensor = _old_type("HalfTensor", dtypes.float16)
 BFloat16Tensor = _old_type("BFloat16Tensor", dtypes.bfloat16)
 LongTensor = _old_type("LongTensor", dtypes.int64)
 IntTensor = _old_type("IntTensor", dtypes.int32)
+ShortTensor = _old_type("ShortTensor", dtypes.int16)
+CharTensor = _old_type("CharTensor", dtypes.int8)
 ByteTensor = _old_type("ByteTensor", dtypes.uint8)
 BoolTensor = _old_type("BoolTensor", dtypes.bool_)
 
-__all__ = ["BFloat16Tensor", "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor",
-           "LongTensor", "adaptive_avg_pool1d", "adaptive_max_pool1d", "alpha_dropout", "avg_pool1d",
-           "batch_norm", "bilinear", "binary_cross_entropy_with_logits", "binomial", "celu", "celu_",
+__all__ = ["BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor",
+           "IntTensor", "LongTensor", "ShortTensor", "adaptive_avg_pool1d", "adaptive_max_pool1d", "alpha_dropout",
+           "avg_pool1d", "batch_norm", "bilinear", "binary_cross_entropy_with_logits", "binomial", "celu", "celu_",
            "chain_matmul", "channel_shuffle", "clone", "constant_pad_nd", "conv1d", "conv2d", "conv3d",
            "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cosine_embedding_loss", "cosine_similarity",
            "ctc_loss", "detach", "dropout", "dropout_", "feature_alpha_dropout", "fill", "group_norm",

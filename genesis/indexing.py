@@ -114,6 +114,8 @@ def _index_array(x: Tensor, item: Any, shape: tuple[int, ...]) -> Array:
     from .tensor import Tensor
 
     if isinstance(item, Tensor) and item.dtype.kind in "iu":
+        if item.dtype in (dtypes.int8, dtypes.int16):        # nor does PyTorch take them
+            raise IndexError(f"index tensors are int64, int32, uint8 or bool, not {item.dtype}; convert with long()")
         same_device(x, item)
         return elementwise.cast(item._array, dtypes.int64)
     if isinstance(item, Tensor) and item.dtype is dtypes.bool_:

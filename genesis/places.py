@@ -42,6 +42,7 @@ PLACES = {
     "utils.hooks": "hooks",
     "utils.data.dataloader": "data",
     "utils.data.dataset": "data.dataset",
+    "utils.data.distributed": "data.distributed",
     "utils.data.sampler": "data.sampler",
 }
 

@@ -427,6 +427,8 @@ def as_array(data: Any, dtype: DType | None) -> np.ndarray:
     if values.dtype.kind in "OUSV" and values.dtype != dtypes.bfloat16.numpy:
         raise TypeError(f"cannot make a tensor from {type(data).__name__} with elements of type {values.dtype}")
     if dtype is not None:
+        if dtype.kind in "iu" and values.size and values.dtype.kind in "iuf" and not hasattr(data, "__array__"):
+            dtypes.check_fits(values.min(), values.max(), dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             return values.astype(dtype.numpy, copy=False)
     return values

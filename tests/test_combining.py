@@ -71,6 +71,49 @@ def test_products_into_a_tensor():
         f32(np.ones(2)).addmm_(f32(normal(2, 3)), f32(normal(3, 2)))
 
 
+ADDED = {"addmm": ((9, 8), (9, 20), (20, 8)), "addmm with a row": ((8,), (9, 20), (20, 8)),
+         "addmv": ((9,), (9, 20), (20,)), "addr": ((9, 8), (9,), (8,)),
+         "baddbmm": ((2, 9, 8), (2, 9, 20), (2, 20, 8)), "addbmm": ((9, 8), (2, 9, 20), (2, 20, 8))}
+FACTORS = ({}, {"beta": 0.7, "alpha": 1.3}, {"beta": 0, "alpha": -2})
+
+
+@pytest.mark.parametrize(("kind", "cases"), [("bfloat16", ADDED), ("float16", ["baddbmm"])])
+def test_products_are_rounded_once_after_the_addition(kind, cases):
+    torch = pytest.importorskip("torch")
+    for case in cases:
+        shapes = ADDED[case]
+        held = [f32(normal(*shape, seed=i)).to(getattr(genesis, kind)) for i, shape in enumerate(shapes)]
+        exact = [torch.tensor(x.float().numpy()).double() for x in held]
+        for factors in FACTORS:
+            found = getattr(genesis, case.split()[0])(*held, **factors)
+            wanted = getattr(torch, case.split()[0])(*exact, **factors).to(getattr(torch, kind))
+            assert found.dtype.name == kind
+            # But for numbers that lie between two of the type's within float32's precision.
+            assert (found.float().numpy() != wanted.float().numpy()).mean() < 0.04, (case, factors)
+
+
+def test_products_into_a_tensor_have_derivatives():
+    torch = pytest.importorskip("torch")
+    for factors in FACTORS[1:]:
+        grads = []
+        for lib, kind in ((genesis, "float32"), (torch, "float64")):
+            inputs = [lib.tensor(normal(*shape, seed=i) / 4, dtype=getattr(lib, kind), requires_grad=True)
+                      for i, shape in enumerate(ADDED["addmm"])]
+            first = lib.autograd.grad(lib.addmm(*inputs, **factors).square().sum(), inputs, create_graph=True)
+            sum((g ** 2).sum() for g in first).backward()
+            grads.append([*first, *(x.grad for x in inputs)])
+        for mine, its in zip(*grads):
+            close(mine, its.detach().numpy(), rtol=1e-3, atol=1e-3)
+
+
+def test_autocast_adds_products_in_16_bits():
+    a, x = f32(normal(4, 4)), f32(normal(4, 4, seed=1))
+    with genesis.autocast(dtype=genesis.bfloat16):
+        y = x.addmm(a, a)
+    assert y.dtype is genesis.bfloat16         # as PyTorch's
+    close(y.float(), x.numpy() + a.numpy() @ a.numpy(), rtol=2e-2, atol=5e-2)
+
+
 X = genesis.ones(2, 3)
 
 

@@ -106,7 +106,7 @@ def test_requires_grad_is_set_on_creation():
 def test_values_come_back_as_they_were():
     rng = np.random.default_rng(0)
     for shape in ((), (0,), (7,), (3, 0, 2), (2, 3, 4)):
-        for dtype in (np.float32, np.int64, np.int32, np.uint8, np.bool_, np.float16):
+        for dtype in (np.float32, np.int64, np.int32, np.int16, np.int8, np.uint8, np.bool_, np.float16):
             values = rng.integers(0, 200, shape).astype(dtype)
             x = genesis.tensor(values)
             np.testing.assert_array_equal(x.numpy(), values)

@@ -117,6 +117,7 @@ def test_every_change_in_place_is_made():
 
 @pytest.mark.parametrize(("name", "dtype"), [("FloatTensor", "float32"), ("HalfTensor", "float16"),
                                              ("LongTensor", "int64"), ("IntTensor", "int32"), ("ByteTensor", "uint8"),
+                                             ("ShortTensor", "int16"), ("CharTensor", "int8"),
                                              ("BoolTensor", "bool"), ("BFloat16Tensor", "bfloat16")])
 def test_old_types_make_tensors_of_data_or_sizes(name, dtype):
     old, wanted = getattr(genesis, name), getattr(torch, name)

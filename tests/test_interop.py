@@ -15,7 +15,7 @@ import genesis
 from genesis import dlpack
 from genesis.opencl.host import shares_memory
 
-DTYPES = ("float32", "float16", "int32", "int64", "uint8", "bool_")
+DTYPES = ("float32", "float16", "int8", "int16", "int32", "int64", "uint8", "bool_")
 shared = pytest.mark.skipif(not shares_memory(genesis.device()), reason="the device's memory is not the host's")
 # PyOpenCL compiles kernels of its own, of which some compilers have something to say.
 quiet = pytest.mark.filterwarnings("ignore::pyopencl.CompilerWarning")
@@ -149,7 +149,7 @@ def test_what_cannot_be_exchanged_is_said():
     with pytest.raises(TypeError, match="__dlpack__"):
         genesis.from_dlpack([1.0])
     with pytest.raises(BufferError, match="element type"):
-        genesis.from_dlpack(np.ones(2, np.int16))
+        genesis.from_dlpack(np.ones(2, np.uint16))
 
     class Elsewhere:
         def __dlpack__(self, **kwargs):

@@ -128,6 +128,43 @@ def test_running_extrema_keep_the_last_of_equal_ones_and_nan():
     close(f32(long * 90).logcumsumexp(0), np.logaddexp.accumulate(long.astype(np.float64) * 90), rtol=2e-6)
 
 
+@pytest.mark.parametrize("order", ["random", "rising", "falling", "NaN"])
+def test_running_extrema_of_long_rows(order):
+    for n in (47, 5003):
+        x = np.round(np.random.default_rng(n).standard_normal((2, n)) * 8).astype(np.float32)
+        x = {"rising": np.sort(x), "falling": -np.sort(-x)}.get(order, x)
+        if order == "NaN":
+            x[0, n // 2] = np.nan
+            x[1, [3, n - 1]] = np.nan
+        for dtype in ("float32", "float16", "int16") if order == "random" else ("float32",):
+            for name in ("cummax", "cummin"):
+                found, wanted = (getattr(lib.tensor(x).to(getattr(lib, dtype)), name)(1) for lib in (genesis, torch))
+                np.testing.assert_array_equal(found.values.float().numpy(), wanted.values.float().numpy())
+                np.testing.assert_array_equal(found.indices.numpy(), wanted.indices.numpy())
+    t = leaf(x[1])
+    t.cummax(0).values.sum().backward()
+    assert t.grad.sum().item() == n
+
+
+def test_running_logarithms_of_long_rows():
+    rng = np.random.default_rng(0)
+    for n in (47, 5003):
+        x = rng.standard_normal((4, n)).astype(np.float32)
+        x[1] *= 500                                  # further apart than exponentials reach
+        x[2, ::3] = -np.inf
+        x[2, :20] = -np.inf
+        x[3, n // 2], x[3, n // 2 + 9] = np.inf, np.nan
+        for part in (x, x[:1]):
+            mine, its = leaf(part), torch.tensor(part.astype(np.float64), requires_grad=True)
+            found, wanted = mine.logcumsumexp(-1), its.logcumsumexp(-1)
+            np.testing.assert_allclose(found.detach().numpy(), wanted.detach().numpy(), rtol=2e-6, atol=2e-6)
+        g = rng.standard_normal((2, n)).astype(np.float32)
+        mine, its = leaf(x[[0, 0]]), torch.tensor(x[[0, 0]].astype(np.float64), requires_grad=True)
+        mine.logcumsumexp(1).backward(f32(g))
+        its.logcumsumexp(1).backward(torch.tensor(g.astype(np.float64)))
+        close(mine.grad, its.grad, rtol=1e-3, atol=1e-4)
+
+
 def test_running_logarithms_of_nothing_stay_minus_infinity():
     x = np.float32([-np.inf, -np.inf, 1.0, 2.0, -np.inf, 3.0])
     g = np.float32([0.0, 0.0, 1.0, -2.0, 0.5, 0.0])

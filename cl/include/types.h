@@ -1,14 +1,14 @@
 // Storage types and the type that arithmetic is done in.
 //
-// A tensor is stored as float32, float16, bfloat16, float64, int32, int64, uint8 or bool; arithmetic is done
-// in `real`: WIDTH floats (or doubles, with -D REAL64). Complex numbers (pairs of these) are for the kernels that know
+// A tensor is stored as float32, float16, bfloat16, float64, int8, int16, int32, int64, uint8 or bool; arithmetic is
+// done in `real`: WIDTH floats (or doubles, with -D REAL64). Complex numbers (pairs of these) are for the kernels that know
 // them, elementwise.cl and fft.cl. float16 and bfloat16 are storage only, so neither needs
 // an extension: vload_half and vstore_half are core OpenCL 1.2, a bfloat16 is the upper half of a float.
 //
 //   LOAD(type, p, i)       the i-th group of WIDTH elements of p, as real; floating types only
 //   STORE(type, p, i, x)   the converse; float16 and bfloat16 round to nearest even
 //   LOAD1(type, p, i)      element i alone, of any type
-//   STORE1(type, p, i, x)  the converse; uint8 wraps, bool is x != 0
+//   STORE1(type, p, i, x)  the converse; integers wrap around, bool is x != 0
 //   MULTIPLY_ADD(a, b, c)  a * b + c, as one operation where the device has one
 //   UNROLL for (...)       a loop over an array that is to stay in registers
 //   PREFETCH(p)            the cache line at p, which may lie beyond the buffer, will be read soon (genesis/opencl/quirks.py)
@@ -29,6 +29,8 @@
 typedef float  float32_t;
 typedef half   float16_t;
 typedef ushort bfloat16_t;
+typedef char   int8_t;
+typedef short  int16_t;
 typedef int    int32_t;
 typedef long   int64_t;
 typedef uchar  uint8_t;
@@ -112,6 +114,8 @@ static WIDE(ushort) to_bfloat16(WIDE(float) x)
 #define LOAD1_float32(p, i)  ((p)[i])
 #define LOAD1_bfloat16(p, i) as_float((uint)(p)[i] << 16)
 #define LOAD1_float64(p, i)  ((p)[i])
+#define LOAD1_int8(p, i)     ((p)[i])
+#define LOAD1_int16(p, i)    ((p)[i])
 #define LOAD1_int32(p, i)    ((p)[i])
 #define LOAD1_int64(p, i)    ((p)[i])
 #define LOAD1_uint8(p, i)    ((p)[i])
@@ -119,6 +123,8 @@ static WIDE(ushort) to_bfloat16(WIDE(float) x)
 #define STORE1_float32(p, i, x)  ((p)[i] = (x))
 #define STORE1_bfloat16(p, i, x) ((p)[i] = round_to_bfloat16((float)(x)))
 #define STORE1_float64(p, i, x)  ((p)[i] = (x))
+#define STORE1_int8(p, i, x)     ((p)[i] = (char)(long)(x))
+#define STORE1_int16(p, i, x)    ((p)[i] = (short)(long)(x))
 #define STORE1_int32(p, i, x)    ((p)[i] = (int)(x))
 #define STORE1_int64(p, i, x)    ((p)[i] = (long)(x))
 #define STORE1_uint8(p, i, x)    ((p)[i] = (uchar)(long)(x))

@@ -17,6 +17,8 @@
 #define LOAD_NUMBER_float16(p, i)     OF_REAL(LOAD1_float16(p, i))
 #define LOAD_NUMBER_bfloat16(p, i)    OF_REAL(LOAD1_bfloat16(p, i))
 #define LOAD_NUMBER_float64(p, i)     OF_REAL(LOAD1_float64(p, i))
+#define LOAD_NUMBER_int8(p, i)        OF_REAL(LOAD1_int8(p, i))
+#define LOAD_NUMBER_int16(p, i)       OF_REAL(LOAD1_int16(p, i))
 #define LOAD_NUMBER_int32(p, i)       OF_REAL(LOAD1_int32(p, i))
 #define LOAD_NUMBER_int64(p, i)       OF_REAL(LOAD1_int64(p, i))
 #define LOAD_NUMBER_uint8(p, i)       OF_REAL(LOAD1_uint8(p, i))

@@ -114,6 +114,7 @@
 #define OP_addcmul_scaled(a, b, c, value)  ((a) + (value) * (b) * (c))
 #define OP_addcdiv(a, b, c, value)         ((a) + (value) * (b) / (c))
 #define OP_add_scaled(a, b, value)         ((a) + (value) * (b))
+#define OP_scaled_sum(a, b, s, t)          ((s) * (a) + (t) * (b))
 #define OP_lerp(a, b, w)    (fabs(w) < 0.5f ? (a) + (w) * ((b) - (a)) : (b) - ((b) - (a)) * (1 - (w)))    // ends exact
 #define OP_nan_to_num(a, nan_, high, low)  ((a) != (a) ? (nan_) : (a) - (a) == 0 ? (a) : (a) > 0 ? (high) : (low))
 #define OP_isclose(a, b, rtol, atol) \
@@ -124,6 +125,7 @@
 #define OP_exp_backward(g, y)      ((g) * (y))
 #define OP_log_backward(g, x)      ((g) / (x))
 #define OP_square_backward(g, x)   (2 * (g) * (x))
+#define OP_nansum_backward(g, x)   ((x) != (x) ? 0 : (g))
 #define OP_relu_backward(g, y)     ((y) <= 0 ? 0 : (g))
 #define OP_sigmoid_backward(g, y)  ((g) * (y) * (1 - (y)))
 #define OP_log1p_backward(g, x)    ((g) / (1 + (x)))

@@ -5,7 +5,7 @@
 // so results repeat bit for bit.
 //
 // Defined by the host (genesis/ops/reduce.py):
-//   OP            sum, sumsq, sumabs, prod, amax, amin, absmax, absmin, count (of what is not 0), some or every
+//   OP            sum, sumsq, sumabs, nansum, prod, amax, amin, absmax, absmin, count (of what is not 0), some or every
 //                 (any and all are macros of some runtimes)
 //   IN, OUT       storage types
 //   ACC           the C type of the running result
@@ -35,6 +35,7 @@
 #define START_sum    0
 #define START_sumsq  0
 #define START_sumabs 0
+#define START_nansum 0
 #define START_prod   1
 #define START_amax   LOWEST
 #define START_amin   HIGHEST
@@ -46,6 +47,7 @@
 #define MAP_sum(x)    (x)
 #define MAP_sumsq(x)  ((x) * (x))
 #define MAP_sumabs(x) fabs(x)
+#define MAP_nansum(x) (fmax(x, (ACC)0) + fmin(x, (ACC)0))       // a NaN is 0
 #define MAP_prod(x)   (x)
 #define MAP_amax(x)   (x)
 #define MAP_amin(x)   (x)
@@ -58,6 +60,7 @@
 #define JOIN_sum     ADD
 #define JOIN_sumsq   ADD
 #define JOIN_sumabs  ADD
+#define JOIN_nansum  ADD
 #define JOIN_prod    MULTIPLY
 #define JOIN_amax    LARGER
 #define JOIN_amin    SMALLER

@@ -11,6 +11,9 @@
 //   WINS      ge or le: the place of the largest or of the smallest
 //   IN, OUT   storage types;  ACC  the C type of the running result
 //   REVERSE   from the last element to the first
+//   ALONE     there is one block, so nothing is before it
+//   WIDTH     elements of a floating type that are taken at a time: with LAST, on CPUs
+//   LOGARITHMS  WIDTH is that of fold_exponentials and scan_exponentials
 #include "types.h"
 
 #ifndef OP
@@ -90,12 +93,105 @@ kernel void scan(global const STORAGE(IN) *x, long x_at, global const ACC *befor
     for (long i = first; i < last; i++) {
         const ACC e = (ACC)LOAD1(IN, x, AT(i) * inner);
         a = STEP(a, e);
+#ifdef ALONE
+        STORE1(OUT, out, AT(i) * inner, a);
+#else
         STORE1(OUT, out, AT(i) * inner, STEP(start, a));
+#endif
     }
 }
 
+// The same for logarithms of sums of exponentials, a vector of a row at a time: relative to the largest element so far,
+// `top`, these are only added, and the result is top + log(sum). Where elements lie so far apart that exponentials
+// would vanish, and at infinity and NaN, elements are taken one by one.
+#ifdef LOGARITHMS
+#ifdef REAL64
+#define APART 600
+#else
+#define APART 60
+#endif
+#ifdef REVERSE
+#define GROUP(i) (n - WIDTH - (i))
+#define LANE(j) (WIDTH - 1 - (j))
+#else
+#define GROUP(i) (i)
+#define LANE(j) (j)
+#endif
+#define LOGARITHM (sum > 0 ? top + log(sum) : top)
+
+VECTOR_KERNEL fold_exponentials(global const STORAGE(IN) *x, long x_at, global STORAGE(OUT) *out, long n, long inner,
+                                long block)
+{
+    COLUMN;
+    const long first = b * block, last = min(first + block, n), whole = first + (last - first) / WIDTH * WIDTH;
+    x += x_at + o * n;
+    real most = -INFINITY, sums = 0;
+    for (long i = first; i < whole; i += WIDTH)
+        most = fmax(most, LOAD(IN, x + GROUP(i), 0));
+    SCALAR lane[WIDTH], top = -INFINITY, sum = 0;
+    VSTORE(most, 0, lane);
+    for (int j = 0; j < WIDTH; j++)
+        top = fmax(top, lane[j]);
+    for (long i = whole; i < last; i++)
+        top = fmax(top, (SCALAR)LOAD1(IN, x, AT(i)));
+    top = isfinite(top) ? top : 0;
+    for (long i = first; i < whole; i += WIDTH)
+        sums += exp(LOAD(IN, x + GROUP(i), 0) - top);
+    VSTORE(sums, 0, lane);
+    for (int j = 0; j < WIDTH; j++)
+        sum += lane[j];
+    for (long i = whole; i < last; i++)
+        sum += exp((SCALAR)LOAD1(IN, x, AT(i)) - top);
+    STORE1(OUT, out, o * blocks + b, top + log(sum));
+}
+
+VECTOR_KERNEL scan_exponentials(global const STORAGE(IN) *x, long x_at, global const ACC *before,
+                                global STORAGE(OUT) *out, long n, long inner, long block)
+{
+    COLUMN;
+    const long first = b * block, last = min(first + block, n);
+    x += x_at + o * n;
+    out += o * n;
+    SCALAR top = b > 0 ? before[o * blocks + b - 1] : -INFINITY, sum = isfinite(top) ? 1 : 0, lane[WIDTH];
+    long i = first;
+    for (; i + WIDTH <= last; i += WIDTH) {
+        const real e = LOAD(IN, x + GROUP(i), 0);
+        VSTORE(e, 0, lane);
+        SCALAR most = top, least = sum > 0 ? top : INFINITY;
+        for (int j = 0; j < WIDTH; j++) {
+            most = fmax(most, lane[j]);
+            least = fmin(least, lane[j] > -INFINITY ? lane[j] : INFINITY);      // what is 0 anyway may vanish
+        }
+        if (top == top && most < INFINITY && most - least < APART && !any(isnan(e))) {
+            const SCALAR origin = most > -INFINITY ? most : 0;
+            if (sum > 0 && top < most) sum *= exp(top - most);
+            VSTORE(exp(e - origin), 0, lane);
+            for (int j = 0; j < WIDTH; j++)
+                lane[LANE(j)] = sum += lane[LANE(j)];
+            STORE(OUT, out + GROUP(i), 0, origin + log(VLOAD(0, lane)));
+            top = most;
+        } else {
+            ACC a = LOGARITHM;
+            for (int j = 0; j < WIDTH; j++) {
+                a = STEP_logaddexp(a, lane[LANE(j)]);
+                STORE1(OUT, out, AT(i + j), a);
+            }
+            top = a;
+            sum = isfinite(a) ? 1 : 0;
+        }
+    }
+    ACC a = LOGARITHM;
+    for (; i < last; i++) {
+        const ACC e = (ACC)LOAD1(IN, x, AT(i));
+        a = STEP_logaddexp(a, e);
+        STORE1(OUT, out, AT(i), a);
+    }
+}
+#endif
+
 // Places of extrema: the last of equal ones, and NaN before any number. `fold_extremes` gives that of each block,
-// `scan_extremes` those so far, `before` being the places of those of all blocks up to each.
+// `scan_extremes` those so far and their values, `before` being the places of those of all blocks up to each. Few
+// elements are more extreme than all before them, unless they are in order: groups in which none is are passed over.
 #define BEATS_ge(x, a) ((x) >= (a))
 #define BEATS_le(x, a) ((x) <= (a))
 #define BEATS(x, a) ((x) != (x) || ((a) == (a) && PASTE(BEATS_, WINS)(x, a)))
@@ -105,8 +201,11 @@ kernel void scan(global const STORAGE(IN) *x, long x_at, global const ACC *befor
         best = e; \
         place = i; \
     }
+#define LOSES_ge isless
+#define LOSES_le isgreater
+#define NONE_WINS(i) all(PASTE(LOSES_, WINS)(LOAD(IN, x + (i), 0), (real)best))
 
-kernel void fold_extremes(global const STORAGE(IN) *x, long x_at, global long *out, long n, long inner, long block)
+VECTOR_KERNEL fold_extremes(global const STORAGE(IN) *x, long x_at, global long *out, long n, long inner, long block)
 {
     COLUMN;
     if (column >= inner) return;
@@ -114,25 +213,48 @@ kernel void fold_extremes(global const STORAGE(IN) *x, long x_at, global long *o
     x += x_at + o * n * inner + column;
     long place = b * block;
     ACC best = (ACC)LOAD1(IN, x, place * inner);
-    for (long i = place + 1; i < last; i++) {
+    long i = place + 1;
+#if WIDTH > 1
+    for (; i + WIDTH <= last; i += WIDTH)
+        if (!NONE_WINS(i))
+            for (long k = i; k < i + WIDTH; k++) {
+                EXTREME(k)
+            }
+#endif
+    for (; i < last; i++) {
         EXTREME(i)
     }
     out[(o * blocks + b) * inner + column] = place;
 }
 
-kernel void scan_extremes(global const STORAGE(IN) *x, long x_at, global const long *before, global long *out, long n,
-                          long inner, long block)
+VECTOR_KERNEL scan_extremes(global const STORAGE(IN) *x, long x_at, global const long *before,
+                            global STORAGE(IN) *values, global long *out, long n, long inner, long block)
 {
     COLUMN;
     if (column >= inner) return;
     const long first = b * block, last = min(first + block, n);
     x += x_at + o * n * inner + column;
     out += o * n * inner + column;
+    values += o * n * inner + column;
     long place = first;
     if (b > 0) place = before[(o * blocks + b - 1) * inner + column];
     ACC best = (ACC)LOAD1(IN, x, place * inner);
-    for (long i = first; i < last; i++) {
+    long i = first;
+#if WIDTH > 1
+    for (; i + WIDTH <= last; i += WIDTH)
+        if (NONE_WINS(i)) {
+            STORE(IN, values + i, 0, (real)best);
+            PASTE(vstore, WIDTH)((WIDE(long))place, 0, out + i);
+        } else
+            for (long k = i; k < i + WIDTH; k++) {
+                EXTREME(k)
+                STORE1(IN, values, k, best);
+                out[k] = place;
+            }
+#endif
+    for (; i < last; i++) {
         EXTREME(i)
+        STORE1(IN, values, i * inner, best);
         out[i * inner] = place;
     }
 }

@@ -28,6 +28,8 @@ typedef uint sort_key;
 #define KEY_float16 KEY_float32
 #define KEY_bfloat16 KEY_float32
 #define KEY_int32(x) ((uint)(x) ^ 1u << 31)
+#define KEY_int8 KEY_int32
+#define KEY_int16 KEY_int32
 #define KEY_uint8(x) ((uint)(x))
 #define KEY_bool(x) ((uint)(x))
 #endif

@@ -30,8 +30,9 @@ class autocast:
 
     What runs in which precision:
 
-    - **16 bits**: matmul, mm, bmm, @, einsum, tensordot; nn.functional.linear; nn.functional.conv1d, conv2d,
-      conv_transpose2d; nn.functional.scaled_dot_product_attention; products of RNN, LSTM and GRU; nn.functional.prelu.
+    - **16 bits**: matmul, mm, bmm, @, einsum, tensordot; addmm, addmv, addr, baddbmm, addbmm; nn.functional.linear;
+      nn.functional.conv1d, conv2d, conv_transpose2d; nn.functional.scaled_dot_product_attention; products of RNN, LSTM
+      and GRU; nn.functional.prelu.
     - **float32**: exp, exp2, expm1; log, log2, log10, log1p; pow, square, rsqrt, reciprocal; tan, asin, acos, sinh,
       cosh, asinh, acosh, atanh; logit, xlogy, logaddexp, erfinv; sum, nansum, mean, prod, var, std, norm, logsumexp;
       cumsum, cumprod, logcumsumexp; softmax, log_softmax; nn.functional.softplus, logsigmoid;

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from genesis.tensor import Tensor
 
 # NumPy names of the dtypes a tensor can have.
-DTYPES = frozenset({"float32", "float16", "bfloat16", "float64", "int32", "int64", "uint8", "bool"})
+DTYPES = frozenset("float32 float16 bfloat16 float64 int8 int16 int32 int64 uint8 bool".split())
 
 
 def is_tensor(value: Any) -> bool:
@@ -59,6 +59,13 @@ def host_rng(generator: Generator | None) -> np.random.Generator:
 def draw_seed(generator: Generator | None) -> int:
     """A seed in [0, 2**63); the generator advances."""
     return int(host_rng(generator).integers(2**63))
+
+
+def seeded_rng(seed: int) -> np.random.Generator:
+    """The NumPy generator by which `genesis.randperm` draws from a generator of that seed."""
+    from genesis.random import Generator
+
+    return Generator().manual_seed(seed).host_rng()
 
 
 def rng_from_seed(seed: int) -> np.random.Generator:

@@ -18,6 +18,14 @@ def _matmul(ctx: Any, g: Tensor) -> tuple[Any, Any]:
             fitted(a.mT @ g, b._array.shape, b.dtype) if ctx.needs[1] else None)
 
 
+@rule(matmul.AddProduct, saved=(0, 1))
+def _add_product(ctx: Any, g: Tensor) -> tuple[Any, Any, Any]:
+    a, b = ctx.saved
+    return (fitted(g @ b.mT * ctx.alpha, a._array.shape, a.dtype) if ctx.needs[0] else None,
+            fitted(a.mT @ g * ctx.alpha, b._array.shape, b.dtype) if ctx.needs[1] else None,
+            fitted(g * ctx.beta, *ctx.x) if ctx.needs[2] else None)
+
+
 @rule(matmul.Linear, saved=(0, 1))
 def _linear(ctx: Any, g: Tensor) -> tuple[Any, Any, Any]:
     x, weight = ctx.saved

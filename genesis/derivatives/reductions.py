@@ -30,6 +30,11 @@ def _sum(ctx: Any, g: Tensor) -> Tensor:
     return _spread(ctx, g, ctx.shape).to(ctx.dtype)
 
 
+@rule(reduce.NanSum, saved=(0,))
+def _nansum(ctx: Any, g: Tensor) -> Tensor:
+    return where(ctx.saved[0].isnan(), 0.0, _spread(ctx, g, ctx.shape)).to(ctx.dtype)
+
+
 @rule(reduce.Mean)
 def _mean(ctx: Any, g: Tensor) -> Tensor:
     return _spread(ctx, g / float(ctx.count), ctx.shape).to(ctx.dtype)

@@ -26,7 +26,8 @@ TYPE = type       # `Conversion` has a method of that name
 OLD_NAMES = {f"torch.{name}Tensor": dtype for name, dtype in (
     ("Float", dtypes.float32), ("Double", dtypes.float64), ("Half", dtypes.float16), ("BFloat16", dtypes.bfloat16),
     ("ComplexFloat", dtypes.complex64), ("ComplexDouble", dtypes.complex128),
-    ("Long", dtypes.int64), ("Int", dtypes.int32), ("Byte", dtypes.uint8), ("Bool", dtypes.bool_))}
+    ("Long", dtypes.int64), ("Int", dtypes.int32), ("Short", dtypes.int16), ("Char", dtypes.int8),
+    ("Byte", dtypes.uint8), ("Bool", dtypes.bool_))}
 
 
 class Conversion(Methods):
@@ -118,6 +119,14 @@ class Conversion(Methods):
     def byte(self, memory_format: Any = None) -> Tensor:
         """As uint8."""
         return self.to(dtypes.uint8)
+
+    def char(self, memory_format: Any = None) -> Tensor:
+        """As int8."""
+        return self.to(dtypes.int8)
+
+    def short(self, memory_format: Any = None) -> Tensor:
+        """As int16."""
+        return self.to(dtypes.int16)
 
     def long(self, memory_format: Any = None) -> Tensor:
         """As int64."""

@@ -23,9 +23,23 @@ def _need(name: str, *expected: tuple[Any, int]) -> None:
         raise RuntimeError(f"{name}() needs tensors of {wanted} dimensions, not of {given}")
 
 
+def _multiply_add(name: str, x: Any, a: Any, b: Any, beta: float, alpha: float) -> Any:
+    """``beta * x + alpha * (a @ b)``; x, which broadcasts to the product, is not looked at where beta is 0."""
+    (*batch, n, k), (*batches, m, p) = a._array.shape, b._array.shape
+    if all(t.is_floating_point() for t in (a, b, x)) and batch == batches and k == m:
+        _check_added(name, x, (*batch, n, p))
+        return apply(matmul.AddProduct, a, b, x, beta=beta, alpha=alpha)
+    return _added(name, x, a.matmul(b), beta, alpha)
+
+
+def _check_added(name: str, x: Any, shape: tuple[int, ...]) -> None:
+    if broadcast_shapes(x._array.shape, shape) != shape:
+        raise RuntimeError(f"{name}(): a tensor of shape {tuple(x.shape)} does not broadcast to the product's shape "
+                           f"{shape}")
+
+
 def _added(name: str, x: Any, product: Any, beta: float, alpha: float) -> Any:
-    """``beta * x + alpha * product``; x, which broadcasts to the product, is not looked at where beta is 0."""
-    shape = product._array.shape
+    """``beta * x + alpha * product`` of a product of complex or whole numbers."""
     if not (x.dtype.has_gradients or product.dtype.has_gradients):
         for factor in (beta, alpha):
             if isinstance(factor, float) and not factor.is_integer():
@@ -33,9 +47,7 @@ def _added(name: str, x: Any, product: Any, beta: float, alpha: float) -> Any:
         beta, alpha = int(beta), int(alpha)
     if product.dtype is bool_:
         raise RuntimeError(f"{name}() is not defined for {bool_}; convert to int64 or float32")
-    if broadcast_shapes(x._array.shape, shape) != shape:
-        raise RuntimeError(f"{name}(): a tensor of shape {tuple(x.shape)} does not broadcast to the product's shape "
-                           f"{tuple(shape)}")
+    _check_added(name, x, tuple(product._array.shape))
     if alpha != 1:
         product = product * alpha
     if beta == 0:         # NaN does not count either, and the gradient is 0
@@ -195,24 +207,27 @@ class Products(Methods):
     def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
         """``beta * self + alpha * (mat1 @ mat2)``; self broadcasts to the product, and does not count if beta is 0."""
         _need("addmm", (mat1, 2), (mat2, 2))
-        return _added("addmm", self, mat1.matmul(mat2), beta, alpha)
+        return _multiply_add("addmm", self, mat1, mat2, beta, alpha)
 
     def addmv(self, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
         """``beta * self + alpha * (mat @ vec)``, as `addmm`."""
         _need("addmv", (mat, 2), (vec, 1))
-        return _added("addmv", self, mat.matmul(vec), beta, alpha)
+        x = self.unsqueeze(-1) if self.ndim else self
+        return _multiply_add("addmv", x, mat, vec.unsqueeze(-1), beta, alpha).squeeze(-1)
 
     def addr(self, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
         """``beta * self + alpha * outer(vec1, vec2)``, as `addmm`."""
-        product = vec1.outer(vec2)
-        if self.dtype is product.dtype is bool_:
-            return (self if beta else self.new_zeros(())).logical_or(product if alpha else False)
-        return _added("addr", self, product, beta, alpha)
+        _need("addr", (vec1, 1), (vec2, 1))
+        if self.dtype is vec1.dtype is vec2.dtype is bool_:
+            return (self if beta else self.new_zeros(())).logical_or(vec1.outer(vec2) if alpha else False)
+        if not all(t.is_floating_point() for t in (self, vec1, vec2)):
+            return _added("addr", self, vec1.outer(vec2), beta, alpha)
+        return _multiply_add("addr", self, vec1.unsqueeze(1), vec2.unsqueeze(0), beta, alpha)
 
     def baddbmm(self, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
         """``beta * self + alpha * (batch1 @ batch2)`` of batches of matrices, as `addmm`."""
         _need("baddbmm", (batch1, 3), (batch2, 3))
-        return _added("baddbmm", self, batch1.matmul(batch2), beta, alpha)
+        return _multiply_add("baddbmm", self, batch1, batch2, beta, alpha)
 
     def addbmm(self, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
         """``beta * self + alpha * (batch1 @ batch2).sum(0)``: the products of a batch are added up, as `addmm`."""
@@ -222,5 +237,5 @@ class Products(Methods):
             raise RuntimeError(f"addbmm() cannot multiply batches of shapes {tuple(batch1.shape)} and "
                                f"{tuple(batch2.shape)}")
         # One product over batch and inner dimension together.
-        product = batch1.transpose(0, 1).reshape(n, b * m).matmul(batch2.reshape(b * m, p))
-        return _added("addbmm", self, product, beta, alpha)
+        rows, columns = batch1.transpose(0, 1).reshape(n, b * m), batch2.reshape(b * m, p)
+        return _multiply_add("addbmm", self, rows, columns, beta, alpha)

@@ -60,7 +60,10 @@ class Reductions(Methods):
         """Sum that counts NaN as 0."""
         if not self.dtype.is_floating_point:
             return self.sum(dim, keepdim, dtype=dtype)
-        return self.masked_fill(self.isnan(), 0.0).sum(dim, keepdim, dtype=dtype)
+        wanted = None if dtype is None else as_dtype(dtype)
+        if wanted is not None and not wanted.is_floating_point:
+            return self.masked_fill(self.isnan(), 0.0).sum(dim, keepdim, dtype=dtype)
+        return apply(reduce.NanSum, self, axes=axes_of(dim, self.ndim), keepdim=keepdim, dtype=wanted)
 
     def mean(self, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None) -> Any:
         """Mean of all elements or over dimensions; of none, NaN."""
@@ -76,7 +79,8 @@ class Reductions(Methods):
         """Mean of the elements that are not NaN."""
         if not self.dtype.is_floating_point:
             return self.mean(dim, keepdim, dtype=dtype)
-        count = self.detach().isnan().logical_not().sum(dim, keepdim)
+        x = self.detach()
+        count = (x == x).sum(dim, keepdim)
         return self.nansum(dim, keepdim, dtype=dtype) / count
 
     def _to_reduce(self, dtype: Any) -> Any:

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 from ..autograd import inplace
+from ..dtypes import check_fits
 from ..ops import elementwise, random
 from ..ops.array import Array, empty
 from ..random import Generator, default_generator
 from .support import Methods, plain, real_only
 
 # Integers from 0 to 2 to this power are all there in a type; integer types lack the last.
-_BITS = {"bool": 1, "uint8": 8, "int32": 31, "int64": 63, "float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
+_BITS = {"bool": 1, "uint8": 8, "int8": 7, "int16": 15, "int32": 31, "int64": 63,
+         "float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 
 Draw = Callable[[Array, tuple[int, int], Any, Any], Array]
 
@@ -102,6 +104,7 @@ class Sampling(Methods):
         from_ = from_ or 0
         if not from_ < to:
             raise RuntimeError(f"random_() needs from < to, got {from_} and {to}")
+        check_fits(from_, to - 1, self.dtype)
         return self._draw(random.integers, generator, int(from_), int(to))
 
     def bernoulli(self, p: float | None = None, *, generator: Generator | None = None) -> Any:

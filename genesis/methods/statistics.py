@@ -9,6 +9,7 @@ from .. import dtypes
 from ..autograd import apply
 from ..ops import scan, search
 from ..ops.array import normalize_axis
+from ..ops.index import Gather
 from .ordering import Ordered, Shares
 from .support import Methods, plain
 
@@ -49,8 +50,8 @@ class Statistics(Methods):
         axis = normalize_axis(dim, self.ndim)
         if not self.ndim or not self.numel():
             return Ordered(self.clone(), plain(scan.zeros_like(self._array, dtypes.int64)))
-        indices = plain(scan.running_extremes(compare, self._array, axis))
-        return Ordered(self.gather(axis, indices), indices)
+        values, indices = scan.running_extremes(compare, self._array, axis)
+        return Ordered(apply(Gather, self, axis=axis, index=indices, values=values), plain(indices))
 
     def logcumsumexp(self, dim: int) -> Any:
         """The logarithm of the running sum of exponentials along a dimension, without overflow.

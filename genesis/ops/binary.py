@@ -187,6 +187,8 @@ class Pow(Binary):
         dtype = dtype_of(a, b)
         if not isinstance(b, Array) and b < 0 and not dtype.has_gradients:
             raise RuntimeError(f"integers cannot be raised to the negative integer power {b}; convert to float32")
+        if not isinstance(b, Array):
+            dtypes.check_fits(b, b, dtype)
         return dtype
 
     @classmethod

@@ -20,6 +20,7 @@ from .array import Array, Shape, broadcast_shapes, contiguous_strides, empty, up
 Operand = Array | Scalar
 
 _BITS = {"int": 32, "long": 64}
+_NARROW = {dtypes.uint8: (0, 0xff), dtypes.int8: (1 << 7, 0xff), dtypes.int16: (1 << 15, 0xffff)}
 _NUMBERS = {"float": "f", "double": "d", "int": "i", "long": "l", "float2": "f", "double2": "d"}
 # What cl/ops/complex.h defines: operations that give complex numbers, and others.
 _COMPLEX = frozenset("""identity neg add sub mul div square cube reciprocal sqrt rsqrt exp log sin cos tan sinh cosh
@@ -163,7 +164,7 @@ def run(op: str, operands: Sequence[Operand], dtype: DType, out: Array | None = 
             args += (x.buffer.handle, x.offset)
         else:
             key.append(None)
-            args.append(_wrapped(int(x), _BITS[compute]) if compute in _BITS else float(x))
+            args.append(_wrapped(int(x), dtype, _BITS[compute]) if compute in _BITS else float(x))
     entry = tuple(key)
     plan = _plans.get(entry)
     if plan is None:
@@ -175,8 +176,11 @@ def run(op: str, operands: Sequence[Operand], dtype: DType, out: Array | None = 
     return out
 
 
-def _wrapped(value: int, bits: int) -> int:
-    """An integer as a signed type of so many bits holds it."""
+def _wrapped(value: int, dtype: DType, bits: int) -> int:
+    """An integer as a result's type holds it, or where that is none or a wider one, a signed type of so many bits."""
+    if dtype in _NARROW:
+        half, mask = _NARROW[dtype]
+        return (value + half & mask) - half
     half = 1 << (bits - 1)
     return value if -half <= value < half else (value + half) % (2 * half) - half
 
@@ -218,6 +222,7 @@ def assign(target: Array, value: Operand) -> Array:
         return run("identity", [value], target.dtype, out=target, compute=_wider(value.dtype, target.dtype))
     if target.dtype is dtypes.bool_:
         value = bool(value)
+    dtypes.check_fits(value, value, target.dtype)
     return run("identity", [value], target.dtype, out=target)
 
 
@@ -276,12 +281,8 @@ def _promoted(arrays: list[Array]) -> DType:
     arrays.sort(key=lambda x: x.ndim == 0)
     result = arrays[0].dtype
     for x in arrays[1:]:
-        if x.ndim == 0 and arrays[0].ndim > 0:
-            # Only its kind counts.
-            same = {"u": "i"}.get(x.dtype.kind, x.dtype.kind) == {"u": "i"}.get(result.kind, result.kind)
-            result = result if same or x.dtype.rank < result.rank else dtypes.promote(result, x.dtype)
-        else:
-            result = dtypes.promote(result, x.dtype)
+        weak = x.ndim == 0 and arrays[0].ndim > 0
+        result = dtypes.promote_weak(result, x.dtype) if weak else dtypes.promote(result, x.dtype)
     return result
 
 

@@ -357,10 +357,13 @@ class Gather(Operation):
     """Elements at indices along a dimension."""
 
     @classmethod
-    def forward(cls, ctx: Context, x: Array, *, axis: int, index: Array, bounds: Bounds = ANY) -> Array:
-        """Gather."""
+    def forward(cls, ctx: Context, x: Array, *, axis: int, index: Array, bounds: Bounds = ANY,
+                values: Array | None = None) -> Array:
+        """Gather, unless ``values`` has what that gives."""
         ctx.shape, ctx.axis, ctx.bounds = x.shape, axis, bounds
         ctx.save(index)
+        if values is not None:
+            return values
         return gather(x, axis, index, bounds) if x.ndim else copy(x.expand(index.shape))
 
     @classmethod

@@ -10,7 +10,7 @@ from .. import dtypes
 from ..dtypes import DType
 from . import matvec
 from .array import Array, Shape, broadcast_shapes, empty
-from .elementwise import assign, cast, contiguous, copy, reshaped, run, sum_to
+from .elementwise import assign, cast, contiguous, copy, full, reshaped, run, sum_to
 from .matmul_tiles import Tiles, tiles_for
 from .operation import Context, Operation
 from .reduce import reduce
@@ -309,6 +309,47 @@ class MatMul(Operation):
         if ctx.needs[1]:
             gb = _fit(_into(ctx, 1, transposed(a), g, b), b)
         return ga, gb
+
+
+class AddProduct(Operation):
+    """``beta * x + alpha * (a @ b)``, rounded once; x broadcasts to the product, and does not count where beta is 0."""
+
+    @classmethod
+    def forward(cls, ctx: Context, a: Array, b: Array, x: Array, *, beta: float, alpha: float) -> Array:
+        """Multiply and add."""
+        ctx.save(a, b)
+        ctx.x, ctx.beta, ctx.alpha = (x.shape, x.dtype), beta, alpha
+        dtype = dtypes.promote(dtypes.promote(a.dtype, b.dtype), x.dtype)
+        if beta == alpha == 1 and x.shape == b.shape[-1:]:
+            return product(a, b, bias=contiguous(x), dtype=dtype)
+        if beta == 0 and alpha == 1:
+            return product(a, b, dtype=dtype)
+        y = product(a, b, dtype=_unrounded(dtype))
+        out = y if y.dtype is dtype else None
+        if beta == 0:
+            return run("mul", [y, alpha], dtype, out=out)
+        return run("scaled_sum", [x, y, beta, alpha], dtype, out=out)
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> tuple[Array | None, Array | None, Array | None]:
+        """Those of `MatMul` times alpha, and the gradient times beta."""
+        a, b = ctx.saved
+        shape, dtype = ctx.x
+        ga = gb = gx = None
+        if ctx.needs[0] or ctx.needs[1]:
+            scaled = g if ctx.alpha == 1 else run("mul", [g, ctx.alpha], _unrounded(g.dtype))
+            ga = _fit(_into(ctx, 0, scaled, transposed(b), a), a) if ctx.needs[0] else None
+            gb = _fit(_into(ctx, 1, transposed(a), scaled, b), b) if ctx.needs[1] else None
+        if ctx.needs[2]:
+            gx = cast(sum_to(g, shape), dtype)
+            if ctx.beta != 1:
+                gx = full(g.device, shape, 0.0, dtype) if ctx.beta == 0 else run("mul", [gx, ctx.beta], dtype)
+        return ga, gb, gx
+
+
+def _unrounded(dtype: DType) -> DType:
+    """The type that a sum has before it is rounded to 16 bits; a wider type itself."""
+    return dtypes.float32 if dtype.itemsize == 2 else dtype
 
 
 class Linear(Operation):

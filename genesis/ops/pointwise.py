@@ -196,8 +196,10 @@ class Clamp(Operation):
         """Limit; integers with a floating-point bound become float32."""
         dtype = dtype_of(x, *(bound for bound in (low, high) if not math.isinf(bound)))
         if not dtype.is_floating_point:
-            most = (1 << 63) - 1 if dtype.compute == "long" else (1 << 31) - 1
-            low, high = (int(max(-most - 1, min(bound, most))) for bound in (low, high))
+            limits = (0, 1) if dtype is dtypes.bool_ else (dtypes.iinfo(dtype).min, dtypes.iinfo(dtype).max)
+            if low > limits[1] or high < limits[0]:        # nothing that the type holds lies between
+                raise RuntimeError(f"clamp(): nothing in [{low}, {high}] fits into {dtype}; convert the tensor")
+            low, high = (int(max(limits[0], min(bound, limits[1]))) for bound in (low, high))
         ctx.save(x)
         ctx.bounds = low, high
         return run("clamp", [x, low, high], dtype)

@@ -10,6 +10,7 @@ from __future__ import annotations
 # Names as users know them -> classes of operations below genesis.ops.
 LOW: dict[str, tuple[str, ...]] = {
     "matmul, mm, bmm, @, einsum, tensordot": ("MatMul",),
+    "addmm, addmv, addr, baddbmm, addbmm": ("AddProduct",),
     "nn.functional.linear": ("Linear",),
     "nn.functional.conv1d, conv2d, conv_transpose2d": ("Convolution", "TransposedConvolution"),
     "nn.functional.scaled_dot_product_attention": ("Attention", "PackedAttention"),
@@ -24,7 +25,7 @@ FLOAT32: dict[str, tuple[str, ...]] = {
         "Tan", "Asin", "Acos", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh"),
     "logit, xlogy, logaddexp, erfinv": ("Logit", "Xlogy", "Logaddexp", "Erfinv"),
     "sum, nansum, mean, prod, var, std, norm, logsumexp": (
-        "Sum", "Mean", "Prod", "Var", "VectorNorm", "LogSumExp"),
+        "Sum", "NanSum", "Mean", "Prod", "Var", "VectorNorm", "LogSumExp"),
     "cumsum, cumprod, logcumsumexp": ("CumSum", "CumProd", "LogCumSumExp"),
     "softmax, log_softmax": ("Softmax", "LogSoftmax"),
     "nn.functional.softplus, logsigmoid": ("Softplus", "LogSigmoid"),

@@ -25,10 +25,10 @@ LIMITS = {"float": ("-INFINITY", "INFINITY"), "double": ("-(double)INFINITY", "(
            "long": ("LONG_MIN", "LONG_MAX"), "int": ("INT_MIN", "INT_MAX")}
 
 
-_SUMS = ("sum", "sumsq", "sumabs", "count")
+_SUMS = ("sum", "sumsq", "sumabs", "nansum", "count")
 _EXTREMA = ("amax", "amin", "absmax", "absmin")
-_JOINS = {"sumsq": "sum", "sumabs": "sum", "count": "sum", "absmax": "amax", "absmin": "amin", "any": "amax",
-          "all": "amin"}      # what joins the results of blocks
+_JOINS = {"sumsq": "sum", "sumabs": "sum", "nansum": "sum", "count": "sum", "absmax": "amax", "absmin": "amin",
+          "any": "amax", "all": "amin"}      # what joins the results of blocks
 
 _NAMES = {"any": "some", "all": "every"}      # in the kernel
 
@@ -83,9 +83,9 @@ def reduce(op: str, x: Array, axes: tuple[int, ...] | None = None, keepdim: bool
     """Reduce dimensions.
 
     Args:
-        op: ``"sum"``, ``"sumsq"`` (sum of squares), ``"sumabs"``, ``"prod"``, ``"amax"``, ``"amin"``, ``"absmax"``,
-            ``"absmin"`` (of absolute values), ``"count"`` (of elements that are not 0), ``"any"`` or ``"all"``. Those
-            with absolute values are for floating-point arrays.
+        op: ``"sum"``, ``"sumsq"`` (sum of squares), ``"sumabs"``, ``"nansum"`` (NaN counts as 0), ``"prod"``,
+            ``"amax"``, ``"amin"``, ``"absmax"``, ``"absmin"`` (of absolute values), ``"count"`` (of elements that are
+            not 0), ``"any"`` or ``"all"``. Those with absolute values and ``"nansum"`` are for floating-point arrays.
         axes: dimensions counted from the front, in rising order; None for all.
         keepdim: keep the reduced dimensions with size 1.
         dtype: element type of the result, by default that of `result_dtype`.
@@ -312,6 +312,22 @@ class Sum(_Reduce):
     def backward(cls, ctx: Context, g: Array) -> Array:
         """The gradient goes to every element."""
         return cast(cls.spread(ctx, g), ctx.dtype)
+
+
+class NanSum(_Reduce):
+    """Sum over dimensions that counts NaN as 0."""
+
+    op = "nansum"
+
+    @classmethod
+    def remember(cls, ctx: Context, x: Array, y: Array) -> None:
+        """The input."""
+        ctx.save(x)
+
+    @classmethod
+    def backward(cls, ctx: Context, g: Array) -> Array:
+        """The gradient goes to every element that is not NaN."""
+        return run("nansum_backward", [cls.spread(ctx, g), *ctx.saved], ctx.dtype)
 
 
 class Mean(_Reduce):

@@ -12,6 +12,7 @@ from .array import Array, empty
 from .elementwise import assign, cast, contiguous, copy, reshaped, run
 from .operation import Context, Operation
 from .reduce import result_dtype
+from .vectors import lanes_of
 
 _BLOCK = 1024         # fewest elements of a column that a work-item takes when columns are cut
 _SHORT = 32           # elements of a short row at the most
@@ -90,17 +91,23 @@ def _run(op: str, x: Array, out: Array, outer: int, n: int, inner: int, acc: DTy
     sizes, local = grid(inner, blocks, outer)
     if last:      # the number of blocks is read from the global size
         sizes, local = (blocks, outer), (1, 1)
+    name = ""
+    more: tuple[tuple[str, Any], ...] = ()
+    if op == "logaddexp" and last and n > _SHORT and device.type == "cpu":
+        name, more = "_exponentials", (("WIDTH", lanes_of(device, acc)), ("LOGARITHMS", 1))
     if blocks > 1:
         folded = empty(device, (outer, blocks, inner), acc)
-        kernel = device.programs.kernel("ops/scan.cl", "fold", "PlPlll",
-                                        _defines(("OP", op), x.dtype, acc, acc, reverse, last))
+        kernel = device.programs.kernel("ops/scan.cl", f"fold{name}", "PlPlll",
+                                        _defines(("OP", op), x.dtype, acc, acc, reverse, last) + more)
         kernel(sizes, local, x.buffer.handle, x.offset, folded.buffer.handle, n, inner, block)
         before = empty(device, folded.shape, acc)
         _run(op, folded, before, outer, blocks, inner, acc, False)
-    defines = _defines(("OP", op), x.dtype, out.dtype, acc, reverse, last)
+    defines = _defines(("OP", op), x.dtype, out.dtype, acc, reverse, last) + more
+    if blocks == 1 and op == "logaddexp":
+        defines += (("ALONE", 1),)
     if last and blocks == 1 and n <= _SHORT:
         sizes, local, block, defines = (-(-outer // 64) * 64,), (64,), outer, (*defines, ("SHORT", 1))
-    kernel = device.programs.kernel("ops/scan.cl", "scan", "PlPPlll", defines)
+    kernel = device.programs.kernel("ops/scan.cl", f"scan{name}", "PlPPlll", defines)
     kernel(sizes, local, x.buffer.handle, x.offset, before.buffer.handle, out.buffer.handle, n, inner, block)
 
 
@@ -109,8 +116,8 @@ def zeros_like(x: Array, dtype: DType) -> Array:
     return assign(empty(x.device, x.shape, dtype), 0)
 
 
-def running_extremes(compare: str, x: Array, axis: int) -> Array:
-    """Positions, int64, of the largest (``"ge"``) or smallest (``"le"``) element so far, the last of equal ones.
+def running_extremes(compare: str, x: Array, axis: int) -> tuple[Array, Array]:
+    """The largest (``"ge"``) or smallest (``"le"``) element so far, and its int64 position, the last of equal ones.
 
     NaN counts as more extreme than any number.
     """
@@ -125,17 +132,21 @@ def running_extremes(compare: str, x: Array, axis: int) -> Array:
     block = _block(x, outer, n, inner)
     blocks = -(-n // block)
     out = before = empty(device, shape, dtypes.int64)
+    values = empty(device, shape, x.dtype)
     sizes, local = ((blocks, outer), (1, 1)) if inner == 1 else grid(inner, blocks, outer)
+    if inner == 1 and n > _SHORT and x.dtype.is_floating_point and device.type == "cpu":
+        defines = (*defines, ("WIDTH", lanes_of(device, x.dtype)))
     if blocks > 1:
         folded = empty(device, (*shape[:axis], blocks, *shape[axis + 1:]), dtypes.int64)
         kernel = device.programs.kernel("ops/scan.cl", "fold_extremes", "PlPlll", defines)
         kernel(sizes, local, x.buffer.handle, x.offset, folded.buffer.handle, n, inner, block)
-        before = gather(folded, axis, running_extremes(compare, gather(x, axis, folded), axis))
+        before = gather(folded, axis, running_extremes(compare, gather(x, axis, folded), axis)[1])
     elif inner == 1 and n <= _SHORT:
         sizes, local, block, defines = (-(-outer // 64) * 64,), (64,), outer, (*defines, ("SHORT", 1))
-    kernel = device.programs.kernel("ops/scan.cl", "scan_extremes", "PlPPlll", defines)
-    kernel(sizes, local, x.buffer.handle, x.offset, before.buffer.handle, out.buffer.handle, n, inner, block)
-    return out
+    kernel = device.programs.kernel("ops/scan.cl", "scan_extremes", "PlPPPlll", defines)
+    kernel(sizes, local, x.buffer.handle, x.offset, before.buffer.handle, values.buffer.handle, out.buffer.handle, n,
+           inner, block)
+    return values, out
 
 
 class LogCumSumExp(Operation):

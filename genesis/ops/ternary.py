@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..dtypes import DType
+from ..dtypes import DType, check_fits
 from .array import Array
 from .binary import Binary
 from .elementwise import Operand, dtype_of, run
@@ -94,7 +94,11 @@ class Where(Operation):
         ctx.save(condition)
         ctx.shapes = [x.shape if isinstance(x, Array) else None for x in (a, b)]
         ctx.dtypes = [x.dtype if isinstance(x, Array) else None for x in (a, b)]
-        return run("where", [condition, a, b], dtype_of(a, b))
+        dtype = dtype_of(a, b)
+        for x in (a, b):
+            if not isinstance(x, Array):
+                check_fits(x, x, dtype)
+        return run("where", [condition, a, b], dtype)
 
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> tuple[None, Array | None, Array | None]:

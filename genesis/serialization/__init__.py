@@ -70,8 +70,8 @@ def load(path: str | os.PathLike[str] | BinaryIO, device: Any = None, *, map_loc
     PyTorch need not be installed, and its files are not run as it would run them: of the instructions in a file only
     those are carried out that make tensors and plain containers. A file that asks for more is refused.
 
-    Tensors have the dtypes of the file, where genesis has them. int8, int16 and uint16 become int32; uint32 and uint64
-    become int64; float8 becomes float32: all without loss. From PyTorch's files, ``OrderedDict`` and ``Counter`` come
+    Tensors have the dtypes of the file, where genesis has them. uint16 becomes int32; uint32 and uint64 become int64;
+    float8 becomes float32: all without loss. From PyTorch's files, ``OrderedDict`` and ``Counter`` come
     as dicts, ``torch.Size`` as a tuple, ``torch.device`` as a string; attributes that were set on tensors are dropped;
     views that shared memory are separate tensors, except that identical ones are one.
 

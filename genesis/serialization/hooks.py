@@ -15,8 +15,6 @@ from .errors import CheckpointError
 
 # Element types that files have and genesis has not, and the narrowest of its own that holds every value
 _WIDER: dict[str, type] = {
-    "int8": np.int32,
-    "int16": np.int32,
     "uint16": np.int32,
     "uint32": np.int64,
     "uint64": np.int64,

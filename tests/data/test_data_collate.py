@@ -38,6 +38,7 @@ SAME_AS_TORCH = {
     "numpy scalars": [np.int32(4), np.int32(5)],
     "numpy bools": [np.bool_(True), np.bool_(False)],
     "uint8": [np.zeros((2, 2), np.uint8), np.ones((2, 2), np.uint8)],
+    "int8": [np.zeros(2, np.int8), np.ones(2, np.int8)],
     "tuples": [(1, "a"), (2, "b")],
     "lists": [[1, 2], [3, 4]],
     "named tuples": [Point(1, np.zeros(2, np.float32)), Point(2, np.ones(2, np.float32))],

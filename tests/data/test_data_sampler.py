@@ -8,6 +8,7 @@ import pytest
 import genesis
 from genesis.data import (
     BatchSampler,
+    DistributedSampler,
     RandomSampler,
     Sampler,
     SequentialSampler,
@@ -193,3 +194,42 @@ def test_batch_sampler_without_an_inner_state():
 def test_base_class_says_what_to_define():
     with pytest.raises(NotImplementedError, match="__iter__"):
         iter(Sampler())
+
+
+def test_parts_of_several_processes_are_those_of_torch():
+    other = pytest.importorskip("torch.utils.data.distributed").DistributedSampler
+    for size, parts, drop_last in itertools.product((0, 1, 7, 12), (1, 3, 4, 15), (False, True)):
+        for rank in range(parts):
+            options = {"num_replicas": parts, "rank": rank, "shuffle": False, "drop_last": drop_last}
+            mine, its = DistributedSampler(range(size), **options), other(range(size), **options)
+            assert list(mine) == list(its), (size, options)
+            assert (len(mine), mine.total_size) == (len(its), its.total_size)
+
+
+def test_parts_of_several_processes_are_of_one_permutation():
+    samplers = [DistributedSampler(range(10), 4, rank, seed=5) for rank in range(4)]
+    orders = []
+    for epoch in (0, 1):
+        for sampler in samplers:
+            sampler.set_epoch(epoch)
+        parts = [list(sampler) for sampler in samplers]
+        assert parts == [list(sampler) for sampler in samplers]
+        order = [i for row in zip(*parts) for i in row]
+        assert order[:10] == genesis.randperm(10, generator=seeded(5 + epoch)).tolist()
+        assert order[10:] == order[:2]
+        orders.append(order)
+    assert orders[0] != orders[1]
+    loaded = genesis.utils.data.distributed.DistributedSampler(range(10), 4, 3, seed=5)
+    loaded.load_state_dict(samplers[3].state_dict())
+    assert list(loaded) == parts[3]
+
+
+def test_a_part_needs_to_know_which_it_is():
+    other = pytest.importorskip("torch.utils.data.distributed").DistributedSampler
+    for sampler in (DistributedSampler, other):
+        for rank in (3, -1):
+            with pytest.raises(ValueError, match="rank"):
+                sampler(range(5), 3, rank)
+    for missing in ({}, {"num_replicas": 2}, {"rank": 0}):
+        with pytest.raises(RuntimeError, match="num_replicas and rank"):
+            DistributedSampler(range(5), **missing)

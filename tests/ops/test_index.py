@@ -194,8 +194,8 @@ def test_indices_drawn_at_random():
         close(x, values)
 
 
-@pytest.mark.parametrize("dtype", [genesis.uint8, genesis.bool, genesis.float16, genesis.bfloat16, genesis.int64,
-                                   genesis.int32])
+@pytest.mark.parametrize("dtype", [genesis.int8, genesis.bool, genesis.int16, genesis.float16, genesis.bfloat16,
+                                   genesis.int64, genesis.int32])
 def test_every_element_size(dtype):
     values = (np.arange(12).reshape(4, 3) % 2).astype(dtype.numpy)
     x = genesis.tensor(values)

@@ -22,7 +22,7 @@ import genesis
 torch = pytest.importorskip("torch")
 
 EPS = {"float16": 2.0 ** -11, "bfloat16": 2.0 ** -8, "float32": 2.0 ** -24, "float64": 2.0 ** -53}
-WHOLE = ("bool", "uint8", "int32", "int64")
+WHOLE = ("bool", "uint8", "int8", "int16", "int32", "int64")
 FLOATS = tuple(t for t in EPS if t != "float64" or genesis.device().fp64)
 
 # Public, and without a row in the table, because: ...

@@ -464,3 +464,16 @@ def test_short_rows(n, rows):
     values[rows // 2, -1] = np.nan
     assert genesis.tensor(values).argmax(1)[rows // 2].item() == n - 1
     assert np.isnan(genesis.tensor(values).amax(1).numpy()).nonzero()[0].tolist() == [rows // 2]
+
+
+@pytest.mark.parametrize("shape", [(9001,), (3, 40), (700, 300)])
+def test_nansum_leaves_out_nan_only(shape):
+    x = normal(*shape)
+    x.flat[::5] = np.nan
+    for axis in (None, 0, -1):
+        close(f32(x).nansum(axis), np.nansum(x.astype(np.float64), axis), atol=1e-2)
+    close(f32(x).half().nansum(0).float(), np.nansum(x, 0), rtol=2e-3, atol=0.1)
+    assert f32([np.inf, np.nan, -1]).nansum().item() == np.inf
+    assert math.isnan(f32([np.inf, np.nan, -np.inf]).nansum().item())
+    assert f32([np.nan]).nansum().item() == 0
+    assert f32([1.7, np.nan, 1.7]).nansum(dtype=genesis.int64).item() == 2

@@ -10,7 +10,8 @@ import genesis
 from genesis.ops import sort as ops
 
 X = normal(5, 6).astype(np.float32)
-TYPES = [genesis.float32, genesis.float16, genesis.bfloat16, genesis.int32, genesis.int64, genesis.uint8, genesis.bool]
+TYPES = [genesis.float32, genesis.float16, genesis.bfloat16, genesis.int8, genesis.int16, genesis.int32,
+         genesis.int64, genesis.uint8, genesis.bool]
 
 
 @pytest.mark.parametrize("n", [1, 2, 31, 33, 128, 129, 1003, 4097, 70_001])

@@ -153,7 +153,7 @@ MISUSES = {
     "function left in the object": b"]" + REBUILD + b"a",
     "class left in the object": tup(name("torch", "Tensor")),
     "storage class left in the object": tup(name("torch", "FloatStorage")),
-    "dtype that genesis has not": tup(name("torch", "int16")),
+    "dtype that genesis has not": tup(name("torch", "uint16")),
     "tensor for a key": b"}" + tensor() + b"Ns",
     "tuple for a key": b"}" + tup(number(1)) + b"Ns",
     "list for a key": b"}]Ns",

@@ -89,8 +89,6 @@ def test_safetensors_of_other_tools_load(tmp_path):
 @pytest.mark.parametrize(
     ("dtype", "wider"),
     [
-        (np.int8, genesis.int32),
-        (np.int16, genesis.int32),
         (np.uint16, genesis.int32),
         (np.uint32, genesis.int64),
         (np.uint64, genesis.int64),

@@ -208,7 +208,7 @@ def test_what_is_no_checkpoint_for_genesis_is_refused(form):
         "_rebuild_sparse_tensor": torch.eye(2).to_sparse(),
         "negative bit": torch.ones(2, dtype=torch.complex64).conj().imag,
         "bare storage": torch.ones(2).untyped_storage(),
-        "int16, a dtype": torch.int16,
+        "uint16, a dtype": torch.uint16,
         "scalar": np.float64(1.0),
     }
     for message, obj in cases.items():
