@@ -72,7 +72,8 @@ def plane(*sizes):
 @pytest.mark.parametrize("kind", [COMPLEX, "complex64"] if WIDE else [COMPLEX])
 def test_functions_have_the_values_of_c(kind):
     """On branch cuts, at infinities, and of numbers so large or small that a square is not finite."""
-    some = FUNCTIONS if kind == COMPLEX else "exp sqrt log asin atanh".split()
+    # The zeros of sinc are not numbers of the type, near which its values are those of rounding.
+    some = [f for f in FUNCTIONS if f != "sinc"] if kind == COMPLEX else "exp sqrt log asin atanh".split()
     largest = float(np.finfo(kind).max)
     grids = {True: plane(0, 1e-20, 0.3, 1.5, 3, 1e20, 0.4 * largest, INF), False: plane(0, 1e-20, 0.3, 1.5, 3, 50)}
     bits = 2.0 ** -16 if kind == "complex64" else 2.0 ** -42
