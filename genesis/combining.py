@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .autograd import same_device
 from .dtypes import int64
 from .joining import cat, meshgrid, stack
+from .methods.support import real_only
 from .ops.array import normalize_axis
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0,
     if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:
         raise RuntimeError("cdist() needs two tensors (..., n, k) and (..., m, k), not of shapes "
                            f"{tuple(x1.shape)} and {tuple(x2.shape)}")
+    real_only("cdist", x1, x2)
     if not p >= 0:
         raise RuntimeError(f"cdist() needs p >= 0, got {p}")
     products = modes[compute_mode]

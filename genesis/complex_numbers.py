@@ -102,4 +102,9 @@ def imag(input: Tensor) -> Tensor:
     return result
 
 
+def of_parts(function: Any, input: Tensor) -> Tensor:
+    """A real linear function of complex numbers: of their real and of their imaginary parts."""
+    return complex(function(input.real), function(input.imag))
+
+
 __all__ = ["complex", "imag", "polar", "real", "view_as_complex", "view_as_real"]

@@ -324,6 +324,8 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Gene
         TypeError: ``size`` is given beside a tensor, or missing beside two numbers.
     """
     tensors = [x for x in (mean, std) if isinstance(x, Tensor)]
+    if isinstance(std, Tensor) and std.is_complex():
+        raise RuntimeError("normal() needs a real standard deviation, not a complex one")
     if bool(tensors) == (size is not None):
         raise TypeError("normal() takes a size with two numbers, and none with a tensor, whose shape it takes")
     if not isinstance(std, Tensor) and not std >= 0:

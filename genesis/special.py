@@ -13,6 +13,7 @@ from typing import Any
 from .autograd import Function, apply
 from .dtypes import get_default_dtype, result_type
 from .functions import polygamma, where
+from .methods.support import real_only
 from .ops import pointwise
 from .ops.elementwise import run
 from .tensor import Tensor
@@ -110,13 +111,15 @@ def entr(input: Tensor) -> Tensor:
         >>> genesis.special.entr(genesis.tensor([0.0, 0.5]))
         tensor([0.    , 0.3466])
     """
+    real_only("entr", input)
     x = input if input.is_floating_point() else input.float()
     result: Tensor = where(x.detach() < 0, -math.inf, 0.0 - x.xlogy(x))
     return result
 
 
-def _operands(x: Any, y: Any) -> tuple[Any, Any]:
+def _operands(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     """Two tensors, of which one may be given as a number, of one floating type."""
+    real_only(name, x, y)
     x, y, first = _of_two(x, y)
     given = x if first else y
     kind = given.dtype if given.is_floating_point() else get_default_dtype()
@@ -171,13 +174,13 @@ def gammainc(input: Any, other: Any) -> Tensor:
         >>> genesis.special.gammainc(genesis.tensor([1.0, 2.0]), genesis.tensor([1.0, 2.0]))
         tensor([0.6321, 0.594 ])
     """
-    result: Tensor = _OfSecond.apply("gammainc", *_operands(input, other))
+    result: Tensor = _OfSecond.apply("gammainc", *_operands("gammainc", input, other))
     return result
 
 
 def gammaincc(input: Any, other: Any) -> Tensor:
     """``1 - gammainc(input, other)``, exact where that is near 1 and ``other`` above ``input``."""
-    result: Tensor = _OfSecond.apply("gammaincc", *_operands(input, other))
+    result: Tensor = _OfSecond.apply("gammaincc", *_operands("gammaincc", input, other))
     return result
 
 
@@ -196,7 +199,7 @@ def zeta(input: Any, other: Any) -> Tensor:
         >>> genesis.special.zeta(genesis.tensor(2.0), 1.0)
         tensor(1.6449)
     """
-    result: Tensor = _OfSecond.apply("zeta", *_operands(input, other))
+    result: Tensor = _OfSecond.apply("zeta", *_operands("zeta", input, other))
     return result
 
 

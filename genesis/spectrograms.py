@@ -96,7 +96,7 @@ def istft(input: Tensor, n_fft: int, hop_length: int | None = None, win_length: 
         input: complex (frequencies, pieces) or (B, frequencies, pieces).
         n_fft, hop_length, win_length, window, center, normalized, onesided: as `stft` had them.
         length: of the signal; by default what the pieces cover, without what ``center`` added.
-        return_complex: give a complex signal, from all frequencies.
+        return_complex: give a complex signal, from all frequencies, as a complex window needs.
 
     Raises:
         RuntimeError: shapes do not fit, an argument is out of range, or the windows leave out an element.
@@ -123,9 +123,10 @@ def istft(input: Tensor, n_fft: int, hop_length: int | None = None, win_length: 
         raise RuntimeError("istft() makes a complex signal of all frequencies only; give onesided=False")
     x = (input if input.ndim == 3 else input.unsqueeze(0)).transpose(1, 2)
     norm = "ortho" if normalized else None
-    if return_complex or window.is_complex():
+    if return_complex:
         pieces = ifft(x, norm=norm) * window
-        pieces = pieces if return_complex else pieces.real
+    elif window.is_complex():
+        raise RuntimeError("istft() makes a complex signal of what a complex window gave; give return_complex=True")
     else:                       # the other side of a real signal's transform says nothing new
         pieces = irfft(x[..., :n_fft // 2 + 1], n_fft, norm=norm) * window
     count = pieces.shape[1]
@@ -138,11 +139,11 @@ def istft(input: Tensor, n_fft: int, hop_length: int | None = None, win_length: 
                 2, -1, covered).movedim(0, -1).contiguous())
         return fold(z.transpose(1, 2), (1, covered), (1, n_fft), stride=(1, hop)).reshape(-1, covered)
 
-    squares: Any = (window.abs() ** 2).expand(1, count, n_fft)
+    squares: Any = (window * window).expand(1, count, n_fft)      # not of absolute values: pieces had the window once
     start = n_fft // 2 if center else 0
     end = min(covered, covered - start if length is None else start + length)
     weight = added(squares)[:, start:end]
-    if not bool(weight.min() > 1e-11):
+    if not bool(weight.abs().min() > 1e-11):
         raise RuntimeError("istft(): the windows leave out an element of the signal; choose a smaller hop_length, a "
                            "window without zeros, or center=True")
     y = added(pieces)[:, start:end] / weight

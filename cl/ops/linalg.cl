@@ -6,14 +6,11 @@
 // since some devices end long loops early (genesis/opencl/quirks.py).
 //
 // Defined by the host (genesis/ops/linalg.py):
-//   TYPE      float32 or float64; real is its type
+//   TYPE      float32, float64, or with -D COMPLEX complex64, complex128
 //   ITEMS     work-items of a work-group that treats a panel, in rows of LANES, each of which takes PANEL / LANES columns
 //   LOWER, TRANSPOSED, UNIT      of the triangular matrix: 0 or 1
-#include "types.h"
+#include "numbers.h"
 
-#ifndef TYPE
-#define TYPE float32
-#endif
 #ifndef PANEL
 #define PANEL 16
 #endif
@@ -29,7 +26,6 @@
 #define UNIT 0
 #endif
 
-typedef STORAGE(TYPE) element;
 #if ITEMS == 1
 #define SYNC
 #else
@@ -43,18 +39,20 @@ kernel void lu_panel(global element *a, global int *pivots, long n, long start, 
 {
     const long lane = get_local_id(0), team = get_local_id(1), teams = ITEMS / LANES, item = team * LANES + lane;
     const long stop = min(start + PANEL, n);
-    local element sizes[ITEMS];
+    local part sizes[ITEMS];
     local int places[ITEMS];
     a += get_group_id(0) * n * n;
     pivots += get_group_id(0) * n;
     for (long k = first; k < last; k++) {
-        element size = -1;
+        part size = -1;                                      // of complex numbers as LAPACK's, which has no root
         int place = k;
-        for (long i = k + item; i < n; i += ITEMS)
-            if (fabs(a[i * n + k]) > size) {
-                size = fabs(a[i * n + k]);
+        for (long i = k + item; i < n; i += ITEMS) {
+            const part other = SUM_OF_PARTS(a[i * n + k]);
+            if (other > size) {
+                size = other;
                 place = i;
             }
+        }
         sizes[item] = size;
         places[item] = place;
         SYNC;
@@ -74,13 +72,14 @@ kernel void lu_panel(global element *a, global int *pivots, long n, long start, 
             }
         SYNC;
         const element divisor = a[k * n + k];
-        if (divisor != 0)
-            for (long i = k + 1 + item; i < n; i += ITEMS) a[i * n + k] /= divisor;
+        const int divides = SUM_OF_PARTS(divisor) != 0;
+        if (divides)
+            for (long i = k + 1 + item; i < n; i += ITEMS) a[i * n + k] = DIVIDE(a[i * n + k], divisor);
         SYNC;
         for (long column = start + lane; column < stop; column += LANES)
-            if (divisor != 0 && column > k) {
+            if (divides && column > k) {
                 const element above = a[k * n + column];
-                for (long i = k + 1 + team; i < n; i += teams) a[i * n + column] -= a[i * n + k] * above;
+                for (long i = k + 1 + team; i < n; i += teams) a[i * n + column] -= MULTIPLY(a[i * n + k], above);
             }
         SYNC;
     }
@@ -107,13 +106,13 @@ kernel void lu_update(global element *a, global const int *pivots, long n, long 
     for (int k = 0; k < PANEL; k++) {
         u[k] = x[(start + k) * n];
         UNROLL
-        for (int j = 0; j < k; j++) u[k] -= l[(start + k) * n + j] * u[j];
+        for (int j = 0; j < k; j++) u[k] -= MULTIPLY(l[(start + k) * n + j], u[j]);
         x[(start + k) * n] = u[k];
     }
     for (long i = stop; i < n; i++) {
         element rest = x[i * n];
         UNROLL
-        for (int k = 0; k < PANEL; k++) rest -= l[i * n + k] * u[k];
+        for (int k = 0; k < PANEL; k++) rest -= MULTIPLY(l[i * n + k], u[k]);
         x[i * n] = rest;
     }
 }
@@ -129,18 +128,25 @@ kernel void lu_about(global const element *a, global const int *pivots, global e
     pivots += matrix * n;
     about += matrix;
     info += matrix;
-    element product = first ? about[0] : 1, sign = first ? about[matrices] : 1, sum = first ? about[2 * matrices] : 0;
+    element product = FROM_PART(1), sign = FROM_PART(1);
+    part sum = 0;
+    if (first) {
+        product = about[0];
+        sign = about[matrices];
+        sum = REAL_PART(about[2 * matrices]);
+    }
     int zero = first ? *info : 0;
     for (long k = first; k < last; k++) {
-        const element x = a[k * n + k], swapped = pivots[k] == k ? 1 : -1;
-        product *= x * swapped;
-        sign *= x > 0 ? swapped : x < 0 ? -swapped : x;          // 0 or NaN remain
-        sum += log(fabs(x));
-        if (x == 0 && zero == 0) zero = k + 1;
+        const element x = a[k * n + k];
+        const part swapped = pivots[k] == k ? 1 : -1;
+        product = MULTIPLY(product, x) * swapped;
+        sign = MULTIPLY(sign, SIGN(x)) * swapped;
+        sum += LOG_SIZE(x);
+        if (SUM_OF_PARTS(x) == 0 && zero == 0) zero = k + 1;
     }
     about[0] = product;
     about[matrices] = sign;
-    about[2 * matrices] = sum;
+    about[2 * matrices] = FROM_PART(sum);
     *info = zero;
 }
 
@@ -174,26 +180,26 @@ kernel void triangular(global const element *a, global element *x, long n, long 
         const long start = block * ROWS, count = min(n - start, (long)ROWS);
         element rest[ROWS];
         UNROLL
-        for (int r = 0; r < ROWS; r++) rest[r] = r < count ? x[ROW(start + r) * m] : 0;
+        for (int r = 0; r < ROWS; r++) rest[r] = r < count ? x[ROW(start + r) * m] : FROM_PART(0);
         for (long before = 0; before < start; before++) {
             const long j = ROW(before);
             const element known = x[j * m];
             UNROLL
-            for (int r = 0; r < ROWS; r++) rest[r] -= AT(ROW(min(start + r, n - 1)), j) * known;
+            for (int r = 0; r < ROWS; r++) rest[r] -= MULTIPLY(AT(ROW(min(start + r, n - 1)), j), known);
         }
         UNROLL
         for (int r = 0; r < ROWS; r++)
             if (r < count) {
                 const long i = ROW(start + r);
                 UNROLL
-                for (int before = 0; before < r; before++) rest[r] -= AT(i, ROW(start + before)) * rest[before];
-                if (!UNIT) rest[r] /= AT(i, i);
+                for (int before = 0; before < r; before++) rest[r] -= MULTIPLY(AT(i, ROW(start + before)), rest[before]);
+                if (!UNIT) rest[r] = DIVIDE(rest[r], AT(i, i));
                 x[i * m] = rest[r];
             }
     }
 }
 
-// A = L L^T, L in the lower triangle, the rest 0; info is 1 more than the step at which a matrix was found not positive
+// A = L L^H, L in the lower triangle, the rest 0; info is 1 more than the step at which a matrix was found not positive
 // definite, or 0.
 kernel void cholesky(global element *a, global int *info, long n, long first, long last)
 {
@@ -202,18 +208,18 @@ kernel void cholesky(global element *a, global int *info, long n, long first, lo
     for (long k = first; k < last; k++) {
         global element *row = a + k * n;
         if (item == 0) {
-            element rest = row[k];
-            for (long j = 0; j < k; j++) rest -= row[j] * row[j];
+            part rest = REAL_PART(row[k]);
+            for (long j = 0; j < k; j++) rest -= SQUARE_SIZE(row[j]);
             const int before = k ? info[matrix] : 0;
             info[matrix] = before == 0 && !(rest > 0) ? k + 1 : before;
-            row[k] = sqrt(rest);
+            row[k] = FROM_PART(sqrt(rest));
         }
         SYNC;
         for (long i = k + 1 + item; i < n; i += items) {
             element rest = a[i * n + k];
-            for (long j = 0; j < k; j++) rest -= a[i * n + j] * row[j];
-            a[i * n + k] = rest / row[k];
-            row[i] = 0;
+            for (long j = 0; j < k; j++) rest -= MULTIPLY(a[i * n + j], CONJUGATE(row[j]));
+            a[i * n + k] = rest / REAL_PART(row[k]);
+            row[i] = FROM_PART(0);
         }
         SYNC;
     }

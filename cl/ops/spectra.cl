@@ -1,22 +1,18 @@
 // Eigenvalues of symmetric tridiagonal matrices by the implicit QL algorithm, and the one-sided form of Jacobi's method.
 //
 // Defined by the host (genesis/ops/spectra.py):
-//   TYPE      float32 or float64; real is its type
+//   TYPE      float32, float64; for jacobi_rows also, with -D COMPLEX, complex64 or complex128
 //   WIDE_TYPE type of the tridiagonal matrix, float64 where the device has it
 //   VECTORS   keep the rotations, for `turn`
-#include "types.h"
+#include "numbers.h"
 
-#ifndef TYPE
-#define TYPE float32
-#endif
 #ifndef WIDE_TYPE
-#define WIDE_TYPE TYPE
+#define WIDE_TYPE float32
 #endif
 
-typedef STORAGE(TYPE) element;
 typedef STORAGE(WIDE_TYPE) wide;
 #define ROUNDING(type) (sizeof(type) == 8 ? 0x1p-53f : 0x1p-24f)
-#define EPS ROUNDING(element)
+#define EPS ROUNDING(part)
 #define SYNC barrier(CLK_GLOBAL_MEM_FENCE | CLK_LOCAL_MEM_FENCE)
 
 // The square root of x² + y².
@@ -103,13 +99,13 @@ kernel void ql(global wide *d, global wide *e, global int *state, global int *sw
     state[2] = count;
 }
 
-// The rotations of `ql` of the rows of x (n, n), `stride` apart; a work-item a column. Global size (n, rounded up;
-// matrices).
+// The rotations of `ql` of the rows of x (n, columns), `stride` apart; a work-item a column. Global size (columns, rounded
+// up; matrices).
 kernel void turn(global const int *state, global const int *sweeps, global const element *turns, global element *x, long n,
-                 long stride, long most, long most_sweeps)
+                 long columns, long stride, long most, long most_sweeps)
 {
     const long column = get_global_id(0), matrix = get_global_id(1);
-    if (column >= n) return;
+    if (column >= columns) return;
     x += matrix * n * stride + column;
     sweeps += matrix * most_sweeps * 2;
     turns += matrix * most * 2;
@@ -133,13 +129,37 @@ kernel void turn(global const int *state, global const int *sweeps, global const
 // further sweeps if none was. Groups (matrices, parts); there may be several parts if a launch has one round only.
 #define FIRST_OF(r, i) ((i) == 0 ? even - 1 : ((r) + (i)) % (even - 1))
 #define SECOND_OF(r, i) ((i) == 0 ? (r) : ((r) - (i) + even - 1) % (even - 1))
-#define C_float32 float
-#define C_float64 double
-#define WIDTH_OF(n) PASTE(PASTE(C_, TYPE), n)
-#define VECTOR WIDTH_OF(16)
-static void rotate(global element *x, global element *y, element c, element s, long count)
+// A complex row is turned first, so that its product with the other is real.
+#ifdef COMPLEX
+static void rotate(global element *x, global element *y, element turned, part c, part s, long count)
 {
-    const element half_way = s / (1 + c);          // in place of c, whose rounding would add up (Rutishauser 1966)
+    const part half_way = s / (1 + c);             // in place of c, whose rounding would add up (Rutishauser 1966)
+    for (long j = 0; j < count; j++) {
+        const element p = x[j], q = times(turned, y[j]);
+        x[j] = p - s * (q + half_way * p);
+        y[j] = q + s * (p - half_way * q);
+    }
+}
+static element products(global const element *x, global const element *y, part *xx, part *yy, long count)
+{
+    element xy = 0;
+    part f = 0, g = 0;
+    for (long j = 0; j < count; j++) {
+        f += SQUARE_SIZE(x[j]);
+        g += SQUARE_SIZE(y[j]);
+        xy += times(x[j], conj(y[j]));
+    }
+    *xx = f;
+    *yy = g;
+    return xy;
+}
+#define VECTOR element
+#else
+#define WIDTH_OF(n) PASTE(PASTE(PART_, TYPE), n)
+#define VECTOR WIDTH_OF(16)
+static void rotate(global element *x, global element *y, element turned, part c, part s, long count)
+{
+    const part half_way = s / (1 + c);          // in place of c, whose rounding would add up (Rutishauser 1966)
     long j = 0;
     for (; j + 16 <= count; j += 16) {
         const VECTOR p = vload16(0, x + j), q = vload16(0, y + j);
@@ -159,12 +179,34 @@ static element total(VECTOR x)
     const WIDTH_OF(2) c = b.lo + b.hi;
     return c.x + c.y;
 }
+// The product of two rows, and their squares.
+static element products(global const element *x, global const element *y, part *pp, part *qq, long count)
+{
+    VECTOR xx = 0, xy = 0, yy = 0;
+    long j = 0;
+    for (; j + 16 <= count; j += 16) {
+        const VECTOR f = vload16(0, x + j), g = vload16(0, y + j);
+        xx += f * f;
+        xy += f * g;
+        yy += g * g;
+    }
+    element f = total(xx), pq = total(xy), g = total(yy);
+    for (; j < count; j++) {
+        f += x[j] * x[j];
+        pq += x[j] * y[j];
+        g += y[j] * y[j];
+    }
+    *pp = f;
+    *qq = g;
+    return pq;
+}
+#endif
 kernel __attribute__((vec_type_hint(VECTOR))) void jacobi_rows(global element *a, global element *v, global int *state,
                                                                long m, long n, long sweeps, long first, long last)
 {
     const long items = get_global_size(1), item = get_global_id(1), matrix = get_group_id(0);
     const long even = n + n % 2, pairs = even / 2;
-    const element enough = 2 * EPS * sqrt((element)m);
+    const part enough = 2 * EPS * sqrt((part)m);
     a += matrix * n * m;
     v += matrix * n * n;
     state += sweeps * matrix;
@@ -175,28 +217,17 @@ kernel __attribute__((vec_type_hint(VECTOR))) void jacobi_rows(global element *a
             const long p = FIRST_OF(r, i), q = SECOND_OF(r, i);
             if (p < n && q < n) {
                 global element *x = a + p * m, *y = a + q * m;
-                VECTOR xx = 0, xy = 0, yy = 0;
-                long j = 0;
-                for (; j + 16 <= m; j += 16) {
-                    const VECTOR f = vload16(0, x + j), g = vload16(0, y + j);
-                    xx += f * f;
-                    xy += f * g;
-                    yy += g * g;
-                }
-                element pp = total(xx), pq = total(xy), qq = total(yy);
-                for (; j < m; j++) {
-                    pp += x[j] * x[j];
-                    pq += x[j] * y[j];
-                    qq += y[j] * y[j];
-                }
-                const element scale = sqrt(pp) * sqrt(qq);
+                part pp, qq;
+                const element xy = products(x, y, &pp, &qq, m);
+                const part pq = SIZE(xy);
+                const part scale = sqrt(pp) * sqrt(qq);
                 if (fabs(pq) > EPS * scale) {
                     // The tangent of the smaller angle that makes (pp, pq; pq, qq) diagonal.
-                    const element theta = (qq - pp) / (2 * pq);
-                    const element t = copysign((element)1, theta) / (fabs(theta) + sqrt(1 + theta * theta));
-                    const element c = 1 / sqrt(1 + t * t), s = t * c;
-                    rotate(x, y, c, s, m);
-                    rotate(v + p * n, v + q * n, c, s, n);
+                    const part theta = (qq - pp) / (2 * pq);
+                    const part t = copysign((part)1, theta) / (fabs(theta) + sqrt(1 + theta * theta));
+                    const part c = 1 / sqrt(1 + t * t), s = t * c;
+                    rotate(x, y, SIGN(xy), c, s, m);
+                    rotate(v + p * n, v + q * n, SIGN(xy), c, s, n);
                     if (fabs(pq) > enough * scale) state[sweep] = 1;
                 }
             }

@@ -9,7 +9,9 @@ import numpy as np
 
 from .. import dtypes
 from ..errors import GenesisError
+from ..ops.complex import ViewAsComplex, ViewAsReal
 from .engine import grad
+from .graph import apply
 from .modes import enable_grad, no_grad
 
 
@@ -23,7 +25,8 @@ def gradcheck(func: Callable[..., Any], inputs: Any, *, eps: float = 1e-6, atol:
 
     Args:
         func: takes the inputs and returns a tensor or a tuple of tensors.
-        inputs: a tensor or a tuple; those that require gradients are checked and must be float64.
+        inputs: a tensor or a tuple; those that require gradients are checked and must be float64 or complex128. Complex
+            numbers are checked as pairs of real ones.
         eps: step of the differences.
         atol, rtol: a gradient may differ by ``atol + rtol * abs(difference quotient)``.
         raise_exception: raise when the check fails, instead of returning False.
@@ -35,7 +38,7 @@ def gradcheck(func: Callable[..., Any], inputs: Any, *, eps: float = 1e-6, atol:
     Raises:
         GradcheckError: they do not, and ``raise_exception`` is True.
         ValueError: no input requires a gradient.
-        TypeError: an input to be checked is not float64. On a device without float64 there is nothing to check with;
+        TypeError: an input to be checked is neither. On a device without float64 there is nothing to check with;
             choose another (``genesis.devices()``).
 
     Example:
@@ -48,11 +51,12 @@ def gradcheck(func: Callable[..., Any], inputs: Any, *, eps: float = 1e-6, atol:
     if not checked:
         raise ValueError("gradcheck needs at least one input that requires a gradient")
     for i in checked:
-        if listed[i].dtype is not dtypes.float64:
+        if listed[i].dtype not in (dtypes.float64, dtypes.complex128):
             where = listed[i].device
             hint = "" if where.fp64 else f"; {where.name} has no float64: check on another device"
-            raise TypeError(f"gradcheck needs float64 inputs, as differences of {listed[i].dtype} are too coarse; "
-                            f"input {i} is {listed[i].dtype}{hint}")
+            raise TypeError(f"gradcheck needs float64 or complex128 inputs, as differences of {listed[i].dtype} are "
+                            f"too coarse; input {i} is {listed[i].dtype}{hint}")
+    func, listed = _of_pairs(func, listed)
     try:
         _check(func, listed, checked, eps, atol, rtol, nondet_tol)
     except GradcheckError:
@@ -89,6 +93,7 @@ def gradgradcheck(func: Callable[..., Any], inputs: Any, grad_outputs: Any = Non
     """
     listed = (inputs,) if hasattr(inputs, "_array") else tuple(inputs)
     wanted = [i for i, x in enumerate(listed) if hasattr(x, "_array") and x.requires_grad]
+    func, listed = _of_pairs(func, listed)
     if grad_outputs is None:
         with no_grad():
             outputs = _outputs(func, listed)
@@ -96,6 +101,7 @@ def gradgradcheck(func: Callable[..., Any], inputs: Any, grad_outputs: Any = Non
         given = tuple([_tensor_like(rng.standard_normal(tuple(y.shape)), y).requires_grad_() for y in outputs])
     else:
         given = (grad_outputs,) if hasattr(grad_outputs, "_array") else tuple(grad_outputs)
+        given = tuple([_pairs(x, True) for x in given])
 
     def gradients(*args: Any) -> tuple[Any, ...]:
         leaves = list(args[:len(listed)])
@@ -114,10 +120,25 @@ def gradgradcheck(func: Callable[..., Any], inputs: Any, grad_outputs: Any = Non
 def _outputs(func: Callable[..., Any], inputs: Iterable[Any]) -> list[Any]:
     result = func(*inputs)
     results = [result] if hasattr(result, "_array") else list(result)
-    if any(hasattr(x, "_array") and x.dtype.is_complex for x in (*inputs, *results)):
-        raise NotImplementedError("derivatives are compared with difference quotients for real tensors only; let the "
-                                  "function take and give view_as_real() of complex ones")
     return [y for y in results if hasattr(y, "_array") and y.dtype.is_floating_point]
+
+
+def _of_pairs(func: Callable[..., Any], inputs: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """The function that takes and gives complex numbers as pairs of real ones, and its inputs."""
+    places = {i for i, x in enumerate(inputs) if hasattr(x, "_array") and x.dtype.is_complex}
+
+    def of_pairs(*args: Any) -> list[Any]:
+        result = func(*[apply(ViewAsComplex, x) if i in places else x for i, x in enumerate(args)])
+        return [_pairs(y) for y in ([result] if hasattr(result, "_array") else result)]
+
+    return of_pairs, tuple([_pairs(x, True) for x in inputs])
+
+
+def _pairs(x: Any, leaf: bool = False) -> Any:
+    """A complex tensor as pairs of real numbers, as a leaf if wanted; anything else as it is."""
+    if not hasattr(x, "_array") or not x.dtype.is_complex:
+        return x
+    return apply(ViewAsReal, x.detach().contiguous()).requires_grad_(x.requires_grad) if leaf else apply(ViewAsReal, x)
 
 
 def _check(func: Callable[..., Any], inputs: tuple[Any, ...], checked: list[int], eps: float, atol: float, rtol: float,

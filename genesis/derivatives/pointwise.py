@@ -72,7 +72,8 @@ _SLOPES: dict[type[ops.Unary], Callable[..., Any]] = {
     ops.Cosh: lambda x: x.sinh(),
     ops.Tanh: lambda y: 1 - y * y,
     ops.Asinh: lambda x: (x * x + 1).rsqrt(),
-    ops.Acosh: lambda x: ((x - 1) * (x + 1)).rsqrt(),
+    # A root of each, whose product is not the root of the product left of 0 in the complex plane.
+    ops.Acosh: lambda x: (x - 1).rsqrt() * (x + 1).rsqrt() if x.is_complex() else ((x - 1) * (x + 1)).rsqrt(),
     ops.Atanh: lambda x: 1 / ((1 - x) * (1 + x)),
     ops.Erf: lambda x: 2 / math.sqrt(math.pi) * (-x * x).exp(),
     ops.Erfc: lambda x: -2 / math.sqrt(math.pi) * (-x * x).exp(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..joining import cat
+from ..halving import product, running
 from ..ops import logsumexp, reduce, scan, softmax, variance, vector_norm
 from ..tensor import Tensor
 from .rules import RESULT, linear, passing, rule, vjp, where, zeros
@@ -103,15 +103,7 @@ def _log_softmax(ctx: Any, g: Tensor) -> Tensor:
 
 @rule(scan.LogCumSumExp, saved=(0, RESULT))
 def _logcumsumexp(ctx: Any, g: Tensor) -> Any:
-    def formula(x: Any) -> Any:
-        step = 1
-        while x.ndim and step < x.shape[ctx.axis]:
-            n = x.shape[ctx.axis]
-            later = x.narrow(ctx.axis, step, n - step).logaddexp(x.narrow(ctx.axis, 0, n - step))
-            x, step = cat([x.narrow(ctx.axis, 0, step), later], ctx.axis), 2 * step
-        return x
-
-    return vjp(formula, [ctx.saved[0]], g)[0]
+    return vjp(lambda x: running(x, ctx.axis, Tensor.logaddexp), [ctx.saved[0]], g)[0]
 
 
 @rule(scan.CumSum)
@@ -126,17 +118,7 @@ def _cumprod(ctx: Any, g: Tensor) -> Any:
     x = ctx.saved[0]
     if x.ndim == 0 or not x.numel():
         return g.to(x.dtype)
-    return vjp(lambda x: _running_product(x, ctx.axis), (x,), g)
-
-
-def _running_product(x: Tensor, axis: int) -> Tensor:
-    """By doubling: each step multiplies by what stands so many places before, so that elements may be 0."""
-    n, step = x._array.shape[axis], 1
-    while step < n:
-        first, rest = x.narrow(axis, 0, step), x.narrow(axis, step, n - step)
-        x = cat([first, rest * x.narrow(axis, 0, n - step)], axis)
-        step *= 2
-    return x
+    return vjp(lambda x: running(x, ctx.axis, Tensor.mul), (x,), g)
 
 
 @rule(scan.Prod, saved=(0,))
@@ -145,13 +127,4 @@ def _prod(ctx: Any, g: Tensor) -> Any:
     if x.ndim == 0 or not x.numel():
         return g.expand(*x.shape).to(x.dtype)
     shape = (*x._array.shape[:ctx.axis], 1, *x._array.shape[ctx.axis + 1:])
-    return vjp(lambda x: _product(x, ctx.axis), (x.to(g.dtype),), g.reshape(shape))[0].to(x.dtype)
-
-
-def _product(x: Tensor, axis: int) -> Tensor:
-    """Halves of a dimension multiplied until one element is left."""
-    while (n := x._array.shape[axis]) > 1:
-        half = n // 2
-        product = x.narrow(axis, 0, half) * x.narrow(axis, half, half)
-        x = cat([product, x.narrow(axis, n - 1, 1)], axis) if n % 2 else product
-    return x
+    return vjp(lambda x: product(x, ctx.axis), (x.to(g.dtype),), g.reshape(shape))[0].to(x.dtype)

@@ -42,17 +42,18 @@ class _Square(Function):
     @staticmethod
     def forward(ctx: Any, a: Any, lu: Any) -> Any:
         """Those known."""
-        ctx.save_for_backward(lu)
-        return lu.clone()
+        result = lu.clone()               # saved as the result, for derivatives of higher order
+        ctx.save_for_backward(result)
+        return result
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
-        """L⁻ᵀ (tril(Lᵀ gL) + triu(gU Uᵀ)) U⁻ᵀ, L without its diagonal."""
+        """L⁻ᴴ (tril(Lᴴ gL) + triu(gU Uᴴ)) U⁻ᴴ, L without its diagonal."""
         (lu,) = ctx.saved_tensors
         lower, upper = lu.tril(-1) + identity(lu), lu.triu()
-        inner = (lower.mT @ g.tril(-1)).tril(-1) + (g.triu() @ upper.mT).triu()
-        inner = solve_triangular(lower.mT, inner, upper=True, unitriangular=True)
-        return solve_triangular(upper.mT, inner, upper=False, left=False), None
+        inner = (lower.mH @ g.tril(-1)).tril(-1) + (g.triu() @ upper.mH).triu()
+        inner = solve_triangular(lower.mH, inner, upper=True, unitriangular=True)
+        return solve_triangular(upper.mH, inner, upper=False, left=False), None
 
 
 def identity(x: Any) -> Any:
@@ -153,13 +154,13 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
         LU, pivots: of matrices (..., n, n).
         B: (..., n, k), with ``left=False`` (..., k, n).
         left: whether A stands on the left, else X A = B.
-        adjoint: solve with A transposed instead.
+        adjoint: solve with A's conjugate transpose instead.
 
     Raises:
         RuntimeError: shapes or types do not fit.
     """
     if not left:
-        return lu_solve(LU, pivots, B.mT, adjoint=not adjoint).mT
+        return lu_solve(LU, pivots, B.mH, adjoint=not adjoint).mH
     matrices("lu_solve", LU, B, square=True)
     if LU.shape[-1] != B.shape[-2]:
         raise RuntimeError(f"lu_solve() needs as many equations in both, not LU of shape {tuple(LU.shape)} and B of "
@@ -167,7 +168,7 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
     factors, b = batched(LU, B)
     swaps = _permutation(factors, (pivots - 1).expand(*factors.shape[:-1]).contiguous())
     if adjoint:
-        x = solve_triangular(factors.mT, b, upper=False)
-        return swaps @ solve_triangular(factors.mT, x, upper=True, unitriangular=True)
+        x = solve_triangular(factors.mH, b, upper=False)
+        return swaps @ solve_triangular(factors.mH, x, upper=True, unitriangular=True)
     x = solve_triangular(factors, swaps.mT @ b, upper=False, unitriangular=True)
     return solve_triangular(factors, x, upper=True)

@@ -9,7 +9,7 @@ from ..creation import eye
 from ..ops import linalg as ops
 from ..tensor import Tensor
 from .solving import solve_triangular
-from .support import LinAlgError, matrices, wrap
+from .support import LinAlgError, hermitian, matrices, wrap
 
 
 class Orthogonal(NamedTuple):
@@ -36,7 +36,7 @@ class LeastSquares(NamedTuple):
 
 
 class _Cholesky(Function):
-    """The L of A = L Lᵀ, and where it failed."""
+    """The L of A = L Lᴴ, and where it failed."""
 
     @staticmethod
     def forward(ctx: Any, a: Any) -> Any:
@@ -48,13 +48,11 @@ class _Cholesky(Function):
 
     @staticmethod
     def backward(ctx: Any, g: Any, _: Any) -> Any:
-        """L⁻ᵀ Φ(Lᵀ g) L⁻¹, made symmetric, Φ taking the lower triangle and half the diagonal (Murray 2016)."""
+        """L⁻ᴴ Φ(Lᴴ g) L⁻¹, Φ taking half the lower triangle and mirroring it (Murray 2016)."""
         (factor,) = ctx.saved_tensors
-        inner = (factor.mT @ g.tril()).tril()
-        inner = inner - 0.5 * inner.diagonal(0, -2, -1).diag_embed()
-        half = solve_triangular(factor.mT, inner, upper=True)
-        whole = solve_triangular(factor, half, upper=False, left=False)
-        return 0.5 * (whole + whole.mT)
+        inner = (factor.mH @ g.tril()).tril()
+        half = solve_triangular(factor.mH, 0.5 * (inner + inner.tril(-1).mH), upper=True)
+        return solve_triangular(factor, half, upper=False, left=False)
 
 
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Checked:
@@ -67,19 +65,19 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
     factor, info = _Cholesky.apply(A)
     if check_errors and info.numpy().any():
         raise LinAlgError("cholesky(): a matrix is not positive definite")
-    return Checked(factor.mT if upper else factor, info)
+    return Checked(factor.mH if upper else factor, info)
 
 
 def cholesky(A: Tensor, *, upper: bool = False) -> Any:
-    """The lower triangular L of A = L Lᵀ for symmetric positive definite matrices. Waits for the device.
+    """The lower triangular L of A = L Lᴴ for symmetric or Hermitian positive definite matrices. Waits for the device.
 
     Args:
-        A: (..., n, n), of which the lower triangle is looked at.
-        upper: give Lᵀ.
+        A: (..., n, n), of which the lower triangle is looked at, and of a complex diagonal the real parts.
+        upper: give Lᴴ.
 
     Raises:
         LinAlgError: a matrix is not positive definite.
-        RuntimeError: the matrices are not square, or of another type than float32 and float64.
+        RuntimeError: the matrices are not square, or of a type without factorizations.
 
     Example:
         >>> genesis.linalg.cholesky(genesis.tensor([[4.0, 2.0], [2.0, 5.0]]))
@@ -91,8 +89,8 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Any:
 
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Any:
     """The X of A X = B, (..., n, k), from the `cholesky` factor of A."""
-    lower: Any = L.mT if upper else L
-    return solve_triangular(lower.mT, solve_triangular(lower, B, upper=False), upper=True)
+    lower: Any = L.mH if upper else L
+    return solve_triangular(lower.mH, solve_triangular(lower, B, upper=False), upper=True)
 
 
 def cholesky_inverse(L: Tensor, upper: bool = False) -> Any:
@@ -120,21 +118,22 @@ class _QR(Function):
         if q.shape[-2] >= n:
             return _qr_gradient(q, r, gq, gr), None
         front, rest = r[..., :k], a[..., k:]
-        inner = _qr_gradient(q, front, gq + rest @ gr[..., k:].mT, gr[..., :k])
+        inner = _qr_gradient(q, front, gq + rest @ gr[..., k:].mH, gr[..., :k])
         from ..functions import cat
 
         return cat([inner, q @ gr[..., k:]], -1), None
 
 
 def _qr_gradient(q: Any, r: Any, gq: Any, gr: Any) -> Any:
-    """(gQ + Q S) R⁻ᵀ, S the symmetric matrix with the lower triangle of R gRᵀ - gQᵀ Q (Walter & Lehmann 2010)."""
-    inner = r @ gr.mT - gq.mT @ q
-    symmetric = inner.tril() + inner.tril(-1).mT
-    return solve_triangular(r, (gq + q @ symmetric).mT, upper=True).mT
+    """(gQ + Q S) R⁻ᴴ, S the Hermitian matrix with the lower triangle of R gRᴴ - gQᴴ Q (Walter & Lehmann 2010)."""
+    inner = r @ gr.mH - gq.mH @ q
+    return solve_triangular(r, (gq + q @ hermitian(inner)).mH, upper=True).mH
 
 
 def qr(A: Tensor, mode: str = "reduced") -> Orthogonal:
     """A = Q R with orthonormal columns of Q and an upper triangular R, by Householder's reflections.
+
+    R's diagonal is real.
 
     Args:
         A: (..., m, n).
@@ -188,7 +187,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
                            f"{tuple(B.shape)}")
     if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
         raise RuntimeError(f"lstsq() knows the drivers 'gels', 'gelsy', 'gelsd' and 'gelss', not {driver!r}")
-    empty = A.new_empty(0)
+    empty = A.real.new_empty(0)
     rank, values = empty.long(), empty
     if driver not in (None, "gels"):
         from .spectra import matrix_rank, pinv, svdvals
@@ -198,12 +197,12 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
         values = empty if driver == "gelsy" else svdvals(A.detach())
     elif m >= n:
         q, r = qr(A)
-        x = solve_triangular(r, q.mT @ b, upper=True)
+        x = solve_triangular(r, q.mH @ b, upper=True)
     else:
-        q, r = qr(A.mT)
-        x = q @ solve_triangular(r.mT, b, upper=False)
+        q, r = qr(A.mH)
+        x = q @ solve_triangular(r.mH, b, upper=False)
     residuals = empty
     if m > n and driver != "gelsy" and (not rank.numel() or bool((rank == n).all())):
-        residuals = (A @ x - b).square().sum(-2)
+        residuals = (A @ x - b).abs().square().sum(-2)
         residuals = residuals.squeeze(-1) if vector else residuals
     return LeastSquares(x.squeeze(-1) if vector else x, residuals, rank, values)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def svd_lowrank(A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor | None = None) -> Factored:
-    """The largest singular values of matrices, nearly: A - M is about U diag(S) Vᵀ.
+    """The largest singular values of matrices, nearly: A - M is about U diag(S) Vᴴ.
 
     Algorithm 5.1 after 4.4 of Halko, Martinsson and Tropp 2009, "Finding structure with randomness": the product with
     a few random vectors has nearly the range of A.
@@ -43,12 +43,12 @@ def svd_lowrank(A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor |
         raise ValueError(f"niter cannot be negative, got {niter}")
     a: Any = A if M is None else A - M
     wide = a.shape[-2] < a.shape[-1]
-    a = a.mT if wide else a
+    a = a.mH if wide else a
     basis = qr(a @ randn(a.shape[-1], q, dtype=a.dtype, device=a.device)).Q
     for _ in range(niter):
-        basis = qr(a @ qr(a.mT @ basis).Q).Q
-    u, s, vh = svd(basis.mT @ a, full_matrices=False)
-    u, v = basis @ u, vh.mT
+        basis = qr(a @ qr(a.mH @ basis).Q).Q
+    u, s, vh = svd(basis.mH @ a, full_matrices=False)
+    u, v = basis @ u, vh.mH
     return Factored(v, s, u) if wide else Factored(u, s, v)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..autograd import Function
+from ..complex_numbers import complex
 from ..creation import eye
 from ..ops import linalg as ops
 from ..tensor import Tensor
@@ -41,10 +42,10 @@ class _Solve(Function):
 
     @staticmethod
     def backward(ctx: Any, g: Any, _: Any) -> Any:
-        """To B the solution for the transpose; to A minus its product with Xᵀ."""
+        """To B the solution for the conjugate transpose; to A minus its product with Xᴴ."""
         a, x = ctx.saved_tensors
-        gb, _ = _Solve.apply(a.mT, g)
-        return -gb @ x.mT, gb
+        gb, _ = _Solve.apply(a.mH, g)
+        return -gb @ x.mH, gb
 
 
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> Info:
@@ -110,7 +111,7 @@ def inv(A: Tensor) -> Any:
 
     Raises:
         LinAlgError: a matrix is singular.
-        RuntimeError: the matrices are not square, or of another type than float32 and float64.
+        RuntimeError: the matrices are not square, or of a type without factorizations.
 
     Example:
         >>> genesis.linalg.inv(genesis.tensor([[2.0, 0.0], [0.0, 4.0]]))
@@ -172,8 +173,8 @@ class _SolveTriangular(Function):
     def backward(ctx: Any, g: Any) -> Any:
         """As for any matrix, but that the other triangle has no part in it."""
         a, x = ctx.saved_tensors
-        gb = _SolveTriangular.apply(a.mT, g, not ctx.upper, ctx.unit)
-        ga = -gb @ x.mT
+        gb = _SolveTriangular.apply(a.mH, g, not ctx.upper, ctx.unit)
+        ga = -gb @ x.mH
         return ga.triu(int(ctx.unit)) if ctx.upper else ga.tril(-int(ctx.unit)), gb, None, None
 
 
@@ -206,19 +207,25 @@ class _Slogdet(Function):
     def forward(ctx: Any, a: Any) -> Any:
         """The product of U's diagonal, and of as many -1 as rows were swapped."""
         about = wrap(ops.about_lu(*ops.lu(a._array))[0])
-        ctx.save_for_backward(a)
-        ctx.mark_non_differentiable(sign := about[1])
-        return sign, about[2]
+        sign = about[1]
+        ctx.save_for_backward(a, sign)
+        if not a.is_complex():
+            ctx.mark_non_differentiable(sign)
+        return sign, about[2].real.clone()
 
     @staticmethod
-    def backward(ctx: Any, _: Any, g: Any) -> Any:
-        """The transposed inverse."""
-        (a,) = ctx.saved_tensors
-        return g.unsqueeze(-1).unsqueeze(-1) * inv_ex(a).result.mT
+    def backward(ctx: Any, g_sign: Any, g: Any) -> Any:
+        """The inverse's conjugate transpose, times g - i Im(conj(g_sign) sign): the sign turns as tr(A⁻¹ dA) says."""
+        a, sign = ctx.saved_tensors
+        if a.is_complex():
+            g = complex(g, -(g_sign.conj() * sign).imag)
+        return g.unsqueeze(-1).unsqueeze(-1) * inv_ex(a).result.mH
 
 
 def slogdet(A: Tensor) -> SignedLogarithm:
     """Signs, and logarithms of the absolute values, of the determinants of (..., n, n), which do not overflow.
+
+    A complex determinant's sign is a number of absolute value 1, or 0.
 
     Returns:
         The pair (sign, logabsdet); for a singular matrix (0, -inf).
@@ -243,9 +250,9 @@ class _Det(Function):
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
-        """The transposed adjugate: determinant times inverse."""
+        """The conjugate transpose of the adjugate: of the determinant times the inverse."""
         a, det = ctx.saved_tensors
-        return (g * det).unsqueeze(-1).unsqueeze(-1) * inv_ex(a).result.mT
+        return (g * det.conj()).unsqueeze(-1).unsqueeze(-1) * inv_ex(a).result.mH
 
 
 def det(A: Tensor) -> Any:
@@ -260,6 +267,8 @@ def det(A: Tensor) -> Any:
 
 
 def logdet(A: Tensor) -> Any:
-    """Logarithms of determinants, NaN for negative ones and -infinity for 0."""
+    """Logarithms of determinants, NaN for negative ones and -infinity for 0; of complex ones the principal values."""
     sign, logarithm = slogdet(A)
+    if A.is_complex():
+        return sign.log() + logarithm
     return logarithm.masked_fill(sign < 0, float("nan"))

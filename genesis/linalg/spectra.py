@@ -13,7 +13,7 @@ from ..ops.elementwise import copy
 from ..ops.linalg import identities
 from ..tensor import Tensor
 from .factors import qr
-from .support import LinAlgError, diagonal_of, matrices, wrap
+from .support import LinAlgError, diagonal_of, hermitian, matrices, part_type, wrap
 
 _SMALL = 8      # up to this size Jacobi's method for singular values begins at nothing better
 
@@ -63,10 +63,8 @@ class _Eigh(Function):
     @staticmethod
     def forward(ctx: Any, a: Any, upper: bool, vectors: bool) -> Any:
         """Find them, then order."""
-        other = a.triu(1).mT if upper else a.tril(-1).mT
-        whole = (a.triu() if upper else a.tril()) + other
-        found, rows = _eigen(whole, vectors, "eigh")
-        values, order = found.to(a.dtype).sort(-1)
+        found, rows = _eigen(hermitian(a, upper), vectors, "eigh")
+        values, order = found.to(part_type(a)).sort(-1)
         if rows is None:
             return values, values
         result = rows.gather(-2, order.unsqueeze(-1).expand(*a.shape)).mT
@@ -76,17 +74,17 @@ class _Eigh(Function):
 
     @staticmethod
     def backward(ctx: Any, g_values: Any, g_vectors: Any) -> Any:
-        """V (diag(gλ) + (Vᵀ gV) / (λ_j - λ_i)) Vᵀ (Giles 2008, 3.1), made symmetric."""
+        """V (diag(gλ) + (Vᴴ gV) / (λ_j - λ_i)) Vᴴ (Giles 2008, 3.1), made Hermitian."""
         values, vectors = ctx.saved_tensors
-        inner = 0 if g_values is None else g_values.diag_embed()
+        inner: Any = 0 if g_values is None else g_values.diag_embed()
         if g_vectors is not None:
-            inner = vectors.mT @ g_vectors * _apart(values) + inner
-        g = vectors @ inner @ vectors.mT
-        return 0.5 * (g + g.mT), None, None
+            inner = vectors.mH @ g_vectors * _apart(values) + inner
+        g = vectors @ inner.to(vectors.dtype) @ vectors.mH
+        return 0.5 * (g + g.mH), None, None
 
 
 def eigh(A: Tensor, UPLO: str = "L") -> Eigen:
-    """Eigenvalues, in rising order, and orthonormal eigenvectors of symmetric matrices.
+    """Eigenvalues, in rising order, and orthonormal eigenvectors of symmetric or Hermitian matrices.
 
     By Householder's reflections and the implicit QL algorithm (Bowdler, Martin, Reinsch & Wilkinson 1968), the latter
     in float64 where the device has it. Waits for the device.
@@ -97,11 +95,12 @@ def eigh(A: Tensor, UPLO: str = "L") -> Eigen:
 
     Returns:
         The pair (eigenvalues (..., n), eigenvectors (..., n, n), one a column). The gradient of the vectors is only
-        finite where all eigenvalues differ, and a vector's sign is not determined.
+        finite where all eigenvalues differ. A vector's sign is not determined, nor is, of a complex one, its phase:
+        what is made of vectors has a gradient if it does not depend on that.
 
     Raises:
         LinAlgError: an element is infinite or NaN.
-        RuntimeError: the matrices are not square, or of another type than float32 and float64.
+        RuntimeError: the matrices are not square, or of a type without factorizations.
 
     Example:
         >>> genesis.linalg.eigh(genesis.tensor([[2.0, 1.0], [1.0, 2.0]])).eigenvalues
@@ -111,9 +110,9 @@ def eigh(A: Tensor, UPLO: str = "L") -> Eigen:
 
 
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Any:
-    """The eigenvalues of symmetric matrices, in rising order; see `eigh`. Faster, unless gradients need vectors.
+    """The eigenvalues of symmetric or Hermitian matrices, in rising order; see `eigh`.
 
-    The gradient is finite where eigenvalues are equal, too.
+    Faster, unless gradients need vectors. The gradient is finite where eigenvalues are equal, too.
     """
     return _symmetric("eigvalsh", A, UPLO, A.requires_grad and is_grad_enabled())[0]
 
@@ -132,17 +131,17 @@ class _SVD(Function):
     def forward(ctx: Any, a: Any) -> Any:
         """Vectors of the shorter side, order, and QR for those of the other that are orthonormal in any case.
 
-        The eigenvectors of A Aᵀ, which are exact for large singular values only, nearly do it; Jacobi's method does the
+        The eigenvectors of A Aᴴ, which are exact for large singular values only, nearly do it; Jacobi's method does the
         rest, and what it rotates is A itself.
         """
         wide = a.shape[-2] < a.shape[-1]
-        rows = a if wide else a.mT
+        rows = a if wide else a.mH
         size = None
         if rows.shape[-2] > _SMALL:
             size = rows.abs().amax((-2, -1), keepdim=True)       # products of elements might overflow
             rows = rows / size.where(size > 0, 1.0)
-            vectors = _eigen(rows @ rows.mT, True, "svd")[1]
-            vectors = 1.5 * vectors - 0.5 * (vectors @ vectors.mT @ vectors)          # orthogonal to the last digit
+            vectors = _eigen(rows @ rows.mH, True, "svd")[1].conj()
+            vectors = 1.5 * vectors - 0.5 * (vectors @ vectors.mH @ vectors)          # orthogonal to the last digit
             rows = vectors @ rows
         else:
             rows = wrap(copy(rows._array))
@@ -153,38 +152,45 @@ class _SVD(Function):
             lengths = lengths * size.squeeze(-1)
         rows, vectors = (x.gather(-2, order.unsqueeze(-1).expand(*x.shape)) for x in (rows, vectors))
         with no_grad():
-            q, r = qr(rows.mT)
-        sign = diagonal_of(r).sign()
+            q, r = qr(rows.mH)
+        sign = diagonal_of(r).real.sign()
         other = q * (sign + (sign == 0)).unsqueeze(-2)
-        u, v = (vectors.mT, other) if wide else (other, vectors.mT)
+        u, v = (vectors.mH, other) if wide else (other, vectors.mH)
         ctx.save_for_backward(u, lengths, v)
         ctx.set_materialize_grads(False)      # without gradients of vectors, equal singular values divide nothing by 0
         return u, lengths, v
 
     @staticmethod
     def backward(ctx: Any, gu: Any, gs: Any, gv: Any) -> Any:
-        """U (skew(Uᵀ gU) / E S + S skew(Vᵀ gV) / E + diag(gS)) Vᵀ, and what lies outside of U and V (Townsend 2016)."""
+        """U (skew(Uᴴ gU) / E S + S skew(Vᴴ gV) / E + diag(gS)) Vᴴ, and what lies outside of U and V (Townsend 2016).
+
+        Of complex matrices U's vectors also turn in the complex plane, as the diagonal of skew(Uᴴ gU) / 2S says: those
+        of V are taken to stand still.
+        """
         u, s, v = ctx.saved_tensors
         row = s.unsqueeze(-2)
-        inner = 0 if gs is None else gs.diag_embed()
+        inner: Any = 0 if gs is None else gs.diag_embed()
         if gu is not None:
-            turn_u = u.mT @ gu
-            inner = inner + (turn_u - turn_u.mT) * _apart(s * s) * row
+            turn_u = u.mH @ gu
+            skew = turn_u - turn_u.mH
+            inner = inner + skew * _apart(s * s) * row
+            if u.is_complex():
+                inner = inner + (diagonal_of(skew) / (2 * s)).diag_embed()
         if gv is not None:
-            turn_v = v.mT @ gv
-            inner = inner + s.unsqueeze(-1) * ((turn_v - turn_v.mT) * _apart(s * s))
-        g = u @ inner @ v.mT
+            turn_v = v.mH @ gv
+            inner = inner + s.unsqueeze(-1) * ((turn_v - turn_v.mH) * _apart(s * s))
+        g = u @ inner.to(u.dtype) @ v.mH
         if gu is not None and u.shape[-2] > s.shape[-1]:
-            g = g + (gu - u @ turn_u) / row @ v.mT
+            g = g + (gu - u @ turn_u) / row @ v.mH
         if gv is not None and v.shape[-2] > s.shape[-1]:
-            g = g + u @ ((gv - v @ turn_v) / row).mT
+            g = g + u @ ((gv - v @ turn_v) / row).mH
         return g
 
 
 def svd(A: Tensor, full_matrices: bool = True) -> Singular:
     """A = U diag(S) Vh with orthonormal columns of U and rows of Vh, and falling S.
 
-    By the one-sided form of Jacobi's method (Hestenes 1958), which begins at the eigenvectors of A Aᵀ. Waits for the
+    By the one-sided form of Jacobi's method (Hestenes 1958), which begins at the eigenvectors of A Aᴴ. Waits for the
     device.
 
     Args:
@@ -194,11 +200,13 @@ def svd(A: Tensor, full_matrices: bool = True) -> Singular:
 
     Returns:
         (U, S (..., k), Vh). The gradient of the vectors is only finite where all singular values differ and none is
-        0; none flows through the vectors that ``full_matrices`` adds. A pair's sign is not determined.
+        0; none flows through the vectors that ``full_matrices`` adds. A pair's sign is
+        not determined, nor is, of complex ones, their common phase: what is made of them has a gradient if it does not
+        depend on that.
 
     Raises:
         LinAlgError: an element is infinite or NaN.
-        RuntimeError: the matrices are of another type than float32 and float64.
+        RuntimeError: the matrices are of a type without factorizations.
 
     Example:
         >>> genesis.linalg.svd(genesis.tensor([[0.0, 2.0], [1.0, 0.0]])).S
@@ -208,7 +216,7 @@ def svd(A: Tensor, full_matrices: bool = True) -> Singular:
     u, s, v = _SVD.apply(A)
     if full_matrices:
         u, v = _completed(u), _completed(v)
-    return Singular(u, s, v.mT)
+    return Singular(u, s, v.mH)
 
 
 def _completed(q: Any) -> Any:
@@ -238,19 +246,19 @@ class _Pinv(Function):
             kept, u = _counted(values.abs(), a, atol, rtol), v
         else:
             u, values, vh = svd(a, full_matrices=False)
-            kept, v = _counted(values, a, atol, rtol), vh.mT
+            kept, v = _counted(values, a, atol, rtol), vh.mH
         inverse = (1 / values.where(kept, 1.0)).where(kept, 0.0)
-        result = (v * inverse.unsqueeze(-2)) @ u.mT
+        result = (v * inverse.unsqueeze(-2)) @ u.mH
         ctx.save_for_backward(a, result)
         return result
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Any:
         """Golub & Pereyra 1973, equation 4.12, of matrices of one rank: with P the inverse and G the gradient,
-        ``-Pᵀ G Pᵀ + (1 - A P) Gᵀ P Pᵀ + Pᵀ P Gᵀ (1 - P A)``.
+        ``-Pᴴ G Pᴴ + (1 - A P) Gᴴ P Pᴴ + Pᴴ P Gᴴ (1 - P A)``.
         """
         a, p = ctx.saved_tensors
-        h, pt = g.mT, p.mT
+        h, pt = g.mH, p.mH
         right, left = h @ p @ pt, pt @ (p @ h)
         return right - a @ (p @ right) + left - (left @ p) @ a - pt @ g @ pt, None, None, None
 
@@ -261,7 +269,7 @@ def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = N
     Args:
         A: matrices; the gradient is that among matrices of the same rank.
         rcond: another name of ``rtol``.
-        hermitian: the matrices are symmetric; the lower triangle is looked at, and eigenvalues do it.
+        hermitian: the matrices are symmetric or Hermitian; the lower triangle is looked at, and eigenvalues do it.
         atol, rtol: singular values of at most ``max(atol, rtol * the largest)`` count as 0. By default ``atol`` is 0,
             and ``rtol`` the larger size times the type's precision, or 0 if ``atol`` is above 0. Numbers, or tensors
             of the batch's shape.
@@ -280,7 +288,7 @@ def _counted(s: Any, A: Any, atol: Any, rtol: Any) -> Any:
     if not s.shape[-1]:
         return s > 0
     if rtol is None:
-        share = max(A.shape[-2:]) * finfo(A.dtype).eps
+        share = max(A.shape[-2:]) * finfo(part_type(A)).eps
         rtol = share if atol is None else share * (atol <= 0)
     atol, rtol = (x.unsqueeze(-1) if isinstance(x, Tensor) else x for x in (0.0 if atol is None else atol, rtol))
     return (s > atol) & (s > s.amax(-1, keepdim=True) * rtol)
@@ -332,7 +340,7 @@ def matrix_exp(A: Tensor) -> Any:
     if not A.numel():
         return A.clone()
     size = A.detach().abs().sum(-2).amax(-1)
-    small = 2.0 if A.dtype.itemsize == 4 else 0.75           # 16 terms then leave less than a rounding
+    small = 2.0 if part_type(A).itemsize == 4 else 0.75           # 16 terms then leave less than a rounding
     halvings: Any = (size / small).log2().ceil().clamp(min=0.0).nan_to_num(0.0, 0.0, 0.0)[..., None, None]
     most = int(halvings.amax().item())
     x = A * (0.5 ** halvings if most else 1.0)

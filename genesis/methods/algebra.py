@@ -81,7 +81,7 @@ class Algebra(Methods):
         from ..linalg.spectra import Factored
 
         u, s, vh = svd(self, full_matrices=not some)  # type: ignore[arg-type]
-        u, v = (u, vh.mT) if compute_uv else (u.new_zeros(u.shape), vh.mT.new_zeros(vh.mT.shape))
+        u, v = (u, vh.mH) if compute_uv else (u.new_zeros(u.shape), vh.mT.new_zeros(vh.mT.shape))
         return Factored(u, s, v)
 
     def matrix_exp(self) -> Any:

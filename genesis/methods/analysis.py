@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..dtypes import promote_types
 from ..ops.array import normalize_axis
-from .support import Methods, real_only
+from .support import Methods
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -67,11 +67,10 @@ class Analysis(Methods):
         Raises:
             RuntimeError: more than two dimensions, or weights that do not fit.
         """
-        real_only("cov", self)
         if self.ndim > 2:
             raise RuntimeError(f"cov() needs at most two dimensions, not {self.ndim}")
         x = self.reshape(1, -1) if self.ndim < 2 else self
-        if not x.dtype.is_floating_point:
+        if not x.dtype.has_gradients:
             x = x.float()
         k = x._array.shape[1]
         weights: Any = None
@@ -91,26 +90,29 @@ class Analysis(Methods):
             mean = x.mean(1, keepdim=True)
             apart = weighted = x - mean
         else:
-            weights = weights.to(x.dtype)
+            weights = weights.to(x.real.dtype)
             total = weights.sum()
             apart = x - (x * weights).sum(1, keepdim=True) / total
             weighted = apart * weights
         if weights is not None and aweights is not None and correction:
-            left = total - correction * (weights * aweights.to(x.dtype)).sum() / total
+            left = total - correction * (weights * aweights.to(weights.dtype)).sum() / total
         else:
             left = total - correction
         left = max(left, 0) if isinstance(left, int) else left.clamp(min=0)
-        result = weighted.matmul(apart.t())
+        result = weighted.matmul(apart.mH)
         result = result * (1 / left if left else math.inf) if isinstance(left, int) else result / left
         return result.reshape(()) if result.numel() == 1 else result
 
     def corrcoef(self) -> Any:
         """Correlation coefficients, in [-1, 1], of variables, one a row: (n, k) -> (n, n), and 0-d of one."""
+        from ..complex_numbers import complex
+
         c = self.cov()
         if not c.ndim:
             return c / c
-        deviations = c.diagonal().sqrt()
-        return (c / deviations.unsqueeze(1) / deviations.unsqueeze(0)).clamp(-1, 1)
+        deviations = c.diagonal().real.sqrt()
+        c = c / deviations.unsqueeze(1) / deviations.unsqueeze(0)
+        return complex(c.real.clamp(-1, 1), c.imag.clamp(-1, 1)) if c.is_complex() else c.clamp(-1, 1)
 
     def nanmedian(self, dim: int | None = None, keepdim: bool = False) -> Any:
         """The `median` of the elements that are not NaN; NaN where all are. With ``dim``: (values, indices)."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .. import dtypes, tracing
 from ..autograd import apply, same_device
 from ..dtypes import Scalar
 from ..ops import binary, ternary
 from ..ops import elementwise as ew
-from .support import Methods, operand, plain, raw, real_only
+from .support import Methods, operand, plain, raw
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -112,7 +112,7 @@ class Arithmetic(Methods):
     fmax, fmin = _named(_binary(binary.Fmax), "fmax"), _named(_binary(binary.Fmin), "fmin")
     fmod, hypot = _named(_binary(binary.Fmod), "fmod"), _named(_binary(binary.Hypot), "hypot")
     atan2, copysign = _named(_binary(binary.Atan2), "atan2"), _named(_binary(binary.Copysign), "copysign")
-    xlogy, logaddexp = _named(_binary(binary.Xlogy), "xlogy"), _named(_binary(binary.Logaddexp), "logaddexp")
+    xlogy, _logaddexp = _named(_binary(binary.Xlogy), "xlogy"), _named(_binary(binary.Logaddexp), "logaddexp")
     heaviside = _named(_integer("heaviside"), "heaviside")
     eq, ne, lt = _named(__eq__, "eq"), _named(__ne__, "ne"), _named(__lt__, "lt")
     le, gt, ge = _named(__le__, "le"), _named(__gt__, "gt"), _named(__ge__, "ge")
@@ -151,6 +151,8 @@ class Arithmetic(Methods):
         other = operand(other, self)
         if other is NotImplemented:
             raise TypeError("add() and sub() need a tensor or a number")
+        if isinstance(alpha, complex):
+            return self + other * alpha
         dtype = ew.dtype_of(self._array, raw(other))
         if isinstance(alpha, float) and not dtype.has_gradients:
             raise RuntimeError(f"alpha must be an integer where the result is {dtype}, not {alpha}")
@@ -171,6 +173,8 @@ class Arithmetic(Methods):
 
     def addcmul(self, tensor1: Any, tensor2: Any, *, value: Scalar = 1) -> Any:
         """``self + value * tensor1 * tensor2``."""
+        if isinstance(value, complex):
+            return self + tensor1 * tensor2 * value
         return apply(ternary.Addcmul, self, tensor1, tensor2, value)
 
     def addcdiv(self, tensor1: Any, tensor2: Any, *, value: Scalar = 1) -> Any:
@@ -190,14 +194,26 @@ class Arithmetic(Methods):
         return apply(ternary.Lerp, self, end, weight)
 
     def float_power(self, exponent: Any) -> Any:
-        """``self ** exponent`` in float64; in float32 on a device without it."""
-        real_only("float_power", self, exponent)
+        """``self ** exponent`` in float64, or complex128; in float32 or complex64 on a device without it."""
         wide = dtypes.float64 if self.device.fp64 else dtypes.float32
-        return self.to(wide).pow(exponent.to(wide) if hasattr(exponent, "_array") else float(exponent))
+        if self.dtype.is_complex or isinstance(exponent, complex) or getattr(exponent, "dtype", wide).is_complex:
+            wide = wide.to_complex()
+        elif not hasattr(exponent, "_array"):
+            exponent = float(exponent)
+        return self.to(wide).pow(exponent.to(wide) if hasattr(exponent, "_array") else exponent)
 
     def ldexp(self, other: Any) -> Any:
         """Each element times 2 to the power ``other``."""
         return self * (2.0 ** other)
+
+    def logaddexp(self, other: Any) -> Any:
+        """log(exp(self) + exp(other)), without overflow."""
+        if not self.dtype.is_complex and not getattr(other, "dtype", self.dtype).is_complex:
+            return self._logaddexp(other)
+        larger = (self.real >= other.real) | self.isnan()
+        high, low = self.where(larger, other), cast(Any, other).where(larger, self)
+        same = (high == low) & ~high.isfinite()                # of infinities, which have no difference
+        return high + (low - high).where(~same, 0.0).exp().log1p()
 
     def logaddexp2(self, other: Tensor) -> Any:
         """log2(2^self + 2^other), without overflow."""

@@ -10,6 +10,7 @@ from ..autograd import apply, same_device
 from ..dtypes import Scalar
 from ..ops import elementwise as ew
 from ..ops import pointwise, ternary
+from ..ops.complex import ViewAsComplex, ViewAsReal
 from .support import Methods, operand, plain
 
 if TYPE_CHECKING:
@@ -83,10 +84,14 @@ class Choice(Methods):
         return self.clamp(None, max)
 
     def nan_to_num(self, nan: float | None = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
-        """NaN and infinities replaced, by default by 0 and by the largest and the smallest finite number."""
+        """NaN and infinities replaced, by default by 0 and by the largest and the smallest finite number.
+
+        Of complex numbers in either part.
+        """
         if not self.dtype.is_floating_point:
             if self.dtype.is_complex:
-                raise NotImplementedError("nan_to_num() is not defined for complex numbers; use it on view_as_real()")
+                pairs = apply(ViewAsReal, self).nan_to_num(nan, posinf, neginf)
+                return apply(ViewAsComplex, pairs)
             return self.clone()
         largest = _LARGEST[self.dtype.name]
         return apply(pointwise.NanToNum, self, 0.0 if nan is None else nan, largest if posinf is None else posinf,

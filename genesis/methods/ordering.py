@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import dtypes
 from ..autograd import apply, same_device
 from ..dtypes import DType, as_dtype
+from ..halving import running
 from ..ops import elementwise as ew
 from ..ops import index, reduce, scan, search, sort, topk
 from ..ops import random as random_ops
@@ -193,6 +195,9 @@ class Ordering(Methods):
 
     def cumprod(self, dim: int, *, dtype: DType | None = None) -> Any:
         """Running product along a dimension; its gradient is exact also where elements are 0."""
+        wanted = self.dtype if dtype is None else as_dtype(dtype)
+        if wanted.is_complex:
+            return running(self.to(wanted), normalize_axis(dim, self.ndim), operator.mul)
         return self._running(scan.CumProd, dim, dtype)
 
     def _running(self, operation: Any, dim: int, dtype: DType | None) -> Any:

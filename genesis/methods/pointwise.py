@@ -63,7 +63,7 @@ class _Sinc(Function):
             factor = 1 - square * factor / divisor
         far = y.where(near.logical_not(), 1.0)
         slope = (series * factor / -3).where(near, (far.cos() - far.sin() / far) / far)
-        return g * (slope * math.pi)
+        return g * (slope * math.pi).conj()
 
 
 class Pointwise(Methods):
@@ -148,15 +148,16 @@ class Pointwise(Methods):
 
     def sinc(self) -> Any:
         """sin(πx) / (πx), and 1 at 0."""
-        real_only("sinc", self)
-        return _Sinc.apply(self if self.dtype.is_floating_point else self.float())
+        return _Sinc.apply(self if self.dtype.has_gradients else self.float())
 
     def deg2rad(self) -> Any:
         """Degrees as radians."""
+        real_only("deg2rad", self)
         return self * (math.pi / 180)
 
     def rad2deg(self) -> Any:
         """Radians as degrees."""
+        real_only("rad2deg", self)
         return self * (180 / math.pi)
 
     def logit(self, eps: float | None = None) -> Any:

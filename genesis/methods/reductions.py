@@ -58,6 +58,7 @@ class Reductions(Methods):
 
     def nansum(self, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None) -> Any:
         """Sum that counts NaN as 0."""
+        real_only("nansum", self)
         if not self.dtype.is_floating_point:
             return self.sum(dim, keepdim, dtype=dtype)
         wanted = None if dtype is None else as_dtype(dtype)
@@ -77,6 +78,7 @@ class Reductions(Methods):
 
     def nanmean(self, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None) -> Any:
         """Mean of the elements that are not NaN."""
+        real_only("nanmean", self)
         if not self.dtype.is_floating_point:
             return self.mean(dim, keepdim, dtype=dtype)
         x = self.detach()
@@ -93,10 +95,24 @@ class Reductions(Methods):
         """Product of all elements or along a dimension; its gradient is exact also where elements are 0."""
         x = self._to_reduce(dtype)
         wanted = None if dtype is None else as_dtype(dtype)
+        if (wanted or x.dtype).is_complex:
+            return self._prod_complex(wanted, dim, keepdim)
         if dim is None:
             y = apply(scan.Prod, x.reshape(-1), axis=0, keepdim=False, dtype=wanted)
             return y.reshape((1,) * self.ndim) if keepdim else y
         return apply(scan.Prod, x, axis=normalize_axis(dim, self.ndim), keepdim=keepdim, dtype=wanted)
+
+    def _prod_complex(self, dtype: DType | None, dim: int | None, keepdim: bool) -> Any:
+        from ..halving import product
+
+        x = self if dtype is None else self.to(dtype)
+        flat = x.reshape(-1) if dim is None or not self.ndim else x
+        axis = 0 if dim is None or not self.ndim else normalize_axis(dim, self.ndim)
+        n = flat._array.shape[axis]
+        y = product(flat, axis) if n else flat.sum(axis, True) + 1
+        if dim is None:
+            return y.reshape((1,) * self.ndim if keepdim else ())
+        return y.reshape(()) if not self.ndim else y if keepdim else y.squeeze(axis)
 
     def var(self, dim: Dims | bool = None, unbiased: bool | None = None, keepdim: bool = False, *,
             correction: float | None = None) -> Any:
@@ -237,7 +253,11 @@ class Reductions(Methods):
 
     def logsumexp(self, dim: Dims, keepdim: bool = False) -> Any:
         """Logarithm of the sum of exponentials, without overflow; of no elements, -infinity."""
-        real_only("logsumexp", self)
+        if self.dtype.is_complex:
+            largest = self.detach().real.amax(dim, True) if self.numel() else self.real.sum(dim, True)
+            largest = largest.where(largest.isfinite(), 0.0)
+            y = (self - largest).exp().sum(dim, True).log() + largest
+            return y if keepdim else y.squeeze(axes_of(dim, self.ndim) or ())
         x = self if self.dtype.is_floating_point else self.float()
         return apply(logsumexp.LogSumExp, x, axes=axes_of(dim, self.ndim), keepdim=keepdim)
 

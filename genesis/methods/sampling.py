@@ -41,13 +41,13 @@ class Sampling(Methods):
     def _draw(self, draw: Draw, generator: Generator | None, a: Any, b: Any) -> Any:
         """Fill with random numbers; a gradient that flows back ends here."""
         needs = inplace.check(self)
-        fill(self, draw, generator, a, b)
+        fill(plain(self._array.as_real()) if self.dtype.is_complex else self, draw, generator, a, b)
         if needs:
             inplace.record(self, None)
         return self
 
-    def _floats(self, name: str) -> None:
-        if not self.dtype.is_floating_point:
+    def _floats(self, name: str, or_complex: bool = False) -> None:
+        if not (self.dtype.has_gradients if or_complex else self.dtype.is_floating_point):
             raise RuntimeError(f"{name}() needs a floating-point tensor, not {self.dtype}")
 
     def _uniform(self, generator: Generator | None) -> Any:
@@ -57,12 +57,12 @@ class Sampling(Methods):
         return plain(random.uniform(empty(self.device, self._array.shape, wide.dtype), key, 0.0, 1.0))
 
     def uniform_(self, from_: float = 0.0, to: float = 1.0, *, generator: Generator | None = None) -> Any:
-        """Fill with numbers drawn uniformly from [from_, to).
+        """Fill with numbers drawn uniformly from [from_, to); of complex numbers both parts.
 
         Raises:
             RuntimeError: ``from_ > to``, or the tensor is not of a floating type.
         """
-        self._floats("uniform_")
+        self._floats("uniform_", True)
         if not from_ <= to:
             raise RuntimeError(f"uniform_() needs from <= to, got {from_} and {to}")
         return self._draw(random.uniform, generator, float(from_), float(to))
@@ -70,13 +70,15 @@ class Sampling(Methods):
     def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Any:
         """Fill from the normal distribution of a mean and a standard deviation.
 
+        Of complex numbers both parts, as in PyTorch: each of that mean and of half the variance.
+
         Raises:
             RuntimeError: ``std`` is negative, or the tensor is not of a floating type.
         """
-        self._floats("normal_")
+        self._floats("normal_", True)
         if not std >= 0:
             raise RuntimeError(f"normal_() needs a standard deviation that is not negative, got {std}")
-        return self._draw(random.normal, generator, float(mean), float(std))
+        return self._draw(random.normal, generator, float(mean), std / math.sqrt(2 if self.dtype.is_complex else 1))
 
     def log_normal_(self, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None) -> Any:
         """Fill with numbers whose logarithms have a mean and a standard deviation.

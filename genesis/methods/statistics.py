@@ -56,9 +56,15 @@ class Statistics(Methods):
     def logcumsumexp(self, dim: int) -> Any:
         """The logarithm of the running sum of exponentials along a dimension, without overflow.
 
+        Imaginary parts of complex results are known up to multiples of 2π.
+
         Raises:
-            NotImplementedError: the tensor is not of a floating type.
+            NotImplementedError: the tensor is not of a floating or complex type.
         """
+        if self.dtype.is_complex:
+            from ..halving import running
+
+            return running(self, normalize_axis(dim, self.ndim), lambda x, before: x.logaddexp(before))
         if not self.dtype.is_floating_point:
             raise NotImplementedError(f"logcumsumexp() needs a floating-point tensor, not {self.dtype}")
         return apply(scan.LogCumSumExp, self, axis=normalize_axis(dim, self.ndim))

@@ -83,7 +83,10 @@ def operand(x: Any, like: Any) -> Any:
     if isinstance(x, np.ndarray | complex | np.complexfloating):
         from ..tensor import tensor
 
-        return tensor(x if isinstance(x, np.ndarray) else complex(x), device=like.device)
+        if isinstance(x, np.ndarray):
+            return tensor(x, device=like.device)
+        wide = dtypes.complex128 if like.dtype in (dtypes.float64, dtypes.complex128) else None
+        return tensor(complex(x), dtype=wide, device=like.device)
     return NotImplemented
 
 

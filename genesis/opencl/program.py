@@ -162,7 +162,8 @@ class Kernel:
                                         global_size, local_size, *args)
 
 
-_OF_COMPLEX = ("ops/elementwise.cl", "ops/fft.cl")      # whose kernels take complex numbers; others see pairs
+# Files whose kernels take complex numbers; others see pairs.
+_OF_COMPLEX = tuple(f"ops/{name}.cl" for name in ("elementwise", "fft", "linalg", "reflections", "spectra"))
 
 
 class Programs:

@@ -23,11 +23,11 @@ _BITS = {"int": 32, "long": 64}
 _NARROW = {dtypes.uint8: (0, 0xff), dtypes.int8: (1 << 7, 0xff), dtypes.int16: (1 << 15, 0xffff)}
 _NUMBERS = {"float": "f", "double": "d", "int": "i", "long": "l", "float2": "f", "double2": "d"}
 # What cl/ops/complex.h defines: operations that give complex numbers, and others.
-_COMPLEX = frozenset("""identity neg add sub mul div square cube reciprocal sqrt rsqrt exp log sin cos tan sinh cosh
-    tanh sigmoid conj sgn pow where add_scaled addcmul_scaled mul_scaled add_turned mul_conj div_backward exp_backward
-    log_backward sqrt_backward rsqrt_backward reciprocal_backward square_backward cube_backward sin_backward
-    cos_backward tan_backward sinh_backward cosh_backward tanh_backward sigmoid_backward abs_backward angle_backward
-    sgn_backward pow_backward pow_backward_exponent div_conj polar""".split())
+_WITH_BACKWARD = """div exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square cube sin cos tan sinh cosh
+    tanh asin acos atan asinh acosh atanh sigmoid silu sgn pow""".split()
+_COMPLEX = frozenset([*_WITH_BACKWARD, *(f"{name}_backward" for name in _WITH_BACKWARD), *"""identity neg add sub mul
+    conj where add_scaled addcmul_scaled mul_scaled add_turned mul_conj abs_backward angle_backward
+    pow_backward_exponent div_conj polar""".split()])
 _OF_COMPLEX = frozenset("abs angle eq ne isnan isinf isfinite logical_not logical_and logical_or logical_xor".split())
 _SPECIAL = frozenset(f"{name}{end}" for end in ("", "_backward") for name in (    # operations of cl/ops/special.h
     "lgamma", "digamma", "trigamma", "zeta", "gammainc", "gammaincc", "gamma_density", "erfinv", "ndtri", "log_ndtr",

@@ -38,11 +38,12 @@ def select(x: Array, axis: int, index: Array, bounds: Bounds = ANY) -> Array:
     outer, n, inner = sizes_of(x, axis)
     out = empty(x.device, (*x.shape[:axis], *index.shape, *x.shape[axis + 1:]), x.dtype)
     if out.size and inner >= 16 and x.device.type == "cpu":
+        parts = max(1, x.dtype.itemsize // 8)               # vectors of 16 elements are of 8 bytes each at the most
         kernel = x.device.programs.kernel("ops/index.cl", "copy_rows", "PlPlPllllPil",
-                                          _copying(x.dtype.itemsize, False))
+                                          _copying(x.dtype.itemsize // parts, False))
         rows = min(max(1, _PIECE // inner), max(1, index.size * outer // (8 * x.device.compute_units)))
-        launch(kernel, (-(-index.size // rows), outer), (1, 1), x.buffer.handle, x.offset, index.buffer.handle,
-               index.offset, out.buffer.handle, n, inner, index.size, rows, bounds=bounds, n=n)
+        launch(kernel, (-(-index.size // rows), outer), (1, 1), x.buffer.handle, parts * x.offset, index.buffer.handle,
+               index.offset, out.buffer.handle, n, parts * inner, index.size, rows, bounds=bounds, n=n)
     elif out.size:
         _read("select_rows", x, index, out, n, inner, index.size, outer, bounds)
     elif not n and index.size:

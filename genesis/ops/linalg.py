@@ -1,6 +1,7 @@
 """Factorizations of matrices: the host half of ``cl/ops/linalg.cl`` and ``cl/ops/reflections.cl``.
 
-All take batches of matrices (..., rows, columns) of float32 or float64, and leave them as they are.
+All take batches of matrices (..., rows, columns) of float32, float64, complex64 or complex128, and leave them as they
+are. Transposes of complex matrices are conjugated.
 """
 
 from __future__ import annotations
@@ -48,8 +49,11 @@ def launch(file: str, name: str, x: Array, arrays: tuple[Array, ...], sizes: tup
     batch = math.prod(x.shape[:-2])
     if not batch or not x.size or (steps is not None and not steps):
         return
-    defines: tuple[tuple[str, Any], ...] = (("TYPE", x.dtype.name), *options.items())
-    if dtypes.float64.name in (x.dtype.name, options.get("WIDE_TYPE")):
+    options = {"TYPE": x.dtype.name, **options}
+    if options["TYPE"].startswith("complex"):
+        options["COMPLEX"] = 1
+    defines: tuple[tuple[str, Any], ...] = tuple(options.items())
+    if options["TYPE"] in ("float64", "complex128") or options.get("WIDE_TYPE") == "float64":
         defines = (*defines, ("REAL64", 1))
     numbers = len(sizes) + 2 * (steps is not None)
     kernel = x.device.programs.kernel(file, name, "P" * len(arrays) + "l" * numbers, defines)
@@ -163,7 +167,7 @@ def _substitute(a: Array, out: Array, lower: bool, transposed: bool = False, uni
 
 
 def cholesky(a: Array) -> tuple[Array, Array]:
-    """The L of A = L L^T, and int32 info (...,): 0, or the number of the step that found that there is none."""
+    """The L of A = L L^H, and int32 info (...,): 0, or the number of the step that found that there is none."""
     n, out = a.shape[-1], copy(a)
     info = empty(a.device, a.shape[:-2], dtypes.int32) if n else zeros(a, a.shape[:-2], dtypes.int32)
     items = team(a, 1)

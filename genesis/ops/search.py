@@ -44,6 +44,8 @@ def _find(x: Array, name: str) -> tuple[Array, Array]:
 
 def flat_nonzero(x: Array) -> Array:
     """Positions, in the array read row by row, of elements that are not 0. Waits for the device."""
+    if x.dtype.is_complex:
+        x = run("ne", [x, 0.0], dtypes.bool_, compute=x.dtype.compute)
     return _find(contiguous(x), "")[0]
 
 

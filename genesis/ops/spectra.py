@@ -11,7 +11,8 @@ from .elementwise import assign, copy
 from .linalg import REFLECTIONS, TINY, block_factors, launch, no_factors, orthogonal, team, zeros
 
 _SPECTRA = "ops/spectra.cl"
-_SWEEPS = {dtypes.float32: 12, dtypes.float64: 16}         # of Jacobi's method, which converges quadratically
+# Of Jacobi's method, which converges quadratically.
+_SWEEPS = {dtypes.float32: 12, dtypes.float64: 16, dtypes.complex64: 12, dtypes.complex128: 16}
 _LARGE = 512               # from this size on, one matrix is worth launches in which several work-groups treat it
 _ROTATIONS = 1 << 22       # most rotations of a batch that are kept at a time, unless one sweep has more
 
@@ -38,11 +39,14 @@ def _apart(x: Array) -> Array:
 def symmetric_eigen(a: Array, vectors: bool = True) -> tuple[Array, Array | None, bool]:
     """Eigenvalues (..., n) of symmetric matrices, and eigenvectors as rows, in no order; whether some were not found.
 
+    The same for Hermitian matrices, whose rotations are real after they have been made tridiagonal.
+
     Made tridiagonal by reflections, then diagonal by the implicit QL algorithm, in float64 where the device has it.
     Waits for the device. Eigenvalues are not found if infinity or NaN is among the elements.
     """
     n, batch, device = a.shape[-1], math.prod(a.shape[:-2]), a.device
-    wide = dtypes.float64 if device.fp64 else a.dtype
+    real = a.dtype.to_real() if a.dtype.is_complex else a.dtype
+    wide = dtypes.float64 if device.fp64 else real
     d, e = (empty(device, a.shape[:-1], wide) for _ in range(2))
     if not a.size:
         return d, copy(a), False
@@ -53,7 +57,7 @@ def symmetric_eigen(a: Array, vectors: bool = True) -> tuple[Array, Array | None
            lambda k: (-(-n // items)) * (n - k + 4) + 4 * items, grid=(batch * items,), local=(items,), ITEMS=items,
            WIDE_TYPE=wide.name)
     rows = None
-    options: dict[str, Any] = {"WIDE_TYPE": wide.name}
+    options: dict[str, Any] = {"WIDE_TYPE": wide.name, "TYPE": real.name}
     if vectors:
         options["VECTORS"] = 1
         factors = no_factors(a, taus.shape[-1])
@@ -65,13 +69,14 @@ def symmetric_eigen(a: Array, vectors: bool = True) -> tuple[Array, Array | None
     most_sweeps, kept = 4 * n, batch * vectors      # nothing is kept for values alone
     state = zeros(a, (batch, 4), dtypes.int32)
     sweeps = empty(device, (max(1, kept * most_sweeps), 2), dtypes.int32)
-    turns = empty(device, (max(1, kept * most), 2), a.dtype)
+    turns = empty(device, (max(1, kept * most), 2), real)
+    parts = 2 if a.dtype.is_complex else 1
     while True:
         launch(_SPECTRA, "ql", out, (d, e, state, sweeps, turns), (n, most, most_sweeps), grid=(batch,), local=(1,),
                **options)
         if rows is not None:
-            launch(_SPECTRA, "turn", rows, (state, sweeps, turns, rows), (n, rows.shape[-1], most, most_sweeps),
-                   columns=n, **options)
+            launch(_SPECTRA, "turn", rows, (state, sweeps, turns, rows), (n, parts * n, parts * rows.shape[-1], most,
+                                                                        most_sweeps), columns=parts * n, **options)
         found, *_, failed = download(state).T
         if (found == n).all():
             return d, None if rows is None else _front(rows, n), bool(failed.any())

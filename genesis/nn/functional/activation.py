@@ -119,6 +119,8 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 
 def softsign(input: Tensor) -> Tensor:
     """``input / (1 + abs(input))``."""
+    if input.is_complex():
+        return input / (1 + input.abs())
     return _apply(pointwise.Softsign, input)
 
 

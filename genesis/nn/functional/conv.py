@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...autograd import apply
+from ...complex_numbers import complex
+from ...joining import cat
 from ...ops.conv import Convolution, Geometry, TransposedConvolution
 from ...ops.fold import Blocks, Col2Im
 from ...tensor import Tensor
@@ -45,8 +47,11 @@ def _check(name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | None
                            f"not of shape {x}")
     if weight.ndim != n + 2:
         raise RuntimeError(f"{name} needs a weight of {n + 2} dimensions, not of shape {w}")
-    if not input.is_floating_point():
+    if not input.dtype.has_gradients:
         raise RuntimeError(f"{name} of {input.dtype.name} is not supported; convert to float32")
+    for kind, other in (("weight", weight), ("bias", bias)):
+        if other is not None and other.dtype is not input.dtype and (input.is_complex() or other.is_complex()):
+            raise RuntimeError(f"{name} needs an input and a {kind} of one type, not {input.dtype} and {other.dtype}")
     if groups < 1:
         raise RuntimeError(f"groups must be at least 1, not {groups}")
     if w[0] % groups:
@@ -60,6 +65,18 @@ def _check(name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | None
                            f"{x[-n - 1]}; the input's shape is {x}")
     if bias is not None and tuple(bias.shape) != (outputs,):
         raise RuntimeError(f"a weight of shape {w} needs a bias of shape ({outputs},), not {tuple(bias.shape)}")
+
+
+def _complex(convolve: Any, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A convolution of complex numbers: those of both parts of the input, as one batch, with both of the weight."""
+    n = weight.ndim - 2
+    x = input if input.ndim == n + 2 else input.unsqueeze(0)
+    parts = cat([x.real, x.imag])
+    (a, b), (c, d) = (convolve(parts, w, None).chunk(2) for w in (weight.real, weight.imag))
+    y = complex(a - d, b + c)
+    if bias is not None:
+        y = y + bias.reshape(-1, *[1] * n)
+    return y if input.ndim == n + 2 else y.squeeze(0)
 
 
 def _run(operation: Any, n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...],
@@ -97,6 +114,9 @@ def _convolve(name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | N
               dilation: Ints, groups: int) -> Tensor:
     steps, spacing = spread("stride", stride, n), spread("dilation", dilation, n)
     _check(name, n, input, weight, bias, groups, False)
+    if input.is_complex():
+        return _complex(lambda x, w, b: _convolve(name, n, x, w, b, stride, padding, dilation, groups), input, weight,
+                        bias)
     _at_least(1, stride=steps, dilation=spacing)
     sizes = tuple(input.shape)[-n:]
     reach = [d * (k - 1) for d, k in zip(spacing, tuple(weight.shape)[2:])]
@@ -147,7 +167,7 @@ def conv2d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: In
     """Convolution (cross-correlation, as everywhere in deep learning) over two dimensions.
 
     Args:
-        input: (N, C, H, W), or (C, H, W) without a batch.
+        input: (N, C, H, W), or (C, H, W) without a batch; floating point, or complex as the weight and the bias are.
         weight: (O, C / groups, kh, kw).
         bias: (O,).
         stride: distance between the filter's positions; a number, or (height, width).
@@ -201,6 +221,9 @@ def _transpose(name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | 
     steps, spacing = spread("stride", stride, n), spread("dilation", dilation, n)
     before, extra = spread("padding", padding, n), spread("output_padding", output_padding, n)
     _check(name, n, input, weight, bias, groups, True)
+    if input.is_complex():
+        return _complex(lambda x, w, b: _transpose(name, n, x, w, b, stride, padding, output_padding, groups, dilation),
+                        input, weight, bias)
     _at_least(1, stride=steps, dilation=spacing)
     _at_least(0, padding=before, output_padding=extra)
     if any(e >= s and e >= d for e, s, d in zip(extra, steps, spacing)):

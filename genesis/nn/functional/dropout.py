@@ -19,6 +19,11 @@ def _check(p: float) -> None:
         raise ValueError(f"dropout probability must be between 0 and 1, not {p}")
 
 
+def _check_real(input: Tensor) -> None:
+    if input.is_complex():
+        raise NotImplementedError(f"dropout is not defined for {input.dtype}; multiply by dropout of real ones")
+
+
 def _given(result: Tensor, input: Tensor, inplace: bool) -> Tensor:
     return input.copy_(result) if inplace else result
 
@@ -38,11 +43,13 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     _check(p)
     if not training or p == 0:
         return input
+    _check_real(input)
     return _given(apply(Dropout, input, p=float(p), key=default_generator.stream()), input, inplace)
 
 
 def _kept(input: Tensor, p: float, lead: int) -> Tensor:
     """True, with probability ``1 - p``, for each index of the first dimensions; of size 1 in the others."""
+    _check_real(input)
     if lead > input.ndim:
         raise RuntimeError(f"dropout of channels needs an input (N, C, ...), not of shape {tuple(input.shape)}")
     kept: Tensor = rand((*input.shape[:lead], *[1] * (input.ndim - lead)), device=input.device).ge(p)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ... import dtypes
 from ...autograd import apply, no_grad, same_device
+from ...complex_numbers import view_as_complex, view_as_real
 from ...creation import arange
 from ...joining import stack
 from ...ops.bounds import Bounds
@@ -31,7 +32,7 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max
 
     Args:
         input: int64 or int32 indices in [0, rows), any shape.
-        weight: (rows, width).
+        weight: (rows, width), of a floating-point or complex type.
         padding_idx: a row that gets no gradient; negative ones count from the end.
         max_norm: rows that are looked up and have a larger norm are first scaled to it, in place.
         norm_type: the p of that norm.
@@ -67,6 +68,10 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max
             part = weight[used]
             norms = part.norm(norm_type, 1, True)
             weight[used] = (part * (max_norm / (norms + 1e-7))).where(norms > max_norm, part)
+    if weight.is_complex():          # rows of twice as many real numbers
+        table = view_as_real(weight).flatten(1)
+        found = embedding(input, table, padding_idx, scale_grad_by_freq=scale_grad_by_freq)
+        return view_as_complex(found.unflatten(-1, (-1, 2)))
     kind = SparseEmbedding if sparse and weight.is_leaf else Embedding
     result: Tensor = apply(kind, weight, index=input._array, padding=padding, by_frequency=scale_grad_by_freq)
     return result

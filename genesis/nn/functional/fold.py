@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ...autograd import apply
+from ...complex_numbers import of_parts
 from ...ops.fold import Blocks, Col2Im, Im2Col
 from ...tensor import Tensor
 from .conv import Ints, spread
@@ -49,6 +50,8 @@ def unfold(input: Tensor, kernel_size: Ints, dilation: Ints = 1, padding: Ints =
                 [3., 4.],
                 [4., 5.]])
     """
+    if input.is_complex():
+        return of_parts(lambda x: unfold(x, kernel_size, dilation, padding, stride), input)
     if input.ndim not in (3, 4):
         raise RuntimeError(f"unfold needs an input (N, C, H, W) or (C, H, W), not of shape {tuple(input.shape)}")
     kernel, spacing = spread("kernel_size", kernel_size, 2), spread("dilation", dilation, 2)
@@ -83,6 +86,8 @@ def fold(input: Tensor, output_size: Ints, kernel_size: Ints, dilation: Ints = 1
         tensor([[[1., 2., 1.],
                  [1., 2., 1.]]])
     """
+    if input.is_complex():
+        return of_parts(lambda x: fold(x, output_size, kernel_size, dilation, padding, stride), input)
     size = spread("output_size", output_size, 2)
     kernel, spacing = spread("kernel_size", kernel_size, 2), spread("dilation", dilation, 2)
     before, steps = spread("padding", padding, 2), spread("stride", stride, 2)

@@ -95,6 +95,15 @@ def rms_norm(input: Tensor, normalized_shape: int | Sequence[int], weight: Tenso
     Raises:
         RuntimeError: shapes that do not fit.
     """
+    if input.is_complex():       # as in PyTorch, the root of the mean of squares, which are complex, too
+        if weight is not None and weight.dtype is not input.dtype:
+            raise RuntimeError(f"rms_norm needs an input and a weight of one type, not {input.dtype} and "
+                               f"{weight.dtype}")
+        n = 1 if isinstance(normalized_shape, int) else len(normalized_shape)
+        _row_size("rms_norm", input.real, normalized_shape, None if weight is None else weight.real, None)
+        eps = _EPS[input.real.dtype.compute] if eps is None else eps
+        y = input * (input.square().mean(tuple(range(-n, 0)), True) + eps).rsqrt()
+        return y if weight is None else y * weight
     n = _row_size("rms_norm", input, normalized_shape, weight, None)
     eps = _EPS[input.dtype.compute] if eps is None else float(eps)
     return apply(ops.RMSNorm, input, weight, None, n=n, eps=eps, center=False)

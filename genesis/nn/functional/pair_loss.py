@@ -53,9 +53,12 @@ def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", weight: 
 
 @older_reduction
 def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
-    """Absolute differences; arguments as of `mse_loss`."""
+    """Absolute differences; arguments as of `mse_loss`, but that numbers may be complex."""
     check_reduction(reduction)
     _warn_of_sizes("l1_loss", input, target)
+    if input.is_complex() or target.is_complex():
+        input, target = (input - target).abs(), input.real.new_zeros(())
+        target = target.expand(*input.shape)
     if weight is None:
         return apply(PairLoss, input, target, loss="l1", reduction=reduction)
     return _weighted("l1", input, target, weight, reduction)
