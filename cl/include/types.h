@@ -1,9 +1,9 @@
 // Storage types and the type that arithmetic is done in.
 //
-// A tensor is stored as float32, float16, bfloat16, float64, int8, int16, int32, int64, uint8 or bool; arithmetic is
-// done in `real`: WIDTH floats (or doubles, with -D REAL64). Complex numbers (pairs of these) are for the kernels that know
-// them, elementwise.cl and fft.cl. float16 and bfloat16 are storage only, so neither needs
-// an extension: vload_half and vstore_half are core OpenCL 1.2, a bfloat16 is the upper half of a float.
+// A tensor is stored as float32, float16, bfloat16, float64, int8, int16, int32, int64, uint8 or bool; arithmetic is done
+// in `real`: WIDTH floats (or doubles, with -D REAL64). Complex numbers (pairs of these) are for the kernels that know
+// them. float16 and bfloat16 are storage only, so neither needs an extension: vload_half and vstore_half are core
+// OpenCL 1.2, a bfloat16 is the upper half of a float.
 //
 //   LOAD(type, p, i)       the i-th group of WIDTH elements of p, as real; floating types only
 //   STORE(type, p, i, x)   the converse; float16 and bfloat16 round to nearest even

@@ -1,7 +1,7 @@
 // Connectionist temporal classification (Graves et al. 2006, equations 5 to 15, in logarithms).
 //
-// x (steps, samples, classes) are logarithms of probabilities. Each sample has `width` states, of which 2 count + 1 are in
-// use: blanks and labels by turns, states[n, s] being their classes. From a step of time to the next a path stays in
+// x (steps, samples, classes) are logarithms of probabilities. Each sample has `width` states, of which 2 count + 1 are
+// in use: blanks and labels by turns, states[n, s] being their classes. From a step of time to the next a path stays in
 // its state, goes on to the next one, or passes over a blank between two different labels. What the paths' logarithms
 // add up to is kept for each step and state, so alpha and the rest are (steps, samples, width).
 //

@@ -156,8 +156,9 @@ kernel void block_factors(global const element *a, global const element *taus, g
     }
 }
 
-// x (m, columns, `columns` apart) from column `from` on, times I - V T V^H or its conjugate transpose; V the `width` reflections of
-// a (m, n) that begin with number `start`. A work-item a column. Global size (columns, rounded up; matrices).
+// x (m, columns, `columns` apart) from column `from` on, times I - V T V^H or its conjugate transpose; V the `width`
+// reflections of a (m, n) that begin with number `start`. A work-item a column. Global size (columns, rounded up;
+// matrices).
 #ifdef PARTIAL
 #define V(i, k) ((k) < width ? a[(i) * n + (k)] : FROM_PART(0))
 #define INSIDE(k) ((k) < width)
@@ -217,8 +218,9 @@ kernel void reflect(global const element *a, global const element *factors, glob
     }
 }
 
-// Symmetric or Hermitian a (n, n) made real and tridiagonal, the diagonal in d, what is beside it in e (n, the last one 0). Step k takes row k
-// away; the update of what is left, a - v w^H - w v^H, is done when the next step multiplies it by its own v, in one pass.
+// Symmetric or Hermitian a (n, n) made real and tridiagonal, the diagonal in d, what is beside it in e (n, the last one
+// 0). Step k takes row k away; the update of what is left, a - v w^H - w v^H, is done when the next step multiplies it by
+// its own v, in one pass.
 // `work` is 4 rows of n, zeros before the first step. Rows of a are `stride` apart. A work-group a matrix.
 kernel void tridiagonal(global element *a, global wide *d, global wide *e, global element *taus, global element *work,
                         long n, long stride, long first, long last)
