@@ -20,6 +20,7 @@ from . import commands, icd
 from .advice import no_device_message
 from .faults import Faults
 from .memory import Alias, Buffer, Pool
+from .meta import META, Meta
 from .program import Programs
 from .quirks import lookup
 
@@ -327,10 +328,14 @@ def find_device(which: Device | str | int | None = None) -> Device:
         return which
     if which is None:
         return default_device()
+    if which is META:
+        META.refuse()
     if isinstance(which, bool) or not isinstance(which, int | str):
         raise TypeError(f"a device is named by a string or a position, not by {which!r}")
     found = devices()
     text = str(which).strip().lower()
+    if text == META.type:
+        META.refuse()
     if text.isdecimal():
         matches = found[int(text):int(text) + 1]
     else:
@@ -361,10 +366,12 @@ class _Named(type):
     """What `device` is an instance of: programs call it, and name it as the type of a device."""
 
     def __call__(cls, which: Device | str | int | None = None, index: int | None = None) -> Any:
+        if which is META or which == META.type:
+            return META
         return find_device(which if index is None else f"{which}:{index}")
 
     def __instancecheck__(cls, x: Any) -> bool:
-        return isinstance(x, Device)
+        return isinstance(x, Device | Meta)
 
 
 class device(Device, metaclass=_Named):
@@ -373,7 +380,8 @@ class device(Device, metaclass=_Named):
     Args:
         which: ``"gpu"``, ``"cpu"``, ``"gpu:1"`` (the second of its type), ``"cuda:1"`` (of
             NVIDIA's platform), a position in `devices`, any part of
-            the name of a platform or device (``"intel"``, ``"rusticl"``), or None for the default.
+            the name of a platform or device (``"intel"``, ``"rusticl"``), or None for the default. ``"meta"`` is the
+            device without memory, which can only be compared with: no tensor is there.
         index: the number after the colon, where it is given by itself.
 
     Returns:

@@ -9,7 +9,7 @@ from helpers import close, f32, normal, run_python
 
 import genesis
 from genesis import NoDeviceError
-from genesis.opencl import quirks
+from genesis.opencl import advice, quirks
 
 device_module = importlib.import_module("genesis.opencl.device")
 
@@ -134,8 +134,8 @@ def test_without_any_device_the_error_names_the_install_command(fakes, monkeypat
                                      ("AMD64", "win32", 'pip install "genesis-cl[cpu]"'),
                                      ("aarch64", "linux", "apt install pocl-opencl-icd"),
                                      ("arm64", "darwin", "macOS")):
-        monkeypatch.setattr(device_module.platform, "machine", lambda machine=machine: machine)
-        monkeypatch.setattr(device_module.sys, "platform", system)
+        monkeypatch.setattr(advice.platform, "machine", lambda machine=machine: machine)
+        monkeypatch.setattr(advice.sys, "platform", system)
         for call in (lambda: genesis.zeros(1), genesis.device, lambda: genesis.device("gpu")):
             with pytest.raises(NoDeviceError) as error:
                 call()
@@ -270,3 +270,14 @@ def test_importing_asks_for_no_device():
         module = sys.modules["genesis.opencl.device"]
         assert module._default is None and module._found.cache_info().currsize == 0
     """)
+
+
+def test_the_device_without_memory_can_be_compared_with():
+    meta = genesis.device("meta")
+    assert isinstance(meta, genesis.device)
+    assert meta == genesis.device("meta") != genesis.zeros(1).device
+    assert (meta.type, str(meta), repr(meta)) == ("meta", "meta", "device(type='meta')")
+    for call in (lambda: genesis.zeros(2, device="meta"), lambda: genesis.zeros(2, device=meta), meta.__enter__,
+                 lambda: genesis.zeros(2).to("meta"), lambda: genesis.nn.Linear(2, 2).to(meta)):
+        with pytest.raises(NotImplementedError, match="skip_init"):
+            call()
