@@ -5,6 +5,9 @@
 //   ELEMENT   an unsigned integer type as wide as the elements, which are only moved
 //   WIDTH     transpose_vectors: tiles have WIDTH x WIDTH elements, in registers
 //   OUTER     how many further dimensions there are
+#ifndef WIDTH
+#define WIDTH 4
+#endif
 #include "types.h"
 
 #ifndef ELEMENT
@@ -15,9 +18,7 @@
 #endif
 #undef real
 #define real WIDE(ELEMENT)
-#if WIDTH > 1
 #include "transpose.h"
-#endif
 
 #define TILES 4          // down; columns of a block are a multiple of WIDTH
 #define BLOCK 256
@@ -45,7 +46,6 @@ typedef struct {
 #define MOVE_TO(matrix)
 #endif
 
-#if WIDTH > 1
 // Global size (columns / BLOCK, rows / (TILES WIDTH), matrices), rounded up; for processors.
 VECTOR_KERNEL transpose_vectors(
     global ELEMENT *out, long out_at, global const ELEMENT *in, long in_at, long matrices, layout_t s)
@@ -71,7 +71,6 @@ VECTOR_KERNEL transpose_vectors(
                         out[i * out_row + j] = in[j * in_column + i];
             }
 }
-#endif
 
 // Groups of SIDE x SIDE; global size (columns, rows, matrices), rounded up.
 kernel void transpose_tiles(

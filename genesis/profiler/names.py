@@ -8,15 +8,15 @@ from typing import Any
 
 # Operations whose name in PyTorch is not their own in lower case with underscores.
 THEIRS = {
-    "AddScaled": "add", "Attention": "scaled_dot_product_attention", "AvgPool": "avg_pool2d", "Cast": "_to_copy",
-    "CTC": "ctc_loss", "ClampBetween": "clamp", "Col2Im": "col2im", "Copy": "clone",
+    "AddProduct": "addmm", "AddScaled": "add", "Attention": "scaled_dot_product_attention", "AvgPool": "avg_pool2d",
+    "CTC": "ctc_loss", "Cast": "_to_copy", "ClampBetween": "clamp", "Col2Im": "col2im", "Copy": "clone",
     "CrossEntropy": "cross_entropy_loss", "CumProd": "cumprod", "CumSum": "cumsum", "DiagonalMatrix": "diag_embed",
-    "GeluTanh": "gelu", "I0e": "special_i0e",
-    "I1": "special_i1", "I1e": "special_i1e", "Im2Col": "im2col", "Kth": "kthvalue", "LogCumSumExp": "logcumsumexp",
-    "LogNdtr": "special_log_ndtr", "LogSumExp": "logsumexp", "MatMul": "matmul", "MaxPool": "max_pool2d",
-    "NLL": "nll_loss", "Ndtri": "special_ndtri", "PackedAttention": "scaled_dot_product_attention",
-    "RMSNorm": "rms_norm", "SparseEmbedding": "embedding", "TopK": "topk", "TransposedConvolution": "convolution",
-    "TruncDivide": "div", "VectorNorm": "linalg_vector_norm", "WeightedLogits": "binary_cross_entropy_with_logits",
+    "GeluTanh": "gelu", "I0e": "special_i0e", "I1": "special_i1", "I1e": "special_i1e", "Im2Col": "im2col",
+    "Kth": "kthvalue", "LogCumSumExp": "logcumsumexp", "LogNdtr": "special_log_ndtr", "LogSumExp": "logsumexp",
+    "MatMul": "matmul", "MaxPool": "max_pool2d", "NLL": "nll_loss", "NanSum": "nansum", "Ndtri": "special_ndtri",
+    "PackedAttention": "scaled_dot_product_attention", "RMSNorm": "rms_norm", "SparseEmbedding": "embedding",
+    "TopK": "topk", "TransposedConvolution": "convolution", "TruncDivide": "div", "VectorNorm": "linalg_vector_norm",
+    "WeightedLogits": "binary_cross_entropy_with_logits",
 }
 
 # Those of several kinds: by an option of the call.

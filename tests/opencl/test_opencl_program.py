@@ -160,7 +160,8 @@ def test_one_program_is_compiled_once_by_several_threads():
 
 # What the host defines for kernels that are not there without it.
 NEEDED = {"add_tiles": {"WIDTH": 8}, "reduce_tiles": {"WIDTH": 8}, "matmul_local": {"KERNEL": 1},
-          "matmul_integer": {"KERNEL": 2}}
+          "matmul_integer": {"KERNEL": 2}, "fold_exponentials": {"LOGARITHMS": 1, "WIDTH": 4},
+          "scan_exponentials": {"LOGARITHMS": 1, "WIDTH": 4}}
 KERNEL_FILES = [f for f in SOURCE_FILES if f.startswith("ops/") and f.endswith(".cl")]
 
 
