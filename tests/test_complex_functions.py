@@ -206,3 +206,15 @@ def test_what_is_not_defined_is_an_error(name):
         warnings.simplefilter("error")
         with pytest.raises((RuntimeError, NotImplementedError), match=r"complex|one type"):
             REFUSED[name](genesis.ones(2, 2, dtype=genesis.cfloat))
+
+
+def test_results_of_one_element_are_no_views():
+    for call in (lambda z: z.cumprod(0), lambda z: z.logcumsumexp(0), lambda z: z.prod(0, True), lambda z: z.prod()):
+        z = genesis.tensor([1 + 1j])
+        call(z).add_(1)
+        assert z.item() == 1 + 1j
+
+
+def test_real_tensors_take_no_complex_factor():
+    with pytest.raises(RuntimeError, match="alpha must not be complex"):
+        genesis.ones(2).add(genesis.ones(2), alpha=1j)

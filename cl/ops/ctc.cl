@@ -26,7 +26,7 @@
 static SCALAR log_sum(SCALAR a, SCALAR b, SCALAR c)
 {
     const SCALAR most = fmax(a, fmax(b, c));
-    return most == -INFINITY ? most : most + log(exp(a - most) + exp(b - most) + exp(c - most));
+    return most == -INFINITY ? a + b + c : most + log(exp(a - most) + exp(b - most) + exp(c - most));
 }
 
 // losses[n] = -log of the probability of the labels. Global size (TEAM samples).
@@ -40,9 +40,8 @@ TEAM_KERNEL ctc(global const SCALAR *x, long x_at, global const long *states, lo
     x += x_at;
     FOR_STATES(s, width)
         FITS(label[s], classes);
-    long length = lengths[lengths_at + n], used = 2 * counts[counts_at + n] + 1;
-    length = FITS(length, steps + 1) ? length : 0;
-    used = FITS(used / 2, width / 2 + 1) && used > 0 ? used : 1;
+    const long given = lengths[lengths_at + n], count = counts[counts_at + n];
+    const long length = FITS(given, steps + 1) ? given : 0, used = FITS(count, width / 2 + 1) ? 2 * count + 1 : 1;
 
     for (long t = 0; t < length; t++) {
         FOR_STATES(s, used) {

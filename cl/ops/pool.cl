@@ -188,7 +188,8 @@ PLANE_KERNEL largest_scatter(global const element *g, long g_at, global const po
     for (int i = 0; i < inputs; i++)
         out[i] = 0;
     for (int i = 0; i < outputs; i++)
-        out[index[i]] += g[i];
+        if (index[i] >= 0 && index[i] < inputs)             // a window may have nothing of x, as no element says then
+            out[index[i]] += g[i];
 }
 
 PLANE_KERNEL mean_scatter(global const element *g, long g_at, global element *out, pool_t s)

@@ -222,8 +222,9 @@ class Pass:
         """The gradients of a node's inputs, given that of its result or, in a list, of its results."""
         if self.wanted is None and node.operation.into_targets:
             context.targets = _targets(node)
-        if node.operation.adds and node.inputs[0] in self.owned and context.casts is None:
-            context.so_far = self.pending.get(node.inputs[0])
+        if node.operation.adds:
+            known = node.inputs[0] in self.owned and context.casts is None
+            context.so_far = self.pending.get(node.inputs[0]) if known else None
         return node.operation.backward(context, *(g if isinstance(g, list) else (g,)))     # a list: see _collect
 
     def call_hooks(self, hooks: Hooks, g: Any) -> Any:

@@ -151,9 +151,11 @@ class Arithmetic(Methods):
         other = operand(other, self)
         if other is NotImplemented:
             raise TypeError("add() and sub() need a tensor or a number")
-        if isinstance(alpha, complex):
-            return self + other * alpha
         dtype = ew.dtype_of(self._array, raw(other))
+        if isinstance(alpha, complex):
+            if not dtype.is_complex:
+                raise RuntimeError(f"alpha must not be complex where the result is {dtype}")
+            return self + other * alpha
         if isinstance(alpha, float) and not dtype.has_gradients:
             raise RuntimeError(f"alpha must be an integer where the result is {dtype}, not {alpha}")
         return apply(ternary.AddScaled, self, other, alpha)

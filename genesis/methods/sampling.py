@@ -106,6 +106,8 @@ class Sampling(Methods):
         from_ = from_ or 0
         if not from_ < to:
             raise RuntimeError(f"random_() needs from < to, got {from_} and {to}")
+        if from_ < 0 and self.dtype.kind == "u":
+            raise RuntimeError(f"{self.dtype} holds no negative numbers, such as {from_}")
         check_fits(from_, to - 1, self.dtype)
         return self._draw(random.integers, generator, int(from_), int(to))
 

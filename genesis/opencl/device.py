@@ -334,7 +334,7 @@ def find_device(which: Device | str | int | None = None) -> Device:
         raise TypeError(f"a device is named by a string or a position, not by {which!r}")
     found = devices()
     text = str(which).strip().lower()
-    if text == META.type:
+    if text.partition(":")[0] == META.type:
         META.refuse()
     if text.isdecimal():
         matches = found[int(text):int(text) + 1]
@@ -366,7 +366,7 @@ class _Named(type):
     """What `device` is an instance of: programs call it, and name it as the type of a device."""
 
     def __call__(cls, which: Device | str | int | None = None, index: int | None = None) -> Any:
-        if which is META or which == META.type:
+        if which is META or (isinstance(which, str) and which.partition(":")[0] == META.type):
             return META
         return find_device(which if index is None else f"{which}:{index}")
 

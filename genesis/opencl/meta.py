@@ -25,6 +25,9 @@ class Meta:
         raise NotImplementedError("there are no tensors on 'meta', without memory; make them on a device, or make the "
                                   "module inside of genesis.nn.utils.skip_init")
 
+    def __reduce__(self) -> str:
+        return "META"                       # there is one only
+
     __enter__ = __exit__ = refuse
 
 

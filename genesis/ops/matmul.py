@@ -93,7 +93,8 @@ def _prepare(a: Array, b: Array, out: Array, bias: Array | None, batch: Shape) -
     if _is_vector(a, b):
         x, y = (z if z.strides[axis] == 1 or z.shape[axis] == 1 or z.shape[-3 - axis] != 1 else contiguous(z)
                 for z, axis in ((x, -1), (y, -2)))
-    elif _way(a) == "matmul_tile" and y.strides[-1] != 1 and y.shape[-1] > 1:
+    if _way(a) == "matmul_tile" and y.strides[-1] != 1 and y.shape[-1] > 1 and not (
+            _is_vector(a, b) and y.strides[-2] == 1):
         y = contiguous(y)
     return None if x is a and y is b else (x, y)
 
@@ -156,7 +157,7 @@ def _plan(a: Array, b: Array, out: Array, bias: Array | None, batch: Shape) -> t
     (m, k), n, count = a.shape[-2:], b.shape[-1], math.prod(batch)
     (_, a_outer, b_outer), (inner, a_inner, b_inner) = [[1, 0, 0], [1, 0, 0], *_leading(batch, a, b)][-2:]
     device, way = a.device, _way(a)
-    if bias is not None and (bias.shape != (n,) or bias.strides[0] != 1):
+    if bias is not None and (bias.shape != (n,) or (n > 1 and bias.strides[0] != 1)):
         raise RuntimeError(f"the bias needs shape {(n,)} without gaps, not {bias.shape}")
     if _is_vector(a, b):
         matrix, swap = (a, 0) if n == 1 else (b, 1)

@@ -68,7 +68,7 @@ def launch(device: Device, x: Layout) -> Launch | None:
     busy = device.compute_units * device.quirks.parallel        # items that keep all cores busy
     rows, block, team = 1, width, 1
     if gpu:
-        team = min(_GPU_TEAM, device.handle.max_work_group_size)
+        team = 1 << min(_GPU_TEAM, device.handle.max_work_group_size).bit_length() - 1
         take, least = (1, 16 * team) if by_rows else (team, 64)
         busy = -(-busy // team)
     elif by_rows:

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import dtypes
 from ..dtypes import DType
+from ..opencl import Device
 from .array import Array, empty
 from .elementwise import assign, cast, contiguous, copy, reshaped, run
 from .operation import Context, Operation
@@ -93,7 +94,7 @@ def _run(op: str, x: Array, out: Array, outer: int, n: int, inner: int, acc: DTy
         sizes, local = (blocks, outer), (1, 1)
     name = ""
     more: tuple[tuple[str, Any], ...] = ()
-    if op == "logaddexp" and last and n > _SHORT and device.type == "cpu":
+    if op == "logaddexp" and last and n > _SHORT and _by_vectors(device):
         name, more = "_exponentials", (("WIDTH", lanes_of(device, acc)), ("LOGARITHMS", 1))
     if blocks > 1:
         folded = empty(device, (outer, blocks, inner), acc)
@@ -109,6 +110,11 @@ def _run(op: str, x: Array, out: Array, outer: int, n: int, inner: int, acc: DTy
         sizes, local, block, defines = (-(-outer // 64) * 64,), (64,), outer, (*defines, ("SHORT", 1))
     kernel = device.programs.kernel("ops/scan.cl", f"scan{name}", "PlPPlll", defines)
     kernel(sizes, local, x.buffer.handle, x.offset, before.buffer.handle, out.buffer.handle, n, inner, block)
+
+
+def _by_vectors(device: Device) -> bool:
+    """Whether rows are gone through by vectors, in loops within loops."""
+    return device.type == "cpu" and not device.quirks.max_loop
 
 
 def zeros_like(x: Array, dtype: DType) -> Array:
@@ -134,7 +140,7 @@ def running_extremes(compare: str, x: Array, axis: int) -> tuple[Array, Array]:
     out = before = empty(device, shape, dtypes.int64)
     values = empty(device, shape, x.dtype)
     sizes, local = ((blocks, outer), (1, 1)) if inner == 1 else grid(inner, blocks, outer)
-    if inner == 1 and n > _SHORT and x.dtype.is_floating_point and device.type == "cpu":
+    if inner == 1 and n > _SHORT and x.dtype.is_floating_point and _by_vectors(device):
         defines = (*defines, ("WIDTH", lanes_of(device, x.dtype)))
     if blocks > 1:
         folded = empty(device, (*shape[:axis], blocks, *shape[axis + 1:]), dtypes.int64)

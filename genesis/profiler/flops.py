@@ -15,7 +15,7 @@ def count(operation: Any, inputs: tuple[Any, ...], result: Any) -> int:
         result: the tensor it returned.
     """
     name = operation.__name__
-    if name in ("MatMul", "Linear"):
+    if name in ("MatMul", "Linear", "AddProduct"):
         return 2 * result.numel() * inputs[0].shape[-1]
     if name == "Convolution":
         return 2 * result.numel() * math.prod(inputs[1].shape[1:])

@@ -48,6 +48,7 @@ class Recorder:
         self.start = self.end = 0
         self._numbers: dict[type, dict[int, int]] = {}      # of the modules of a class
         self._watches: dict[Device, Stopwatch] = {}
+        self._held: dict[Device, int] = {}                  # bytes in use when a device joined
         self._local = threading.local()
         self._lock = threading.RLock()
 
@@ -97,10 +98,13 @@ class Recorder:
         return list(self._watches) or [default_device()]
 
     def allocated(self) -> int:
-        """Bytes of device memory in use, if memory is recorded; else 0."""
+        """Bytes of device memory in use, if memory is recorded; else 0.
+
+        Of devices that join while it runs, those that were in use then do not count: no span has asked for them.
+        """
         if not self.memory:
             return 0
-        total = sum(device.pool.allocated for device in self.devices)
+        total = sum(device.pool.allocated - self._held.get(device, 0) for device in self.devices)
         self.samples.append((now(), total))
         return total
 
@@ -110,6 +114,8 @@ class Recorder:
             with self._lock:
                 found = self._watches.get(device)
                 if found is None:
+                    if self.start:
+                        self._held[device] = device.pool.allocated
                     found = self._watches[device] = Stopwatch(device)
         return found
 

@@ -251,7 +251,9 @@ class profile:
         if before is SAVE or (before is RECORD and after is None):
             self.stop_trace()
             if self.on_trace_ready is not None:
+                action, self.current_action = self.current_action, NONE        # there is nothing to stop if it raises
                 self.on_trace_ready(self)
+                self.current_action = action
             before = NONE
         elif before in (WARMUP, RECORD) and (after in (NONE, None) or (before, after) == (RECORD, WARMUP)):
             if after is not None:
@@ -271,20 +273,26 @@ class profile:
 
     def prepare_trace(self) -> None:
         """Get ready to record."""
-        self._recording.prepare()
         self._trace_id = (self.custom_trace_id_callback or (lambda: uuid.uuid4().hex.upper()))()
+        self._recording.prepare()
 
     def start_trace(self) -> None:
         """Begin to record; after `prepare_trace`."""
         self._recording.start()
-        if self.execution_trace_observer is not None:
-            self.execution_trace_observer.start()
+        try:
+            if self.execution_trace_observer is not None:
+                self.execution_trace_observer.start()
+        except BaseException:
+            self._recording.stop()
+            raise
 
     def stop_trace(self) -> None:
         """Stop recording."""
-        if self.execution_trace_observer is not None:
-            self.execution_trace_observer.stop()
-        self._recording.stop()
+        try:
+            if self.execution_trace_observer is not None:
+                self.execution_trace_observer.stop()
+        finally:
+            self._recording.stop()
 
     # Results -----------------------------------------------------------------------------------------------------
 

@@ -105,6 +105,12 @@ def test_impossible_classes_have_finite_gradients():
     assert np.isfinite(y.grad.numpy()).all()
 
 
+def test_nan_is_not_taken_for_impossible():
+    x, targets = genesis.full((4, 2, 3), float("nan")), genesis.tensor([[1], [2]])
+    for options in ({}, {"zero_infinity": True}):
+        assert F.ctc_loss(x, targets, [4, 4], [0, 1], reduction="none", **options).isnan().all()
+
+
 def test_layer():
     mine, its = nn.CTCLoss(blank=1, zero_infinity=True), torch.nn.CTCLoss(blank=1, zero_infinity=True)
     assert repr(mine) == repr(its)
@@ -127,6 +133,7 @@ def test_what_does_not_fit_is_told():
                         (RuntimeError, lambda: F.ctc_loss(x, genesis.tensor(ROW[1:]), INPUTS, COUNTS)),
                         (IndexError, lambda: F.ctc_loss(x, targets, INPUTS + 1, COUNTS).item()),
                         (IndexError, lambda: F.ctc_loss(x, targets, INPUTS, COUNTS + 1).item()),
+                        (IndexError, lambda: F.ctc_loss(x, targets, INPUTS, np.array([-1, 1, 1, 1])).item()),
                         (IndexError, lambda: F.ctc_loss(x, targets + 1, INPUTS, COUNTS).item())):
         with pytest.raises(error):
             call()

@@ -1,5 +1,6 @@
 """Finding and choosing devices, adopting a queue, using one from several threads."""
 
+import copy
 import functools
 import importlib
 
@@ -276,6 +277,7 @@ def test_the_device_without_memory_can_be_compared_with():
     meta = genesis.device("meta")
     assert isinstance(meta, genesis.device)
     assert meta == genesis.device("meta") != genesis.zeros(1).device
+    assert meta is genesis.device("meta:0") is copy.deepcopy(meta)
     assert (meta.type, str(meta), repr(meta)) == ("meta", "meta", "device(type='meta')")
     for call in (lambda: genesis.zeros(2, device="meta"), lambda: genesis.zeros(2, device=meta), meta.__enter__,
                  lambda: genesis.zeros(2).to("meta"), lambda: genesis.nn.Linear(2, 2).to(meta)):

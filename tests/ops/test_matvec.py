@@ -74,3 +74,16 @@ def test_long_sums_come_in_parts_and_the_same_each_time(kind, monkeypatch):
     assert found[0].parts > 1
     assert abs(first.item() - x @ y) < 1e-6 * (abs(x) @ abs(y))
     assert (f32(x) @ f32(y)).item() == first.item()
+
+
+def test_rows_times_matrices_with_gaps_in_both_directions(monkeypatch):
+    monkeypatch.setattr(matmul, "tiles_for", lambda *_: None)          # a CPU without room for blocks
+    monkeypatch.setattr(matmul, "_plans", {})
+    a, b = normal(1, 6), normal(6, 20, seed=1)
+    close(f32(a) @ f32(b)[:, ::2], a @ b[:, ::2], rtol=1e-5, atol=1e-5)
+    close(f32(b).T[::2] @ f32(a)[0], b.T[::2] @ a[0], rtol=1e-5, atol=1e-5)
+
+
+def test_a_bias_of_one_element_may_have_any_stride():
+    a, x = normal(3, 4), normal(4, 1, seed=1)
+    close(genesis.addmm(genesis.ones(10)[::5][:1], f32(a), f32(x)), 1 + a @ x, rtol=1e-5, atol=1e-5)

@@ -179,3 +179,17 @@ def test_what_does_not_fit_is_told():
     for call, message in cases:
         with pytest.raises(RuntimeError, match=message):
             call()
+
+
+def test_padding_is_at_most_half_of_the_kernel():
+    x, its = genesis.ones(1, 1, 9), torch.ones(1, 1, 9)
+    for kernel, padding, dilation in ((2, 2, 3), (3, 2, 2), (5, 4, 2)):
+        for lib, values in ((F, x), (TF, its)):
+            with pytest.raises(RuntimeError, match="half of"):
+                lib.max_pool1d(values, kernel, stride=1, padding=padding, dilation=dilation)
+
+
+def test_a_window_with_nothing_of_the_input_gets_no_gradient(gradients):
+    x = genesis.ones(4, 4, 2, requires_grad=True)
+    F.max_pool1d(x, 3, stride=4, padding=1, dilation=3, ceil_mode=True).backward(genesis.ones(4, 4, 1))
+    assert not x.grad.any()

@@ -128,3 +128,26 @@ def test_observers_and_identifiers_follow_the_recording():
                  custom_trace_id_callback=lambda: next(names)) as prof:
         assert prof.get_trace_id() == "a"
     assert observer.calls == ["start", "stop", "cleanup"]
+
+
+def test_errors_of_what_is_called_leave_nothing_behind():
+    def fail(*_):
+        raise KeyError("mine")
+
+    class Observer:
+        start = stop = fail
+
+        def cleanup(self): ...
+
+    with pytest.raises(KeyError, match="mine"), profile(
+            activities=[ProfilerActivity.CPU], schedule=schedule(wait=0, warmup=1, active=1),
+            on_trace_ready=fail) as prof:
+        prof.step()
+        prof.step()
+    assert tracing.recorder is None
+    with pytest.raises(KeyError, match="mine"):
+        profile(execution_trace_observer=Observer()).start()
+    assert tracing.recorder is None
+    with profile(activities=[ProfilerActivity.CPU], with_flops=True) as prof:
+        genesis.addmm(genesis.ones(3, 5), genesis.ones(3, 4), genesis.ones(4, 5))
+    assert sum(event.flops or 0 for event in prof.events()) == 120

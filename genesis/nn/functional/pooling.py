@@ -30,9 +30,9 @@ def pooled_sizes(name: str, sizes: Sizes, kernel: Sizes, stride: Sizes, padding:
     result = []
     for size, k, s, p, d in zip(sizes, kernel, stride, padding, dilation):
         reach = d * (k - 1) + 1
-        if p > reach // 2:
-            raise RuntimeError(f"{name}: padding must be at most half of what a window reaches over; padding={p}, "
-                               f"kernel_size={k}, dilation={d}")
+        if p > k // 2:
+            raise RuntimeError(f"{name}: padding must be at most half of the kernel's size; padding={p}, "
+                               f"kernel_size={k}")
         n = -(-(size + 2 * p - reach) // s) + 1 if ceil_mode else (size + 2 * p - reach) // s + 1
         if ceil_mode and (n - 1) * s >= size + p:      # the last window has to start inside the input or before it
             n -= 1
@@ -94,7 +94,7 @@ def max_pool2d(input: Tensor, kernel_size: Ints, stride: Ints | None = None, pad
         input: (N, C, H, W) or (C, H, W), of any type but bool.
         kernel_size: height and width of the windows; one number for both.
         stride: distance between windows; by default their size.
-        padding: rows and columns that count as -inf on each side, at most half a window.
+        padding: rows and columns that count as -inf on each side, at most half of the kernel's.
         dilation: distance between a window's elements.
         ceil_mode: whether a last window may reach over the end.
         return_indices: whether to return where in its plane, flattened, each largest element is, too.
