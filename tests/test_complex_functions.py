@@ -103,11 +103,14 @@ def reference(name, z):
     return np.where(np.abs(z) < 1e-9, z, y) if name == "log1p" else y       # NumPy's loses the small ones
 
 
-@pytest.mark.parametrize("names", [FUNCTIONS[:9], FUNCTIONS[9:15], FUNCTIONS[15:21], FUNCTIONS[21:]])
-def test_functions_have_pytorchs_derivatives(names):
+# Each function with its derivative, and some with the second one, of which every kernel is another one.
+@pytest.mark.parametrize(("names", "second"), [
+    (FUNCTIONS, False), ("exp log sqrt tan acos atanh sgn".split(), WIDE),
+    *(pytest.param(FUNCTIONS[i::3], WIDE, marks=pytest.mark.slow) for i in range(3))])
+def test_functions_have_pytorchs_derivatives(names, second):
     z = np.array([0.3 + 0.4j, -1.2 + 0.7j, -0.6 - 1.1j, 1.4 - 0.2j, -2.1 + 0.1j])
     for name in names:
-        compare(lambda L, z, name=name: getattr(L, name)(z), z, second=WIDE, kind=COMPLEX, tolerance=TOLERANCE)
+        compare(lambda L, z, name=name: getattr(L, name)(z), z, second=second, kind=COMPLEX, tolerance=TOLERANCE)
 
 
 def test_derivatives_are_difference_quotients():
@@ -132,7 +135,8 @@ REDUCTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", REDUCTIONS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in ("statistics", "mixtures")))
+                                  for name in REDUCTIONS])
 def test_reductions_are_pytorchs(name):
     compare(REDUCTIONS[name], ZEROS if "pr" in name else numbers(3, 4))
 
@@ -149,7 +153,8 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "activations"))
+                                  for name in LAYERS])
 def test_layers_are_pytorchs(name):
     function, *values = LAYERS[name]
     compare(lambda L, *x: function(L.nn.functional, *x), *values)
