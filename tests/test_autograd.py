@@ -779,7 +779,7 @@ def test_anomalies_are_told_with_the_operation_that_made_them():
 
 
 def test_gradients_of_parts_add_up_in_one_memory():
-    x, w = leaf(normal(6, 5)), normal(6, 5, seed=1)
+    x, w = leaf(normal(6, 5)), normal(6, 5, seed=1).astype(np.float32)
 
     def function(lib, x):
         y = x * 2                                       # not a leaf: its gradient is pending while parts arrive

@@ -46,7 +46,11 @@
 #define OP_erf(a)           erf(a)
 #define OP_erfc(a)          erfc(a)
 #define OP_sigmoid(a)       (1 / (1 + exp(-(a))))
+#if INTEGER
+#define OP_relu(a)          max(a, (COMPUTE)0)            // the other crashes Mesa 22's rusticl, of int8
+#else
 #define OP_relu(a)          ((a) < 0 ? 0 : (a))           // a NaN passes
+#endif
 #define OP_floor(a)         floor(a)
 #define OP_ceil(a)          ceil(a)
 #define OP_round(a)         rint(a)

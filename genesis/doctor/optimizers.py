@@ -55,7 +55,8 @@ def lbfgs(b: Bench) -> None:
     for search, rate, count in ((None, 0.25 * total, 1), ("strong_wolfe", 1.0, 3 if b.small else 12)):
         params = [b.tensor(np.zeros(shape), pad=1, grad=True) for shape in shapes]
         rows = [(p, b.tensor(c), b.tensor(x)) for p, c, x in zip(params, curvature, targets)]
-        stepper = genesis.optim.LBFGS(params, lr=rate, max_iter=count, max_eval=count + 12, line_search_fn=search)
+        stepper = genesis.optim.LBFGS(params, lr=rate, max_iter=count, max_eval=count + 12, line_search_fn=search,
+                                      history_size=b.size(100, 4))
 
         def closure(stepper: Optimizer = stepper, rows: list[tuple[Any, Any, Any]] = rows) -> genesis.Tensor:
             stepper.zero_grad()
