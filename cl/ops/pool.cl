@@ -188,7 +188,7 @@ PLANE_KERNEL largest_scatter(global const element *g, long g_at, global const po
     for (int i = 0; i < inputs; i++)
         out[i] = 0;
     for (int i = 0; i < outputs; i++)
-        if (index[i] >= 0 && index[i] < inputs)             // a window may have nothing of x, as no element says then
+        if (index[i] >= 0 && index[i] < inputs)             // not so where a window has nothing of x
             out[index[i]] += g[i];
 }
 

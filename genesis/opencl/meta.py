@@ -22,8 +22,8 @@ class Meta:
 
     def refuse(self, *args: Any) -> NoReturn:
         """Raise the error of whatever needs memory."""
-        raise NotImplementedError("there are no tensors on 'meta', without memory; make them on a device, or make the "
-                                  "module inside of genesis.nn.utils.skip_init")
+        raise NotImplementedError("there are no tensors on 'meta', without memory; make them on a device; "
+                                  "genesis.nn.utils.skip_init(class, ...) makes a module without drawing its values")
 
     def __reduce__(self) -> str:
         return "META"                       # there is one only

@@ -96,7 +96,9 @@ def test_schedules_that_make_no_sense_are_warned_of(actions, said):
 
 
 def test_schedule_must_not_stop_devices():
-    plan = lambda step: ProfilerAction.DEVICE_STOPPED if step else ProfilerAction.RECORD  # noqa: E731
+    def plan(step):
+        return ProfilerAction.DEVICE_STOPPED if step else ProfilerAction.RECORD
+
     with pytest.raises(ValueError, match="DEVICE_STOPPED"):
         profile(schedule=lambda step: ProfilerAction.DEVICE_STOPPED)
     with profile(activities=[ProfilerActivity.CPU], schedule=plan) as prof, pytest.raises(ValueError, match="STOPPED"):
