@@ -1,15 +1,16 @@
-"""Settings of PyTorch's that programs make at their start: checked, remembered, and already so or of no effect here."""
+"""Settings of PyTorch's that programs make at their start: all but one are already so, or of no effect here."""
 
 from __future__ import annotations
 
 import numbers
 import os
 
+from .ops import matmul, matmul_amx
+
 __all__ = ["are_deterministic_algorithms_enabled", "get_float32_matmul_precision", "get_num_threads",
            "set_float32_matmul_precision", "set_num_threads", "use_deterministic_algorithms"]
 
 _deterministic = False
-_precision = "highest"
 _threads = os.cpu_count() or 1
 
 
@@ -30,18 +31,23 @@ def are_deterministic_algorithms_enabled() -> bool:
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """Allow less precise products of float32 matrices. They stay those of float32; `autocast` takes them to 16 bits.
+    """Allow less precise products of float32 matrices, where that is quicker: on processors with AMX.
+
+    There a product of float32 numbers is made of products of bfloat16 numbers, their parts of 8 bits each. Small
+    products, and other devices, calculate in float32 whatever is set here; `autocast` takes products to 16 bits
+    anywhere.
 
     Args:
-        precision: ``"highest"``, ``"high"`` or ``"medium"``.
+        precision: ``"highest"``: three parts, the precision of float32; ``"high"``: two, about 16 bits of each number;
+            ``"medium"``: one, its first 8 bits. Sums are float32 with each.
 
     Raises:
         ValueError: another one.
     """
-    global _precision
-    if precision not in ("highest", "high", "medium"):
+    if precision not in matmul_amx.PRECISIONS:
         raise ValueError(f"precision must be 'highest', 'high' or 'medium', not {precision!r}")
-    _precision = precision
+    matmul_amx.precision = precision
+    matmul.forget_plans()
 
 
 def get_float32_matmul_precision() -> str:
@@ -51,7 +57,7 @@ def get_float32_matmul_precision() -> str:
         >>> genesis.get_float32_matmul_precision()
         'highest'
     """
-    return _precision
+    return matmul_amx.precision
 
 
 def set_num_threads(num: int) -> None:

@@ -24,7 +24,8 @@ ALLOWED = {
     **dict.fromkeys(TENSOR, BELOW_NN),
     **dict.fromkeys(("nn", "optim", "amp", "data", "serialization", "utils"), BELOW_NN),
     "cuda": {*BELOW_NN, "amp"},                           # cuda.amp, where PyTorch had it first
-    **dict.fromkeys(("backends", "settings", "compiler", "distributed", "jit"), frozenset()),
+    **dict.fromkeys(("backends", "compiler", "distributed", "jit"), frozenset()),
+    "settings": {"ops"},
     "places": None,                                       # it says where each module is found, too
     **dict.fromkeys(("distributions", "forms", "spectrograms"), frozenset({*BELOW_NN, "nn"})),
     # An averaged model is a module, and optim.swa_utils, where PyTorch has it, hands it on: the one way from optim

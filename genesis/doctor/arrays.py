@@ -6,7 +6,9 @@ import numpy as np
 
 import genesis
 
+from ..ops import matmul_amx
 from ..ops.array import empty
+from ..ops.matmul import by_amx, by_blocks
 from ..ops.random import dropout_rows
 from .bench import Bench, Checks
 
@@ -117,6 +119,13 @@ def matmul(b: Bench) -> None:
         x, y = (b.tensor(b.normal(*s), kind, pad=3) for s in ((13, 25), (25, 11)))
         exact = x.numpy().astype(np.float64) @ y.numpy().astype(np.float64)
         b.compare(f"{kind}", (x @ y).float(), exact, 1e-2)
+    if by_blocks(b.device):
+        for emulated in (True, False) if matmul_amx.works(b.device) else (True,):
+            with by_amx(emulated):
+                for m, k, n in [(33, 5, 7)] if b.small else [(33, 70, 65), (130, 300, 129)][:1 if emulated else 2]:
+                    x, y = b.normal(m, k) * 1e20, b.normal(k, n)      # such numbers are looked at more closely
+                    b.compare(f"({m}, {k}) @ ({k}, {n}) by AMX", (b.tensor(x, pad=1) @ b.tensor(y, pad=3)) * 1e-20,
+                              x @ y * 1e-20, 2e-5 * k ** 0.5)
 
 
 @ARRAYS.add("linalg")

@@ -19,6 +19,7 @@ class Quirks:
         indexed_structs: whether a kernel may index an array inside a struct argument by a computed position.
         half_bits: whether kernels convert single float16 numbers by their bits where there is no cl_khr_fp16:
             vload_half of one element, in work-items that are made lanes of a vector, takes up to eight times as long.
+        assembly: whether its compiler passes instructions on that a kernel has written out for the processor.
         prefetch: the call that brings the cache line at an address ``p`` nearer, on processors; empty where there is
             none or it gains nothing.
     """
@@ -31,6 +32,7 @@ class Quirks:
     host_memory: bool = False
     indexed_structs: bool = True
     half_bits: bool = False
+    assembly: bool = False
     prefetch: str = ""
 
 
@@ -66,7 +68,8 @@ def lookup(platform: str, version: str, kind: str) -> Quirks:
         return replace(quirks, rank=quirks.rank + 5, host_memory=kind == "cpu", half_bits=kind == "cpu",
                        prefetch=_PREFETCH if kind == "cpu" else "")
     if "intel" in name and kind == "cpu":
-        return replace(quirks, rank=quirks.rank + 9, host_memory=True, half_bits=True, prefetch=_PREFETCH)
+        return replace(quirks, rank=quirks.rank + 9, host_memory=True, half_bits=True, assembly=True,
+                       prefetch=_PREFETCH)
     if name == "rusticl" and kind == "cpu":
         # llvmpipe counts the iterations of all loops of a work-item and silently stops at 65,535; rusticl of Mesa 22
         # crashes the process on an indexed struct argument.

@@ -1,14 +1,20 @@
-"""Matrix products: the host half of ``cl/ops/matmul.cl`` and ``cl/ops/matmul_block.cl``."""
+"""Matrix products: the host half of ``cl/ops/matmul.cl`` and ``cl/ops/matmul_block.cl``.
+
+The kernels for vectors and for AMX have modules of their own.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 from .. import dtypes
 from ..dtypes import DType
-from . import matvec
+from ..opencl import Device
+from . import matmul_amx, matmul_tiles, matvec
 from .array import Array, Shape, broadcast_shapes, empty
 from .elementwise import assign, cast, contiguous, copy, full, reshaped, run, sum_to
 from .matmul_tiles import Tiles, tiles_for
@@ -65,14 +71,30 @@ def product(a: Array, b: Array, out: Array | None = None, *, bias: Array | None 
         if len(_plans) >= _MAX_PLANS:
             _plans.clear()
         plan = _plans[key] = _plan(a, b, out, bias, batch)
-    kernel, global_size, local_size, sizes, parts = plan
-    wide = dtypes.float64 if out.dtype is dtypes.float64 else dtypes.float32
-    to = out if parts == 1 else empty(a.device, (parts, *out.shape), wide)
+    kernel, global_size, local_size, sizes, sums = plan
+    to = out
+    if sums:
+        wide = dtypes.float64 if out.dtype is dtypes.float64 else dtypes.float32
+        to = empty(a.device, out.shape if sums == 1 else (sums, *out.shape), wide)
     args = [a.buffer.handle, a.offset, b.buffer.handle, b.offset, to.buffer.handle, to.offset]
     if bias is not None:
         args += (bias.buffer.handle, bias.offset)
     kernel(global_size, local_size, *args, sizes)
-    return out if parts == 1 else reduce("sum", to, (0,), out=out)
+    if sums == 0:
+        return out
+    return assign(out, to) if sums == 1 else reduce("sum", to, (0,), out=out)
+
+
+@contextlib.contextmanager
+def by_amx(emulated: bool = False) -> Iterator[None]:
+    """Multiply by ``matmul_amx.cl`` for a while, whatever it costs; emulated: on any CPU device, for tests."""
+    matmul_amx.forced = "emulated" if emulated else "amx"
+    forget_plans()
+    try:
+        yield
+    finally:
+        matmul_amx.forced = ""
+        forget_plans()
 
 
 def forget_plans() -> None:
@@ -122,6 +144,11 @@ def _in_parts(a: Array, b: Array, out: Array, bias: Array | None, limit: int) ->
     return out if wide is out else assign(out, wide)
 
 
+def by_blocks(device: Device) -> bool:
+    """Whether a device multiplies in blocks of its cache, as processors do."""
+    return device.type != "gpu" and tiles_for(device) is not None and not device.quirks.max_loop
+
+
 def _way(a: Array) -> str:
     """The kernel for the device and type."""
     device = a.device
@@ -129,7 +156,7 @@ def _way(a: Array) -> str:
         return "matmul_integer"
     if device.type == "gpu":
         return "matmul_local"
-    return "matmul_tile" if tiles_for(device) is None or device.quirks.max_loop else "matmul_block"
+    return "matmul_block" if by_blocks(device) else "matmul_tile"
 
 
 def _leading(batch: Shape, *operands: Array) -> list[list[int]]:
@@ -153,7 +180,10 @@ def _is_vector(a: Array, b: Array) -> bool:
 
 
 def _plan(a: Array, b: Array, out: Array, bias: Array | None, batch: Shape) -> tuple[Any, ...]:
-    """Kernel, work sizes, the struct of sizes, and in how many parts the result comes, for these layouts."""
+    """Kernel, work sizes, the struct of sizes, and what the kernel writes, for these layouts.
+
+    It writes 0: the result; 1: the result in float32, to be rounded; more: so many sums, to be added up.
+    """
     (m, k), n, count = a.shape[-2:], b.shape[-1], math.prod(batch)
     (_, a_outer, b_outer), (inner, a_inner, b_inner) = [[1, 0, 0], [1, 0, 0], *_leading(batch, a, b)][-2:]
     device, way = a.device, _way(a)
@@ -165,7 +195,7 @@ def _plan(a: Array, b: Array, out: Array, bias: Array | None, batch: Shape) -> t
             (a.dtype, b.dtype, out.dtype), None if bias is None else bias.dtype, 1 - swap, max(m, n), k,
             matrix.strides[-2 + swap], matrix.strides[-1 - swap], (count, inner), (a_outer, a_inner, b_outer, b_inner)))
         if found is not None:
-            return found
+            return *found[:-1], 0 if found.parts == 1 else found.parts
     defines: list[tuple[str, Any]] = [("A", a.dtype.name), ("B", b.dtype.name), ("C", out.dtype.name)]
     signature = "PlPlPl"
     if bias is not None:
@@ -175,6 +205,10 @@ def _plan(a: Array, b: Array, out: Array, bias: Array | None, batch: Shape) -> t
         defines.append(("REAL64", 1))
     sizes = [m, n, k, inner, a.strides[-2], a.strides[-1], b.strides[-2], b.strides[-1],
              a_outer, a_inner, b_outer, b_inner]
+    if way == "matmul_block" and not matmul_tiles.on_trial(device):
+        quick = matmul_amx.launch(a, b, out, bias, sizes, count)
+        if quick is not None:
+            return *quick[:-1], int(quick.wide)
     file = "ops/matmul.cl"
     local_size: tuple[int, int, int] | None = (1, 1, 1)
     if way == "matmul_integer":
@@ -204,7 +238,7 @@ def _plan(a: Array, b: Array, out: Array, bias: Array | None, batch: Shape) -> t
         sizes += (mc, nc, kc)
     packed = struct.pack(f"{len(sizes)}q", *sizes)
     kernel = device.programs.kernel(file, way, f"{signature}({len(packed)})", tuple(defines))
-    return kernel, global_size, local_size, packed, 1
+    return kernel, global_size, local_size, packed, 0
 
 
 def _packing(along: int, across: int) -> int:

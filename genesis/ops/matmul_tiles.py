@@ -94,6 +94,11 @@ def _from_table(device: Device) -> Tiles | None:
 _trial: dict[Device, Tiles] = {}
 
 
+def on_trial(device: Device) -> bool:
+    """Whether a choice is being tried on a device; see `using`."""
+    return device in _trial
+
+
 @functools.cache
 def _chosen(device: Device) -> Tiles | None:
     saved = tuning.load(device, "matmul")

@@ -1,0 +1,290 @@
+// Matrix product C = A B (+ bias) on processors with AMX, whose tiles multiply bfloat16 numbers and add up float32 ones.
+// A is (m, k), B (k, n) and C (m, n), for a batch of each with two dimensions; A and B have any strides, C lies without
+// gaps.
+//
+// A float32 number is the sum of three bfloat16 numbers of 8 bits each, its parts: x = x1 + x2 + x3, with x2 at most
+// 2^-8 of x and x3 2^-16 (Henry, Tang & Heinecke 2019, arXiv:1904.06376). So
+//
+//     A B = A1 B1 + (A1 B2 + A2 B1) + (A1 B3 + A2 B2 + A3 B1) + ...
+//
+// and what is left out is of the size of float32's own rounding. A float16 number has two parts, a bfloat16 number one.
+//
+// A group of one work-item computes a block of s.mc x s.nc elements of C, s.kc steps of k at a time. The parts of B's
+// piece of the block are copied and stay in the L2 cache, those of SIDE rows of A in L1:
+//
+//                    SIDE             The copies are pairs of tiles, SIDE rows or columns times DEPTH steps of k, of
+//        kc        [ panel ]   kc     one part after the other. Steps j and j + 16 of a tile are neighbours there, in
+//   SIDE [ strip ] [   c   ]          both operands: 16 such pairs come from two vectors, as they lie in memory.
+//
+// Defined by the host (genesis/ops/matmul_amx.py):
+//   A, B, C          storage types; where C is a 16-bit type, k is at most KC
+//   A_PARTS, B_PARTS parts of a number that count
+//   LAST             i + j is at most this in the products Ai Bj that count
+//   KC, NC           the most steps of k at a time, and columns of a block
+//   PACK_A           BY_STEP: rows of A lie without gaps; BY_LINE: columns do, or nothing does
+//   PACK_B           BY_STEP: columns of B lie without gaps; BY_LINE: rows do, or nothing does
+//   BIAS             storage type of the bias (n,); undefined: none
+//   AMX              the processor has AMX; undefined: see amx.h
+#define WIDTH 16
+#include "types.h"
+#include "transpose.h"
+#include "amx.h"
+
+#ifndef A
+#define A float32
+#define B float32
+#define C float32
+#endif
+#ifndef A_PARTS
+#define A_PARTS 3
+#define B_PARTS 3
+#define LAST 4
+#endif
+#ifndef KC
+#define KC 128           // KC x NC elements of B lie in local memory, B_PARTS of each
+#define NC 512
+#endif
+#define BY_LINE 0
+#define BY_STEP 1
+#ifndef PACK_A
+#define PACK_A BY_STEP
+#define PACK_B BY_LINE
+#endif
+#define SIDE 32          // rows or columns of a pair of tiles
+#define DEPTH 32         // steps of k of a tile
+#define TILE 256         // pairs of numbers in a tile
+#define A_STEP (2 * A_PARTS * TILE)
+#define B_STEP (2 * B_PARTS * TILE)
+#define WHOLE(type) PASTE(WHOLE_, type)      // parts that make up a number
+#define WHOLE_float32 3
+#define WHOLE_float16 2
+#define WHOLE_bfloat16 1
+#define SPLIT (A_PARTS * B_PARTS > 1)
+#define LARGE 0x57800000u        // the bits of 2^48: products of smaller numbers may be added up
+
+#ifdef AMX               // tiles of sums are loaded from C and stored there
+#define DIRECT_float32 1
+#define DIRECT_float16 0
+#define DIRECT_bfloat16 0
+#if PASTE(DIRECT_, C)
+#define IN_PLACE
+#endif
+#endif
+
+typedef struct {
+    long m, n, k, inner;                         // inner: size of the second batch dimension
+    long a_row, a_column, b_row, b_column;       // strides
+    long a_outer, a_inner, b_outer, b_inner;     // strides of the two batch dimensions
+    long mc, nc, kc;                             // size of a block; steps of k at a time
+} sizes_t;
+
+static uint greatest(uint16 x)
+{
+    const uint8 y = max(x.lo, x.hi);
+    const uint4 z = max(y.lo, y.hi);
+    const uint2 w = max(z.lo, z.hi);
+    return max(w.x, w.y);
+}
+
+// The first 8 bits of each number, rounded, as a float's upper half; x is what they leave.
+static uint16 next_part(float16 *x)
+{
+    const uint16 part = (as_uint16(*x) + 0x8000u) & 0xffff0000u;
+    *x -= as_float16(part);
+    return part;
+}
+
+// The same for numbers of any size: none is rounded up to infinity, and the first part of one that is not finite is not
+// finite either. Its other parts mean nothing.
+static uint16 next_part_of_large(float16 *x)
+{
+    const uint16 bits = as_uint16(*x), size = bits & 0x7fffffffu;
+    const uint16 kept = bits | select((uint16)0, (uint16)0x400000u, size > 0x7f800000u);
+    const uint16 part = select(bits + 0x8000u, kept, size >= 0x7f7f8000u) & 0xffff0000u;
+    *x -= as_float16(part);
+    return part;
+}
+
+// What the parts before have left, where that is no more than 8 bits.
+static uint16 last_part(const float16 *x)
+{
+    return as_uint16(*x);
+}
+
+// pack_...: the parts of 16 lines, rows of A or columns of B, and DEPTH steps of k; 0 beyond `lines` and `steps`.
+// `largest` keeps the largest bits of the numbers' sizes.
+#define PAIRS(next)                                                                                                   \
+    for (int j = 0; j < 16; j++) {                                                                                    \
+        const uint16 first = next(&x[j]) >> 16, second = next(&y[j]);                                                 \
+        pairs[j] = as_float16(first | second);                                                                        \
+    }
+#define PACKER(name, type, parts, layout, turned)                                                                     \
+    static float16 name##_some(global const STORAGE(type) *p, long step, long count)                                  \
+    {                                                                                                                 \
+        if (step == 1 && count >= 16)                                                                                 \
+            return LOAD(type, p, 0);                                                                                  \
+        float x[16];                                                                                                  \
+        for (int j = 0; j < 16; j++)                                                                                  \
+            x[j] = j < count ? LOAD1(type, p, j * step) : 0;                                                          \
+        return vload16(0, x);                                                                                         \
+    }                                                                                                                 \
+    static void name(global const STORAGE(type) *from, long line, long step, long lines, long steps,                  \
+                     local uint *to, uint16 *largest)                                                                 \
+    {                                                                                                                 \
+        float16 x[16], y[16];                                                                                         \
+        uint16 sizes = 0;                                                                                             \
+        if (lines >= 16 && steps >= DEPTH && (layout == BY_STEP ? step : line) == 1) {                                \
+            UNROLL for (int j = 0; j < 16; j++) {                                                                     \
+                x[j] = LOAD(type, layout == BY_STEP ? from + j * line : from + j * step, 0);                          \
+                y[j] = LOAD(type, layout == BY_STEP ? from + j * line + 16 : from + (j + 16) * step, 0);              \
+            }                                                                                                         \
+        } else                                                                                                        \
+            for (int j = 0; j < 16; j++) {                                                                            \
+                if (layout == BY_STEP) {                                                                              \
+                    x[j] = j < lines ? name##_some(from + j * line, step, steps) : (float16)0;                        \
+                    y[j] = j < lines ? name##_some(from + j * line + 16 * step, step, steps - 16) : (float16)0;       \
+                } else {                                                                                              \
+                    x[j] = j < steps ? name##_some(from + j * step, line, lines) : (float16)0;                        \
+                    y[j] = j + 16 < steps ? name##_some(from + (j + 16) * step, line, lines) : (float16)0;            \
+                }                                                                                                     \
+            }                                                                                                         \
+        UNROLL for (int j = 0; j < (SPLIT ? 16 : 0); j++)                                                             \
+            sizes = max(sizes, max(as_uint16(x[j]) & 0x7fffffffu, as_uint16(y[j]) & 0x7fffffffu));                    \
+        *largest = max(*largest, sizes);                                                                              \
+        const bool large = greatest(sizes) >= LARGE;                                                                  \
+        UNROLL for (int part = 0; part < parts; part++) {                                                             \
+            float16 pairs[16];                                                                                        \
+            if (large) {                                                                                              \
+                PAIRS(next_part_of_large)                                                                             \
+            } else if (part < WHOLE(type) - 1) {                                                                      \
+                UNROLL PAIRS(next_part)                                                                               \
+            } else {                                                                                                  \
+                UNROLL PAIRS(last_part)                                                                               \
+            }                                                                                                         \
+            if (turned)                                                                                               \
+                TRANSPOSE(pairs)                                                                                      \
+            UNROLL for (int j = 0; j < 16; j++)                                                                       \
+                vstore16(as_uint16(pairs[j]), j, to + 2 * part * TILE);                                               \
+        }                                                                                                             \
+    }
+PACKER(pack_a, A, A_PARTS, PACK_A, PACK_A != BY_STEP)
+PACKER(pack_b, B, B_PARTS, PACK_B, PACK_B == BY_STEP)
+
+// Tiles 0 to 3 hold SIDE x SIDE sums, which `each` moves: TILE_LOAD or TILE_STORE.
+#define SUMS(each, p, n)                                                                                              \
+    each(0, p, n)                                                                                                     \
+    each(1, (p) + 16, n)                                                                                              \
+    each(2, (p) + 4 * (n), n)                                                                                         \
+    each(3, (p) + 4 * (n) + 16, n)
+
+// The sums += the products Ai Bj of a strip and a panel for which i + j is at most `last`.
+// Inline, for PoCL 3.1 gets local memory wrong that is passed on.
+static inline __attribute__((always_inline)) void multiply(
+    tiles_t tiles, const local uint *a, const local uint *b, long steps, int last)
+{
+    for (long step = 0; step < steps; step++, a += A_STEP, b += B_STEP)
+        for (int i = A_PARTS; i >= 1; i--) {
+            TILE_LOAD(4, a + (2 * i - 2) * TILE, 64)
+            TILE_LOAD(5, a + (2 * i - 1) * TILE, 64)
+            for (int j = min(B_PARTS, last - i); j >= 1; j--) {
+                TILE_LOAD(6, b + (2 * j - 2) * TILE, 64)
+                TILE_LOAD(7, b + (2 * j - 1) * TILE, 64)
+                TILE_PRODUCT(0, 4, 6)
+                TILE_PRODUCT(1, 4, 7)
+                TILE_PRODUCT(2, 5, 6)
+                TILE_PRODUCT(3, 5, 7)
+            }
+        }
+}
+
+// Groups of one work-item; global size (n / s.nc, m / s.mc, batch), each rounded up.
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul_amx(
+    global const STORAGE(A) *a, long a_at, global const STORAGE(B) *b, long b_at, global STORAGE(C) *c, long c_at,
+#ifdef BIAS
+    global const STORAGE(BIAS) *bias, long bias_at,
+#endif
+    sizes_t s)
+{
+    local uint b_pack[KC / DEPTH * (NC / SIDE) * B_STEP] __attribute__((aligned(64)));
+    local uint a_pack[KC / DEPTH * A_STEP] __attribute__((aligned(64)));
+    local uint first_row[NC] __attribute__((aligned(64)));         // what sums begin with; these are the bits of floats
+    local uint before[SIDE * SIDE] __attribute__((aligned(64))), sums[SIDE * SIDE] __attribute__((aligned(64)));
+    const long left = get_group_id(0) * s.nc, top = get_group_id(1) * s.mc, batch = get_group_id(2);
+    const long width = min(s.nc, s.n - left), height = min(s.mc, s.m - top);
+    a += a_at + batch / s.inner * s.a_outer + batch % s.inner * s.a_inner + top * s.a_row;
+    b += b_at + batch / s.inner * s.b_outer + batch % s.inner * s.b_inner + left * s.b_column;
+    c += c_at + (batch * s.m + top) * s.n + left;
+    for (long j = 0; j < s.nc; j++)
+#ifdef BIAS
+        first_row[j] = j < width ? as_uint((float)LOAD1(BIAS, bias, bias_at + left + j)) : 0;
+#else
+        first_row[j] = 0;
+#endif
+
+    TILES
+    for (long from = 0; from < s.k; from += s.kc) {
+        const long kc = min(s.kc, s.k - from), steps = (kc + DEPTH - 1) / DEPTH;
+        uint16 b_largest = 0;
+        for (long column = 0; column < s.nc; column += 16)
+            for (long step = 0; step < steps; step++)
+                pack_b(b + column * s.b_column + (from + step * DEPTH) * s.b_row, s.b_column, s.b_row, width - column,
+                       kc - step * DEPTH, b_pack + (column / SIDE * steps + step) * B_STEP + column % SIDE / 16 * TILE,
+                       &b_largest);
+        for (long row = 0; row < height; row += SIDE) {
+            const int rows = min((long)SIDE, height - row);
+            uint16 largest = b_largest;
+            for (int lower = 0; lower < 2; lower++)
+                for (long step = 0; step < steps; step++)
+                    pack_a(a + (row + 16 * lower) * s.a_row + (from + step * DEPTH) * s.a_column, s.a_row, s.a_column,
+                           rows - 16 * lower, kc - step * DEPTH, a_pack + step * A_STEP + lower * TILE, &largest);
+            const bool large = greatest(largest) >= LARGE;
+            for (long column = 0; column < width; column += SIDE) {
+                const int columns = min((long)SIDE, width - column);
+                const local uint *panel = b_pack + column / SIDE * steps * B_STEP;
+                global STORAGE(C) *out = c + row * s.n + column;
+#ifdef IN_PLACE
+                if (rows == SIDE && columns == SIDE && !large) {
+                    if (from > 0) {
+                        SUMS(TILE_LOAD, out, 4 * s.n)
+                    } else {
+                        SUMS(TILE_LOAD, first_row + column, 0)
+                    }
+                    multiply(tiles, a_pack, panel, steps, LAST);
+                    SUMS(TILE_STORE, out, 4 * s.n)
+                    continue;
+                }
+#endif
+                for (int i = 0; i < (from > 0 || large ? SIDE : 0); i++)
+                    for (int j = 0; j < SIDE; j++)
+                        if (from == 0)
+                            before[i * SIDE + j] = first_row[column + j];
+                        else if (i < rows && j < columns)
+                            before[i * SIDE + j] = as_uint((float)LOAD1(C, out, i * s.n + j));
+                        else
+                            before[i * SIDE + j] = 0;
+                if (from > 0) {
+                    SUMS(TILE_LOAD, before, 4 * SIDE)
+                } else {
+                    SUMS(TILE_LOAD, first_row + column, 0)
+                }
+                multiply(tiles, a_pack, panel, steps, LAST);
+                SUMS(TILE_STORE, sums, 4 * SIDE)
+                if (large) {                      // first parts alone say what is infinite and what is not a number
+                    SUMS(TILE_LOAD, before, 4 * SIDE)
+                    multiply(tiles, a_pack, panel, steps, 2);
+                    SUMS(TILE_STORE, before, 4 * SIDE)
+                    for (int i = 0; i < SIDE * SIDE; i++)
+                        sums[i] = isfinite(as_float(sums[i])) ? sums[i] : before[i];
+                }
+                for (int i = 0; i < rows; i++) {
+                    int j = 0;
+                    for (; j + 16 <= columns; j += 16)
+                        STORE(C, out + i * s.n + j, 0, as_float16(vload16(0, sums + i * SIDE + j)));
+                    for (; j < columns; j++)
+                        STORE1(C, out, i * s.n + j, as_float(sums[i * SIDE + j]));
+                }
+            }
+        }
+    }
+    TILES_END
+}

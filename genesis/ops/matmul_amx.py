@@ -1,0 +1,170 @@
+"""Matrix products on processors with AMX: the host half of ``cl/ops/matmul_amx.cl``."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import struct
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import dtypes
+from ..dtypes import DType
+from ..errors import KernelError
+from ..opencl import Device, Kernel
+from ..opencl.amx import granted
+from .array import Array
+
+PRECISIONS = {"highest": 3, "high": 2, "medium": 1}       # parts of a float32 number: see the kernel
+_PARTS = {dtypes.bfloat16: 1, dtypes.float16: 2, dtypes.float32: 3}
+_SIDE = 32                # rows and columns of C at a time, and steps of k
+_STRIP = 384              # steps of k times parts: so much of a strip of A fits into the fastest cache
+_MOST_STEPS = 1024        # of k times parts, where C is a 16-bit type and all of k has to be one piece
+_CACHE = 1 << 20          # bytes of B's parts in a block
+_COLUMNS = 1024           # of a block, at the most
+# Cycles of a core, measured on a Xeon of the fourth generation:
+_TERM = 1 / 440           # to multiply and add, of each product of parts
+_PACK = {1: 1.5, 2: 1.8, 3: 2.2}             # to split a number into so many parts
+_MOVE = 0.6               # to fetch and store a sum
+_FMA = 1 / 22.6           # to multiply and add without AMX
+
+precision = "highest"     # a key of PRECISIONS
+forced = ""               # "amx": this kernel whatever it costs; "emulated": the same with tiles that are OpenCL C
+
+
+class Launch(NamedTuple):
+    """How to multiply.
+
+    Attributes:
+        sizes: the kernel's struct.
+        wide: whether the kernel's result is float32 and still to be rounded.
+    """
+
+    kernel: Kernel
+    global_size: tuple[int, int, int]
+    local_size: tuple[int, int, int]
+    sizes: bytes
+    wide: bool
+
+
+class Blocks(NamedTuple):
+    """How C is cut: rows and columns of a block, steps of k at a time, and what it costs, in cycles of one core."""
+
+    mc: int
+    nc: int
+    kc: int
+    cost: float
+
+
+def terms_of(a: DType, b: DType) -> tuple[int, int, int]:
+    """Parts of a's numbers, of b's, and the largest i + j of the products Ai Bj that count."""
+    most = PRECISIONS[precision]
+    parts = [min(_PARTS[x], most) if x is dtypes.float32 else _PARTS[x] for x in (a, b)]
+    return parts[0], parts[1], most + 1 if dtypes.float32 in (a, b) else 4
+
+
+def launch(a: Array, b: Array, out: Array, bias: Array | None, sizes: list[int], count: int) -> Launch | None:
+    """The launch for a product; None where another kernel is quicker or the device has no AMX.
+
+    Args:
+        a, b: (..., m, k) and (..., k, n).
+        out: (..., m, n).
+        bias: (n,) without gaps, or None.
+        sizes: the first twelve numbers of the kernel's struct.
+        count: how many products there are.
+    """
+    device, emulated = a.device, forced == "emulated"
+    if any(x.dtype not in _PARTS for x in (a, b, out)) or not (emulated or (device.quirks.assembly and granted())):
+        return None
+    m, n, k = sizes[:3]
+    a_parts, b_parts, last = terms_of(a.dtype, b.dtype)
+    narrow = out.dtype.itemsize == 2
+    most = _most(device, k, a_parts, b_parts, whole=narrow)
+    wide = narrow and k > most[1]
+    if wide:
+        most = _most(device, k, a_parts, b_parts, whole=False)
+    if most[0] < _SIDE:
+        return None
+    terms = sum(i + j <= last for i, j in itertools.product(range(1, a_parts + 1), range(1, b_parts + 1)))
+    blocks = cut((m, n, k, count), device.compute_units, most, (a_parts, b_parts, terms))
+    if not forced and blocks.cost > count * m * n * k * _FMA / device.compute_units:
+        return None
+    if not emulated and not works(device):
+        return None
+    defines: list[tuple[str, Any]] = [
+        ("A", a.dtype.name), ("B", b.dtype.name), ("C", dtypes.float32.name if wide else out.dtype.name),
+        ("A_PARTS", a_parts), ("B_PARTS", b_parts), ("LAST", last), ("KC", most[1]), ("NC", most[0]),
+        ("PACK_A", "BY_STEP" if a.strides[-1] == 1 else "BY_LINE"),
+        ("PACK_B", "BY_STEP" if b.strides[-2] == 1 and b.strides[-1] != 1 else "BY_LINE")]
+    if not emulated:
+        defines.append(("AMX", 1))
+    signature = "PlPlPl"
+    if bias is not None:
+        defines.append(("BIAS", bias.dtype.name))
+        signature += "Pl"
+    packed = struct.pack("15q", *sizes, blocks.mc, blocks.nc, blocks.kc)
+    kernel = device.programs.kernel("ops/matmul_amx.cl", "matmul_amx", f"{signature}({len(packed)})", tuple(defines))
+    return Launch(kernel, (-(-n // blocks.nc), -(-m // blocks.mc), count), (1, 1, 1), packed, wide)
+
+
+def _most(device: Device, k: int, a_parts: int, b_parts: int, whole: bool) -> tuple[int, int]:
+    """The most columns and steps of k of a block; ``whole``: all of k, if that is at all possible."""
+    steps = (_MOST_STEPS if whole else _STRIP) // max(a_parts, b_parts) // _SIDE * _SIDE
+    columns = _COLUMNS
+    if forced == "emulated":               # little, so that small products have several blocks
+        steps = columns = _SIDE
+    steps = min(_rounded(k), steps)
+    room = device.local_memory - 2 * steps * _SIDE * a_parts - 8 * _SIDE * _SIDE
+    columns = min(columns, _CACHE // (2 * steps * b_parts), room // (2 * steps * b_parts + 4))
+    return columns // _SIDE * _SIDE, steps
+
+
+def cut(shape: tuple[int, int, int, int], units: int, most: tuple[int, int], work: tuple[int, int, int]) -> Blocks:
+    """The blocks that take the least time, all cores working side by side.
+
+    Args:
+        shape: m, n and k, and how many products there are.
+        units: cores.
+        most: the most columns and steps of k of a block.
+        work: parts of A's numbers and of B's, and how many products of parts count.
+    """
+    m, n, k, count = shape
+    most_n, most_k = most
+    a_parts, b_parts, terms = work
+    kc = _rounded(-(-k // -(-k // most_k)))
+    best = None
+    for across in range(-(-n // most_n), min(-(-n // _SIDE), -(-n // most_n) + 2 * units) + 1):
+        for down in range(1, min(-(-m // _SIDE), 2 * units) + 1):
+            mc, nc = _rounded(-(-m // down)), _rounded(-(-n // across))
+            groups = count * -(-m // mc) * -(-n // nc)
+            one = (_rounded(k) * (mc * nc * terms * _TERM + mc * _PACK[a_parts] + nc * _PACK[b_parts])
+                   + -(-k // kc) * mc * nc * _MOVE)
+            cost = -(-groups // units) * one
+            if best is None or cost < best.cost:
+                best = Blocks(mc, nc, kc, cost)
+    assert best is not None
+    return best
+
+
+def _rounded(n: int) -> int:
+    return -(-n // _SIDE) * _SIDE
+
+
+@functools.cache
+def works(device: Device) -> bool:
+    """Whether the device multiplies by AMX: the process may, and the runtime compiles and runs its instructions."""
+    if not device.quirks.assembly or not granted():
+        return False
+    ones = np.ones(_SIDE * _SIDE, np.float32)
+    defines = (("AMX", 1), ("KC", _SIDE), ("NC", _SIDE), ("A_PARTS", 1), ("B_PARTS", 1), ("LAST", 2))
+    sizes = struct.pack("15q", _SIDE, _SIDE, _SIDE, 1, _SIDE, 1, _SIDE, 1, 0, 0, 0, 0, _SIDE, _SIDE, _SIDE)
+    try:
+        kernel = device.programs.kernel("ops/matmul_amx.cl", "matmul_amx", f"PlPlPl({len(sizes)})", defines)
+    except KernelError:                # a runtime whose compiler knows a lesser processor
+        return False
+    x, y = device.empty(ones.nbytes), device.empty(ones.nbytes)
+    device.write(x, 0, ones)
+    kernel((1, 1, 1), (1, 1, 1), x.handle, 0, x.handle, 0, y.handle, 0, sizes)
+    device.read(y, 0, ones)
+    return bool((ones == _SIDE).all())
