@@ -31,7 +31,7 @@ def are_deterministic_algorithms_enabled() -> bool:
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """Allow less precise products of float32 matrices, where that is quicker: on processors with AMX.
+    """Allow less precise products of float32 matrices, and convolutions, where that is quicker: with AMX.
 
     There a product of float32 numbers is made of products of bfloat16 numbers, their parts of 8 bits each. Small
     products, and other devices, calculate in float32 whatever is set here; `autocast` takes products to 16 bits

@@ -2,12 +2,7 @@
 // A is (m, k), B (k, n) and C (m, n), for a batch of each with two dimensions; A and B have any strides, C lies without
 // gaps.
 //
-// A float32 number is the sum of three bfloat16 numbers of 8 bits each, its parts: x = x1 + x2 + x3, with x2 at most
-// 2^-8 of x and x3 2^-16 (Henry, Tang & Heinecke 2019, arXiv:1904.06376). So
-//
-//     A B = A1 B1 + (A1 B2 + A2 B1) + (A1 B3 + A2 B2 + A3 B1) + ...
-//
-// and what is left out is of the size of float32's own rounding. A float16 number has two parts, a bfloat16 number one.
+// Float32 and float16 numbers are split into bfloat16 parts (parts.h), and the products of parts that count added up.
 //
 // A group of one work-item computes a block of s.mc x s.nc elements of C, s.kc steps of k at a time. The parts of B's
 // piece of the block are copied and stay in the L2 cache, those of SIDE rows of A in L1:
@@ -21,6 +16,7 @@
 //   A_PARTS, B_PARTS parts of a number that count
 //   LAST             i + j is at most this in the products Ai Bj that count
 //   KC, NC           the most steps of k at a time, and columns of a block
+//   PAIRS_OF_TILES   of each part of B that fit, at the most
 //   PACK_A           BY_STEP: rows of A lie without gaps; BY_LINE: columns do, or nothing does
 //   PACK_B           BY_STEP: columns of B lie without gaps; BY_LINE: rows do, or nothing does
 //   BIAS             storage type of the bias (n,); undefined: none
@@ -29,6 +25,7 @@
 #include "types.h"
 #include "transpose.h"
 #include "amx.h"
+#include "parts.h"
 
 #ifndef A
 #define A float32
@@ -41,8 +38,9 @@
 #define LAST 4
 #endif
 #ifndef KC
-#define KC 128           // KC x NC elements of B lie in local memory, B_PARTS of each
+#define KC 128
 #define NC 512
+#define PAIRS_OF_TILES 64
 #endif
 #define BY_LINE 0
 #define BY_STEP 1
@@ -55,12 +53,7 @@
 #define TILE 256         // pairs of numbers in a tile
 #define A_STEP (2 * A_PARTS * TILE)
 #define B_STEP (2 * B_PARTS * TILE)
-#define WHOLE(type) PASTE(WHOLE_, type)      // parts that make up a number
-#define WHOLE_float32 3
-#define WHOLE_float16 2
-#define WHOLE_bfloat16 1
 #define SPLIT (A_PARTS * B_PARTS > 1)
-#define LARGE 0x57800000u        // the bits of 2^48: products of smaller numbers may be added up
 
 #ifdef AMX               // tiles of sums are loaded from C and stored there
 #define DIRECT_float32 1
@@ -78,46 +71,8 @@ typedef struct {
     long mc, nc, kc;                             // size of a block; steps of k at a time
 } sizes_t;
 
-static uint greatest(uint16 x)
-{
-    const uint8 y = max(x.lo, x.hi);
-    const uint4 z = max(y.lo, y.hi);
-    const uint2 w = max(z.lo, z.hi);
-    return max(w.x, w.y);
-}
-
-// The first 8 bits of each number, rounded, as a float's upper half; x is what they leave.
-static uint16 next_part(float16 *x)
-{
-    const uint16 part = (as_uint16(*x) + 0x8000u) & 0xffff0000u;
-    *x -= as_float16(part);
-    return part;
-}
-
-// The same for numbers of any size: none is rounded up to infinity, and the first part of one that is not finite is not
-// finite either. Its other parts mean nothing.
-static uint16 next_part_of_large(float16 *x)
-{
-    const uint16 bits = as_uint16(*x), size = bits & 0x7fffffffu;
-    const uint16 kept = bits | select((uint16)0, (uint16)0x400000u, size > 0x7f800000u);
-    const uint16 part = select(bits + 0x8000u, kept, size >= 0x7f7f8000u) & 0xffff0000u;
-    *x -= as_float16(part);
-    return part;
-}
-
-// What the parts before have left, where that is no more than 8 bits.
-static uint16 last_part(const float16 *x)
-{
-    return as_uint16(*x);
-}
-
 // pack_...: the parts of 16 lines, rows of A or columns of B, and DEPTH steps of k; 0 beyond `lines` and `steps`.
 // `largest` keeps the largest bits of the numbers' sizes.
-#define PAIRS(next)                                                                                                   \
-    for (int j = 0; j < 16; j++) {                                                                                    \
-        const uint16 first = next(&x[j]) >> 16, second = next(&y[j]);                                                 \
-        pairs[j] = as_float16(first | second);                                                                        \
-    }
 #define PACKER(name, type, parts, layout, turned)                                                                     \
     static float16 name##_some(global const STORAGE(type) *p, long step, long count)                                  \
     {                                                                                                                 \
@@ -149,18 +104,12 @@ static uint16 last_part(const float16 *x)
                 }                                                                                                     \
             }                                                                                                         \
         UNROLL for (int j = 0; j < (SPLIT ? 16 : 0); j++)                                                             \
-            sizes = max(sizes, max(as_uint16(x[j]) & 0x7fffffffu, as_uint16(y[j]) & 0x7fffffffu));                    \
+            sizes = max(sizes, max(SIZES(x[j]), SIZES(y[j])));                                                        \
         *largest = max(*largest, sizes);                                                                              \
         const bool large = greatest(sizes) >= LARGE;                                                                  \
         UNROLL for (int part = 0; part < parts; part++) {                                                             \
             float16 pairs[16];                                                                                        \
-            if (large) {                                                                                              \
-                PAIRS(next_part_of_large)                                                                             \
-            } else if (part < WHOLE(type) - 1) {                                                                      \
-                UNROLL PAIRS(next_part)                                                                               \
-            } else {                                                                                                  \
-                UNROLL PAIRS(last_part)                                                                               \
-            }                                                                                                         \
+            PART_PAIRS(type, part, large, x, y, pairs)                                                                \
             if (turned)                                                                                               \
                 TRANSPOSE(pairs)                                                                                      \
             UNROLL for (int j = 0; j < 16; j++)                                                                       \
@@ -205,7 +154,7 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul_amx(
 #endif
     sizes_t s)
 {
-    local uint b_pack[KC / DEPTH * (NC / SIDE) * B_STEP] __attribute__((aligned(64)));
+    local uint b_pack[PAIRS_OF_TILES * B_STEP] __attribute__((aligned(64)));
     local uint a_pack[KC / DEPTH * A_STEP] __attribute__((aligned(64)));
     local uint first_row[NC] __attribute__((aligned(64)));         // what sums begin with; these are the bits of floats
     local uint before[SIDE * SIDE] __attribute__((aligned(64))), sums[SIDE * SIDE] __attribute__((aligned(64)));

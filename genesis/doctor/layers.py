@@ -9,6 +9,8 @@ import numpy as np
 import genesis
 from genesis import nn
 from genesis.nn import functional as F
+from genesis.ops import matmul_amx
+from genesis.ops.matmul import by_amx, by_blocks
 from genesis.sparse import SparseTensor
 
 from .bench import Bench, Checks
@@ -61,6 +63,15 @@ def conv(b: Bench) -> None:
                 b.normal(3, 4, 3, 3))
     b.gradients("the bias", lambda x, w, c: F.conv2d(x, w, c), lambda x, w, c: convolved(x, w) + c[:, None, None],
                 b.normal(1, 3, 5, 4), b.normal(4, 3, 3, 3), b.normal(4))
+    if by_blocks(b.device):
+        for emulated in (True, False) if matmul_amx.works(b.device) else (True,):
+            with by_amx(emulated):
+                for stride in (1,) if b.small else (1, 2):
+                    x = b.normal(*((1, 3, 3, 4) if b.small else (2, 5, 7, 9))) * 1e20
+                    w = b.normal(*((2, 3, 2, 2) if b.small else (34, 5, 3, 3)))
+                    b.compare(f"conv2d of stride {stride} by AMX",
+                              F.conv2d(b.tensor(x, pad=3), b.tensor(w, pad=1), stride=stride, padding=1) * 1e-20,
+                              convolved(x, w, stride=stride, padding=1) * 1e-20, 3e-4)
 
 
 @LAYERS.add("pool")

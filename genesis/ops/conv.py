@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import dtypes
-from . import conv_direct, conv_local, conv_product, conv_weight
+from . import conv_amx, conv_direct, conv_local, conv_product, conv_weight
 from .array import Array, Shape, contiguous_strides, empty
 from .conv_axis import Geometry
 from .conv_stage import sum_parts
@@ -32,6 +32,8 @@ def _tap_sum(x: Array, w: Array, bias: Array | None, out: Array, geometry: Geome
             conv_product.backward_input(x, w, out, geometry)
         else:
             conv_product.forward(x, w, bias, out, geometry)
+    elif conv_amx.applies(x, w, out.shape, geometry, transposed):
+        conv_amx.tap_sum(x, w, bias, out, geometry, transposed)
     else:
         conv_direct.tap_sum(x, w, bias, out, geometry, transposed)
 

@@ -57,11 +57,34 @@ class Blocks(NamedTuple):
     cost: float
 
 
+class Room(NamedTuple):
+    """Local memory of a block: so many columns, so many steps of k, and so many pairs of tiles of B."""
+
+    columns: int
+    steps: int
+    pairs: int
+
+    def most(self, k: int) -> tuple[int, int]:
+        """The most columns and steps of k of a block, where there are ``k`` steps."""
+        steps = min(_rounded(k), self.steps)
+        return min(self.columns, self.pairs // (steps // _SIDE) * _SIDE), steps
+
+
 def terms_of(a: DType, b: DType) -> tuple[int, int, int]:
     """Parts of a's numbers, of b's, and the largest i + j of the products Ai Bj that count."""
     most = PRECISIONS[precision]
     parts = [min(_PARTS[x], most) if x is dtypes.float32 else _PARTS[x] for x in (a, b)]
     return parts[0], parts[1], most + 1 if dtypes.float32 in (a, b) else 4
+
+
+def count_terms(a_parts: int, b_parts: int, last: int) -> int:
+    """How many products of parts count."""
+    return sum(i + j <= last for i, j in itertools.product(range(1, a_parts + 1), range(1, b_parts + 1)))
+
+
+def may(device: Device, *types: DType) -> bool:
+    """Whether the device could multiply numbers of these types by AMX, or is to act as if; see `works`."""
+    return all(x in _PARTS for x in types) and (forced == "emulated" or (device.quirks.assembly and granted()))
 
 
 def launch(a: Array, b: Array, out: Array, bias: Array | None, sizes: list[int], count: int) -> Launch | None:
@@ -75,26 +98,28 @@ def launch(a: Array, b: Array, out: Array, bias: Array | None, sizes: list[int],
         count: how many products there are.
     """
     device, emulated = a.device, forced == "emulated"
-    if any(x.dtype not in _PARTS for x in (a, b, out)) or not (emulated or (device.quirks.assembly and granted())):
+    if not may(device, a.dtype, b.dtype, out.dtype):
         return None
     m, n, k = sizes[:3]
     a_parts, b_parts, last = terms_of(a.dtype, b.dtype)
     narrow = out.dtype.itemsize == 2
-    most = _most(device, k, a_parts, b_parts, whole=narrow)
-    wide = narrow and k > most[1]
+    room = _room(device, a_parts, b_parts, whole=narrow)
+    wide = narrow and k > room.steps
     if wide:
-        most = _most(device, k, a_parts, b_parts, whole=False)
+        room = _room(device, a_parts, b_parts, whole=False)
+    most = room.most(k)
     if most[0] < _SIDE:
         return None
-    terms = sum(i + j <= last for i, j in itertools.product(range(1, a_parts + 1), range(1, b_parts + 1)))
-    blocks = cut((m, n, k, count), device.compute_units, most, (a_parts, b_parts, terms))
+    work = a_parts, b_parts, count_terms(a_parts, b_parts, last)
+    blocks = cut((m, n, k, count), device.compute_units, most, work)
     if not forced and blocks.cost > count * m * n * k * _FMA / device.compute_units:
         return None
     if not emulated and not works(device):
         return None
     defines: list[tuple[str, Any]] = [
         ("A", a.dtype.name), ("B", b.dtype.name), ("C", dtypes.float32.name if wide else out.dtype.name),
-        ("A_PARTS", a_parts), ("B_PARTS", b_parts), ("LAST", last), ("KC", most[1]), ("NC", most[0]),
+        ("A_PARTS", a_parts), ("B_PARTS", b_parts), ("LAST", last), ("KC", room.steps), ("NC", room.columns),
+        ("PAIRS_OF_TILES", room.pairs),
         ("PACK_A", "BY_STEP" if a.strides[-1] == 1 else "BY_LINE"),
         ("PACK_B", "BY_STEP" if b.strides[-2] == 1 and b.strides[-1] != 1 else "BY_LINE")]
     if not emulated:
@@ -108,16 +133,13 @@ def launch(a: Array, b: Array, out: Array, bias: Array | None, sizes: list[int],
     return Launch(kernel, (-(-n // blocks.nc), -(-m // blocks.mc), count), (1, 1, 1), packed, wide)
 
 
-def _most(device: Device, k: int, a_parts: int, b_parts: int, whole: bool) -> tuple[int, int]:
-    """The most columns and steps of k of a block; ``whole``: all of k, if that is at all possible."""
-    steps = (_MOST_STEPS if whole else _STRIP) // max(a_parts, b_parts) // _SIDE * _SIDE
-    columns = _COLUMNS
+def _room(device: Device, a_parts: int, b_parts: int, whole: bool) -> Room:
+    """The room on a device, of its local memory; ``whole``: for all steps of k at a time, if that is possible."""
+    columns, steps = _COLUMNS, (_MOST_STEPS if whole else _STRIP) // max(a_parts, b_parts) // _SIDE * _SIDE
     if forced == "emulated":               # little, so that small products have several blocks
-        steps = columns = _SIDE
-    steps = min(_rounded(k), steps)
-    room = device.local_memory - 2 * steps * _SIDE * a_parts - 8 * _SIDE * _SIDE
-    columns = min(columns, _CACHE // (2 * steps * b_parts), room // (2 * steps * b_parts + 4))
-    return columns // _SIDE * _SIDE, steps
+        columns = steps = _SIDE
+    left = device.local_memory - 2 * steps * _SIDE * a_parts - 8 * _SIDE * _SIDE - 4 * columns
+    return Room(columns, steps, min(_CACHE, left) // (2 * _SIDE * _SIDE * b_parts))
 
 
 def cut(shape: tuple[int, int, int, int], units: int, most: tuple[int, int], work: tuple[int, int, int]) -> Blocks:
@@ -157,7 +179,8 @@ def works(device: Device) -> bool:
     if not device.quirks.assembly or not granted():
         return False
     ones = np.ones(_SIDE * _SIDE, np.float32)
-    defines = (("AMX", 1), ("KC", _SIDE), ("NC", _SIDE), ("A_PARTS", 1), ("B_PARTS", 1), ("LAST", 2))
+    defines = (("AMX", 1), ("KC", _SIDE), ("NC", _SIDE), ("PAIRS_OF_TILES", 1), ("A_PARTS", 1), ("B_PARTS", 1),
+               ("LAST", 2))
     sizes = struct.pack("15q", _SIDE, _SIDE, _SIDE, 1, _SIDE, 1, _SIDE, 1, 0, 0, 0, 0, _SIDE, _SIDE, _SIDE)
     try:
         kernel = device.programs.kernel("ops/matmul_amx.cl", "matmul_amx", f"PlPlPl({len(sizes)})", defines)

@@ -1,0 +1,277 @@
+// Convolution and the gradient of its input on processors with AMX, where filters have more than one tap.
+//
+// Pixels are the rows of a product of matrices, output channels its columns, and input channels its steps, for each tap
+// anew:  out[pixel][o]  +=  x[pixel + shift(tap)][c] * w[c][o].
+//
+// `split_pixels` copies the input, with its padding, so that a pixel is a row of a tile: 16 pairs of channels, c and
+// c + 16, of each block of DEPTH channels, and of each part (parts.h) by itself. All pixels of a padded image follow each
+// other. A tile of pixels is 16 such rows `step` apart, wherever it begins, and a tap is a shift.
+//
+// `split_weights` orders the weight as tiles: for each block of SIDE output channels, for each block of DEPTH input
+// channels, for each tap, of each part two.
+//
+// A group of one work-item computes two tiles of pixels at a time, by SIDE output channels. FLAT: tiles go along all
+// pixels of the padded image, and what lies past the end of a row is not stored (stride 1). Else each begins in a row.
+//
+// Defined by the host (genesis/ops/conv_amx.py):
+//   IN, OUT            storage types
+//   X_PARTS, W_PARTS   parts of a number that count
+//   LAST               i + j is at most this in the products Xi Wj that count
+//   FLAT               1: see above
+//   AMX                the processor has AMX; undefined: see amx.h
+#define WIDTH 16
+#include "types.h"
+#include "transpose.h"
+#include "amx.h"
+#include "parts.h"
+
+#ifndef IN
+#define IN float32
+#endif
+#ifndef OUT
+#define OUT float32
+#endif
+#ifndef X_PARTS
+#define X_PARTS 3
+#define W_PARTS 3
+#define LAST 4
+#endif
+#ifndef FLAT
+#define FLAT 1
+#endif
+#define SIDE 32          // pixels or output channels at a time
+#define DEPTH 32         // channels of a tile
+#define TILE 256         // pairs of numbers in a tile
+#define W_STEP (2 * W_PARTS * TILE)
+
+typedef struct {
+    long image, channel, row, column;        // strides of x
+    long channels, height, width;            // sizes of x
+    long pad_h, pad_w;                       // rows and columns of zeros before it
+    long pitch, pixels;                      // of a padded row and image, and what tiles read past the end
+    long before, after;                      // x[before] to x[after - 1] may be read
+} split_t;
+
+// Global size (pixels / 16, channels / DEPTH, images), the first two rounded up; local size 1. large[0] becomes 1 where
+// a number is LARGE.
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void split_pixels(
+    global const STORAGE(IN) *x, long x_at, global uint *to, global int *large, split_t s)
+{
+    const long first = get_group_id(0) * 16, block = get_group_id(1), image = get_group_id(2);
+    x += x_at;
+    to += ((image * get_num_groups(1) + block) * X_PARTS * s.pixels + first) * 16;
+    const int channels = min((long)DEPTH, s.channels - block * DEPTH), count = min(16L, s.pixels - first);
+    long place[16];                                          // in a plane of x; -1: outside
+    for (int i = 0; i < 16; i++) {
+        const long row = (first + i) / s.pitch - s.pad_h, column = (first + i) % s.pitch - s.pad_w;
+        const bool inside = row >= 0 && row < s.height && column >= 0 && column < s.width;
+        place[i] = inside ? row * s.row + column * s.column : -1;
+    }
+    // Runs of pixels that follow each other in x: each is read as a whole vector, of which the run is taken.
+    int runs = 0, which[16];
+    long at[16], lowest = 0, highest = 0;
+    for (int i = 0; i < 16; i++) {
+        if (place[i] >= 0 && (runs == 0 || at[runs - 1] + i != place[i])) {
+            at[runs++] = place[i] - i;
+            lowest = runs == 1 ? place[i] - i : min(lowest, place[i] - i);
+            highest = runs == 1 ? place[i] - i : max(highest, place[i] - i);
+        }
+        which[i] = place[i] >= 0 ? runs : 0;
+    }
+    const int16 of_run = vload16(0, which);
+    float16 a[16], b[16];
+    uint16 sizes = 0;
+    for (int half_ = 0; half_ < 2; half_++)
+        for (int c = 0; c < 16; c++) {
+            const int channel = c + 16 * half_;
+            const long from = image * s.image + (block * DEPTH + channel) * s.channel;
+            float16 line = 0;
+            if (channel < channels && runs <= 4 && from + lowest >= s.before && from + highest + 16 <= s.after)
+                for (int run = 0; run < runs; run++)
+                    line = select(line, LOAD(IN, x + from + at[run], 0), of_run == run + 1);
+            else if (channel < channels) {
+                float lane[16];
+                for (int i = 0; i < 16; i++)
+                    lane[i] = place[i] >= 0 ? LOAD1(IN, x, from + place[i]) : 0;
+                line = vload16(0, lane);
+            }
+            sizes = max(sizes, SIZES(line));
+            if (half_)
+                b[c] = line;
+            else
+                a[c] = line;
+        }
+    const bool is_large = X_PARTS * W_PARTS > 1 && greatest(sizes) >= LARGE;
+    if (is_large)
+        atomic_xchg(large, 1);
+    for (int part = 0; part < X_PARTS; part++, to += s.pixels * 16) {
+        float16 pairs[16];
+        PART_PAIRS(IN, part, is_large, a, b, pairs)
+        TRANSPOSE(pairs)
+        for (int i = 0; i < count; i++)
+            vstore16(as_uint16(pairs[i]), i, to);
+    }
+}
+
+// w has strides for output and input channels; taps follow each other. Global size (input channels / DEPTH, output
+// channels / SIDE), both rounded up; local size 1.
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void split_weights(
+    global const STORAGE(IN) *w, long w_at, global uint *to, global int *large, long outward, long inward,
+    long outputs, long inputs, long taps)
+{
+    const long input = get_group_id(0) * DEPTH, output = get_group_id(1) * SIDE;
+    w += w_at + output * outward + input * inward;
+    to += (get_group_id(1) * get_num_groups(0) + get_group_id(0)) * taps * W_STEP;
+    for (long each = 0; each < 2 * taps; each++) {
+        const long tap = each / 2, half_ = each % 2;
+        float16 a[16], b[16];
+        uint16 sizes = 0;
+        for (int c = 0; c < 16; c++) {
+            float lane[2][16];
+            for (int upper = 0; upper < 2; upper++)
+                for (int o = 0; o < 16; o++) {
+                    const long i = c + 16 * upper, j = o + 16 * half_;
+                    lane[upper][o] = input + i < inputs && output + j < outputs
+                        ? LOAD1(IN, w, j * outward + i * inward + tap) : 0;
+                }
+            a[c] = vload16(0, lane[0]);
+            b[c] = vload16(0, lane[1]);
+            sizes = max(sizes, max(SIZES(a[c]), SIZES(b[c])));
+        }
+        const bool is_large = X_PARTS * W_PARTS > 1 && greatest(sizes) >= LARGE;
+        if (is_large)
+            atomic_xchg(large, 1);
+        for (int part = 0; part < W_PARTS; part++) {
+            float16 pairs[16];
+            PART_PAIRS(IN, part, is_large, a, b, pairs)
+            for (int i = 0; i < 16; i++)
+                vstore16(as_uint16(pairs[i]), i, to + tap * W_STEP + (2 * part + half_) * TILE);
+        }
+    }
+}
+
+typedef struct {
+    long pixels, pitch;                      // of a padded image and its rows
+    long step, down;                         // in it, from one output pixel to the next, and from one row to the next
+    long inputs, outputs;                    // blocks of input channels; output channels
+    long taps, taps_w;                       // all of a filter, and of a row of it
+    long shift_h, shift_w, begin;            // a tap's shift in the padded image: begin + i * shift_h + j * shift_w
+    long rows, columns;                      // of the result
+    long tiles, across, per, all;            // tiles of pixels of an image, of a row (FLAT: unused), of a group, in all
+    long has_bias;
+} conv_t;
+
+// The sums += all products for which i + j is at most `last` of two tiles of pixels, beginning at x0 and x1, and a block
+// of output channels. FAR_LOAD is TILE_LOAD from global memory.
+#ifdef AMX
+#define FAR_LOAD TILE_LOAD
+#else
+#define FAR_LOAD(t, p, n)                                                                                                 \
+    for (int i_ = 0; i_ < 256; i_++)                                                                                  \
+        tiles[t * 256 + i_] = (p)[i_ / 16 * ((n) / 4) + i_ % 16];
+#endif
+static inline __attribute__((always_inline)) void multiply(
+    tiles_t tiles, global const uint *x, long x0, long x1, global const uint *w, conv_t s, int last)
+{
+    for (long block = 0; block < s.inputs; block++, x += X_PARTS * s.pixels * 16)
+        for (long tap = 0; tap < s.taps; tap++, w += W_STEP) {
+            const long shift = s.begin + tap / s.taps_w * s.shift_h + tap % s.taps_w * s.shift_w;
+            for (int i = X_PARTS; i >= 1; i--) {
+                global const uint *pixels = x + ((i - 1) * s.pixels + shift) * 16;
+                FAR_LOAD(4, pixels + x0 * 16, 64 * s.step)
+                FAR_LOAD(5, pixels + x1 * 16, 64 * s.step)
+                for (int j = min(W_PARTS, last - i); j >= 1; j--) {
+                    FAR_LOAD(6, w + (2 * j - 2) * TILE, 64)
+                    FAR_LOAD(7, w + (2 * j - 1) * TILE, 64)
+                    TILE_PRODUCT(0, 4, 6)
+                    TILE_PRODUCT(1, 4, 7)
+                    TILE_PRODUCT(2, 5, 6)
+                    TILE_PRODUCT(3, 5, 7)
+                }
+            }
+        }
+}
+
+#define SUMS(each, p, n)                                                                                              \
+    each(0, p, n)                                                                                                     \
+    each(1, (p) + 16, n)                                                                                              \
+    each(2, (p) + 4 * (n), n)                                                                                         \
+    each(3, (p) + 4 * (n) + 16, n)
+
+// Global size (all / per, blocks of output channels), the first rounded up; local size 1.
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void conv_amx(
+    global const uint *x, global const uint *w, global const int *large, global const float *bias, long bias_at,
+    global STORAGE(OUT) *out, long out_at, conv_t s)
+{
+    local uint first_row[SIDE] __attribute__((aligned(64)));        // what sums begin with; these are the bits of floats
+    local uint sums[SIDE * SIDE] __attribute__((aligned(64))), other[SIDE * SIDE] __attribute__((aligned(64)));
+    const long output = get_group_id(1) * SIDE, plane = s.rows * s.columns;
+    const int outputs = min((long)SIDE, s.outputs - output);
+    const bool careful = large[0];
+    w += get_group_id(1) * s.inputs * s.taps * W_STEP;
+    out += out_at + output * plane;
+    for (int o = 0; o < SIDE; o++)
+        first_row[o] = s.has_bias && o < outputs ? as_uint(bias[bias_at + output + o]) : 0;
+    TILES
+    const long last = min(s.all, (long)(get_group_id(0) + 1) * s.per);
+    for (long tile = get_group_id(0) * s.per; tile < last; tile += 2) {
+        long image[2], begin[2], row[2], column[2];
+        for (int t = 0; t < 2; t++) {
+            const long any = min(tile + t, last - 1), here = any % s.tiles;    // one too many is the last again
+            image[t] = any / s.tiles;
+#if FLAT
+            begin[t] = here * 16;
+            row[t] = begin[t] / s.pitch;
+            column[t] = begin[t] % s.pitch;
+#else
+            row[t] = here / s.across;
+            column[t] = here % s.across * 16;
+            begin[t] = row[t] * s.down + column[t] * s.step;
+#endif
+        }
+        SUMS(TILE_LOAD, first_row, 0)
+        const long size = s.inputs * X_PARTS * s.pixels, x0 = image[0] * size + begin[0], x1 = image[1] * size + begin[1];
+        multiply(tiles, x, x0, x1, w, s, LAST);
+        SUMS(TILE_STORE, sums, 4 * SIDE)
+        if (careful) {                                       // see parts.h
+            SUMS(TILE_LOAD, first_row, 0)
+            multiply(tiles, x, x0, x1, w, s, 2);
+            SUMS(TILE_STORE, other, 4 * SIDE)
+            for (int i = 0; i < SIDE * SIDE; i++)
+                sums[i] = isfinite(as_float(sums[i])) ? sums[i] : other[i];
+        }
+        for (int t = 0; t < 2 && tile + t < last; t++) {
+            long place[16];                                  // in a plane of the result; -1: nowhere
+            for (int i = 0; i < 16; i++) {
+#if FLAT
+                const long at = begin[t] + i, h = at / s.pitch, v = at % s.pitch;
+#else
+                const long h = row[t], v = column[t] + i;
+#endif
+                place[i] = h < s.rows && v < s.columns ? h * s.columns + v : -1;
+            }
+            bool together = place[0] >= 0;
+            for (int i = 1; i < 16; i++)
+                together &= place[i] == place[0] + i;
+            for (int half_ = 0; half_ < 2 && 16 * half_ < outputs; half_++) {
+                float16 line[16];
+                for (int i = 0; i < 16; i++)
+                    line[i] = as_float16(vload16(0, sums + (16 * t + i) * SIDE + 16 * half_));
+                TRANSPOSE(line)
+                for (int o = 0; o < 16 && 16 * half_ + o < outputs; o++) {
+                    global STORAGE(OUT) *to = out + (image[t] * s.outputs + 16 * half_ + o) * plane;
+                    if (together)
+                        STORE(OUT, to + place[0], 0, line[o]);
+                    else {
+                        float lane[16];
+                        vstore16(line[o], 0, lane);
+                        for (int i = 0; i < 16; i++)
+                            if (place[i] >= 0)
+                                STORE1(OUT, to, place[i], lane[i]);
+                    }
+                }
+            }
+        }
+    }
+    TILES_END
+}

@@ -1,0 +1,143 @@
+"""Convolutions by ``conv_amx.cl``: on the processor's tiles where it has them, and everywhere in OpenCL C."""
+
+import numpy as np
+import pytest
+from helpers import f32, normal
+from numpy.lib.stride_tricks import sliding_window_view
+
+import genesis
+from genesis.nn.functional import conv1d, conv2d
+from genesis.ops import conv_amx, conv_axis, matmul, matmul_amx
+from genesis.ops.conv_axis import Geometry
+
+device = genesis.device()
+needs_blocks = pytest.mark.skipif(not matmul.by_blocks(device), reason="convolutions go another way here")
+needs_amx = pytest.mark.skipif(not matmul_amx.works(device), reason="the processor or the runtime has no AMX")
+WAYS = [pytest.param(True, id="emulated", marks=needs_blocks), pytest.param(False, id="amx", marks=needs_amx)]
+ROUNDING = {genesis.float32: 1e-6, genesis.float16: 2.0 ** -11, genesis.bfloat16: 2.0 ** -8}
+
+
+def exact(t):
+    return t.detach().float().numpy().astype(np.float64)
+
+
+def convolved(x, w, stride=1, padding=0, dilation=1):
+    """The convolution of NumPy arrays (N, C, H, W) and (O, C, kh, kw)."""
+    x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    reach = [(k - 1) * dilation + 1 for k in w.shape[2:]]
+    windows = sliding_window_view(x, reach, axis=(2, 3))[:, :, ::stride, ::stride, ::dilation, ::dilation]
+    return np.einsum("nchwij,ocij->nohw", windows, w, optimize=True)
+
+
+def off(result, x, w, **options):
+    """The most that an element is off by, in sums of the absolute products."""
+    x, w = exact(x), exact(w)
+    size = convolved(np.abs(x), np.abs(w), **options)
+    return (np.abs(exact(result) - convolved(x, w, **options)) / np.maximum(size, 1e-30)).max()
+
+
+@pytest.fixture
+def used(monkeypatch):
+    """How many convolutions went this way."""
+    calls = []
+
+    def counted(*args, sum_up=conv_amx.tap_sum):
+        calls.append(args)
+        sum_up(*args)
+
+    monkeypatch.setattr(conv_amx, "tap_sum", counted)
+    return calls
+
+
+# Images, channels in and out, sizes, filter: rows shorter than a tile, as long and longer, more than one block of
+# channels.
+SHAPES = [(2, 3, 5, (7, 5), (3, 3)), (1, 33, 34, (6, 16), (3, 2)), (3, 5, 2, (3, 37), (2, 3)),
+          (2, 2, 3, (1, 40), (1, 5))]
+OPTIONS = [{}, {"padding": 1}, {"stride": 2, "padding": 2}, {"padding": 2, "dilation": 2}]
+
+
+@pytest.mark.parametrize("emulated", WAYS)
+@pytest.mark.parametrize("dtype", ROUNDING, ids=lambda d: d.name)
+def test_sizes_strides_and_paddings(emulated, dtype, used):
+    with matmul.by_amx(emulated):
+        for n, channels, outputs, size, filters in SHAPES:
+            x, w = f32(normal(n, channels, *size)).to(dtype), f32(normal(outputs, channels, *filters, seed=1)).to(dtype)
+            for options in OPTIONS:
+                pad, spread = options.get("padding", 0), options.get("dilation", 1)
+                if any(length + 2 * pad <= (taps - 1) * spread for length, taps in zip(size, filters)):
+                    continue                            # the filter is larger than the image
+                result = conv2d(x, w, **options)
+                assert result.dtype is dtype
+                assert off(result, x, w, **options) < 1.01 * ROUNDING[dtype]
+    assert len(used) > 10
+
+
+@pytest.mark.parametrize("emulated", WAYS)
+def test_gradients_biases_and_layouts(emulated, used):
+    x = f32(normal(2, 9, 11, 3)).permute(0, 3, 1, 2)                    # channels last
+    w, b = f32(normal(5, 3, 3, 3, seed=1)), f32(normal(5, seed=2))
+    g = f32(normal(2, 5, 9, 11, seed=3))
+    parts = [t.detach().requires_grad_() for t in (x, w, b)]
+    with matmul.by_amx(emulated):
+        result = conv2d(*parts, padding=1)
+        result.backward(g)
+    assert len(used) == 2
+    assert off(result - b[:, None, None], x, w, padding=1) < 2e-6
+    turned = exact(w).transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
+    np.testing.assert_allclose(exact(parts[0].grad), convolved(exact(g), turned, padding=1), atol=2e-5)
+    wide = genesis.zeros(2, 3, 20, 30)
+    wide[:, :, 4:13, 5:27:2] = x
+    with matmul.by_amx(emulated):
+        assert genesis.equal(conv2d(wide[:, :, 4:13, 5:27:2], w, b, padding=1), result)
+        line = conv1d(x[:, :, 0], w[:, :, 0], padding=2)
+    assert len(used) == 4
+    one_row = convolved(np.pad(exact(x[:, :, :1]), ((0, 0), (0, 0), (0, 0), (2, 2))), exact(w[:, :, :1]))
+    np.testing.assert_allclose(exact(line), one_row[:, :, 0], atol=2e-5)
+
+
+@pytest.mark.parametrize("emulated", WAYS)
+def test_what_is_infinite_or_no_number_stays_where_it_belongs(emulated):
+    x, w = normal(2, 4, 6, 9), normal(3, 4, 3, 3, seed=1)
+    x[0, 1, 2, 3], x[1, 0, 5, 8], x[1, 3, 0, 0] = np.inf, np.nan, 3.4e38
+    w[2, 0, 0, 0] = 0
+    with np.errstate(all="ignore"):
+        wanted = convolved(x, w, padding=1).astype(np.float32)
+    with matmul.by_amx(emulated):
+        result = conv2d(f32(x), f32(w), padding=1).numpy()
+    np.testing.assert_array_equal(np.isnan(result), np.isnan(wanted))
+    np.testing.assert_array_equal(result[np.isinf(wanted)], wanted[np.isinf(wanted)])
+    np.testing.assert_allclose(result[np.isfinite(wanted)], wanted[np.isfinite(wanted)], rtol=1e-4, atol=1e-5)
+
+
+@needs_amx
+def test_batches_in_parts_and_precisions(used, monkeypatch):
+    x, w = f32(normal(5, 32, 14, 14)), f32(normal(40, 32, 3, 3, seed=1))
+    before = genesis.get_float32_matmul_precision()
+    with matmul.by_amx():
+        whole = conv2d(x, w, padding=1)
+        monkeypatch.setattr(conv_amx, "_SCRATCH", 1)
+        monkeypatch.setattr(conv_axis, "_plans", {})
+        assert genesis.equal(conv2d(x, w, padding=1), whole)
+        found = {}
+        try:
+            for name in matmul_amx.PRECISIONS:
+                genesis.set_float32_matmul_precision(name)
+                found[name] = off(conv2d(x, w, padding=1), x, w, padding=1)
+        finally:
+            genesis.set_float32_matmul_precision(before)
+    assert found["highest"] < 1e-6 < found["high"] < 3e-5 < found["medium"] < 4e-3
+    assert len(used) == 5
+
+
+@needs_amx
+def test_only_what_is_quicker_goes_this_way():
+    def way(n, channels, outputs, size, dtype=genesis.float32, **options):
+        x, w = genesis.empty(n, channels, size, size, dtype=dtype), genesis.empty(outputs, channels, 3, 3, dtype=dtype)
+        geometry = Geometry(padding=(1, 1), **options)
+        return conv_amx.applies(x._array, w._array, (n, outputs, size, size), geometry, False)
+
+    assert way(8, 64, 64, 56)
+    assert way(8, 256, 256, 14)
+    assert way(64, 32, 32, 16, genesis.bfloat16)
+    assert not way(64, 3, 16, 32)
+    assert not way(8, 64, 64, 56, groups=2)
