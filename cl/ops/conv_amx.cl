@@ -39,18 +39,12 @@
 #ifndef FLAT
 #define FLAT 1
 #endif
+#include "pixels.h"
+
 #define SIDE 32          // pixels or output channels at a time
 #define DEPTH 32         // channels of a tile
 #define TILE 256         // pairs of numbers in a tile
 #define W_STEP (2 * W_PARTS * TILE)
-
-typedef struct {
-    long image, channel, row, column;        // strides of x
-    long channels, height, width;            // sizes of x
-    long pad_h, pad_w;                       // rows and columns of zeros before it
-    long pitch, pixels;                      // of a padded row and image, and what tiles read past the end
-    long before, after;                      // x[before] to x[after - 1] may be read
-} split_t;
 
 // Global size (pixels / 16, channels / DEPTH, images), the first two rounded up; local size 1. large[0] becomes 1 where
 // a number is LARGE.
@@ -61,40 +55,15 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void split_pixels(
     x += x_at;
     to += ((image * get_num_groups(1) + block) * X_PARTS * s.pixels + first) * 16;
     const int channels = min((long)DEPTH, s.channels - block * DEPTH), count = min(16L, s.pixels - first);
-    long place[16];                                          // in a plane of x; -1: outside
-    for (int i = 0; i < 16; i++) {
-        const long row = (first + i) / s.pitch - s.pad_h, column = (first + i) % s.pitch - s.pad_w;
-        const bool inside = row >= 0 && row < s.height && column >= 0 && column < s.width;
-        place[i] = inside ? row * s.row + column * s.column : -1;
-    }
-    // Runs of pixels that follow each other in x: each is read as a whole vector, of which the run is taken.
-    int runs = 0, which[16];
-    long at[16], lowest = 0, highest = 0;
-    for (int i = 0; i < 16; i++) {
-        if (place[i] >= 0 && (runs == 0 || at[runs - 1] + i != place[i])) {
-            at[runs++] = place[i] - i;
-            lowest = runs == 1 ? place[i] - i : min(lowest, place[i] - i);
-            highest = runs == 1 ? place[i] - i : max(highest, place[i] - i);
-        }
-        which[i] = place[i] >= 0 ? runs : 0;
-    }
-    const int16 of_run = vload16(0, which);
+    line_t here;
+    find_pixels(&here, first, s);
     float16 a[16], b[16];
     uint16 sizes = 0;
     for (int half_ = 0; half_ < 2; half_++)
         for (int c = 0; c < 16; c++) {
             const int channel = c + 16 * half_;
             const long from = image * s.image + (block * DEPTH + channel) * s.channel;
-            float16 line = 0;
-            if (channel < channels && runs <= 4 && from + lowest >= s.before && from + highest + 16 <= s.after)
-                for (int run = 0; run < runs; run++)
-                    line = select(line, LOAD(IN, x + from + at[run], 0), of_run == run + 1);
-            else if (channel < channels) {
-                float lane[16];
-                for (int i = 0; i < 16; i++)
-                    lane[i] = place[i] >= 0 ? LOAD1(IN, x, from + place[i]) : 0;
-                line = vload16(0, lane);
-            }
+            const float16 line = channel < channels ? load_pixels(x, from, &here, s) : (float16)0;
             sizes = max(sizes, SIZES(line));
             if (half_)
                 b[c] = line;

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import dtypes
-from . import conv_amx, conv_direct, conv_local, conv_product, conv_weight
+from . import conv_amx, conv_direct, conv_local, conv_product, conv_weight, conv_weight_amx
 from .array import Array, Shape, contiguous_strides, empty
 from .conv_axis import Geometry
 from .conv_stage import sum_parts
@@ -89,7 +89,10 @@ def backward_weight(x: Array, g: Array, out: Array, geometry: Geometry) -> Array
         flat, flat_g = _flat(x), _flat(g)
         if flat is not None and flat_g is not None:
             x, g = flat, flat_g
-    (conv_local if _short(x) else conv_weight).weight_gradient(x, g, out, geometry)
+    if _short(x):
+        conv_local.weight_gradient(x, g, out, geometry)
+    elif not conv_weight_amx.weight_gradient(x, g, out, geometry):
+        conv_weight.weight_gradient(x, g, out, geometry)
     return out
 
 

@@ -1,4 +1,4 @@
-"""Convolutions by ``conv_amx.cl``: on the processor's tiles where it has them, and everywhere in OpenCL C."""
+"""Convolutions by ``conv_amx.cl`` and ``conv_weight_amx.cl``: on the processor's tiles, and everywhere in OpenCL C."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 import genesis
 from genesis.nn.functional import conv1d, conv2d
-from genesis.ops import conv_amx, conv_axis, matmul, matmul_amx
+from genesis.ops import conv_amx, conv_axis, conv_weight_amx, matmul, matmul_amx
 from genesis.ops.conv_axis import Geometry
 
 device = genesis.device()
@@ -36,6 +36,14 @@ def off(result, x, w, **options):
     return (np.abs(exact(result) - convolved(x, w, **options)) / np.maximum(size, 1e-30)).max()
 
 
+def weights_gradient(x, g, shape, stride=1, padding=0, dilation=1):
+    """The gradient of a weight of that shape, from NumPy arrays: input (N, C, H, W), and the result's gradient."""
+    x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    reach = [(k - 1) * dilation + 1 for k in shape[2:]]
+    windows = sliding_window_view(x, reach, axis=(2, 3))[:, :, ::stride, ::stride, ::dilation, ::dilation]
+    return np.einsum("nchwij,nohw->ocij", windows, g, optimize=True)
+
+
 @pytest.fixture
 def used(monkeypatch):
     """How many convolutions went this way."""
@@ -49,6 +57,19 @@ def used(monkeypatch):
     return calls
 
 
+@pytest.fixture
+def gradients(monkeypatch):
+    """Whether each of the weights' gradients was written this way."""
+    calls = []
+
+    def told(*args, sum_up=conv_weight_amx.weight_gradient):
+        calls.append(sum_up(*args))
+        return calls[-1]
+
+    monkeypatch.setattr(conv_weight_amx, "weight_gradient", told)
+    return calls
+
+
 # Images, channels in and out, sizes, filter: rows shorter than a tile, as long and longer, more than one block of
 # channels.
 SHAPES = [(2, 3, 5, (7, 5), (3, 3)), (1, 33, 34, (6, 16), (3, 2)), (3, 5, 2, (3, 37), (2, 3)),
@@ -58,7 +79,7 @@ OPTIONS = [{}, {"padding": 1}, {"stride": 2, "padding": 2}, {"padding": 2, "dila
 
 @pytest.mark.parametrize("emulated", WAYS)
 @pytest.mark.parametrize("dtype", ROUNDING, ids=lambda d: d.name)
-def test_sizes_strides_and_paddings(emulated, dtype, used):
+def test_sizes_strides_and_paddings(emulated, dtype, used, gradients):
     with matmul.by_amx(emulated):
         for n, channels, outputs, size, filters in SHAPES:
             x, w = f32(normal(n, channels, *size)).to(dtype), f32(normal(outputs, channels, *filters, seed=1)).to(dtype)
@@ -66,10 +87,19 @@ def test_sizes_strides_and_paddings(emulated, dtype, used):
                 pad, spread = options.get("padding", 0), options.get("dilation", 1)
                 if any(length + 2 * pad <= (taps - 1) * spread for length, taps in zip(size, filters)):
                     continue                            # the filter is larger than the image
+                w.requires_grad_().grad = None
                 result = conv2d(x, w, **options)
                 assert result.dtype is dtype
                 assert off(result, x, w, **options) < 1.01 * ROUNDING[dtype]
+                g = f32(normal(*result.shape, seed=2)).to(dtype)
+                result.backward(g)
+                wanted, scale = (weights_gradient(s(exact(x)), s(exact(g)), w.shape, **options)
+                                for s in (np.asarray, np.abs))
+                difference = np.abs(exact(w.grad) - wanted) / np.maximum(scale, 1e-30)
+                assert difference.max() < 1.01 * ROUNDING[dtype]
     assert len(used) > 10
+    assert len(gradients) > 10
+    assert all(gradients)
 
 
 @pytest.mark.parametrize("emulated", WAYS)
@@ -85,6 +115,8 @@ def test_gradients_biases_and_layouts(emulated, used):
     assert off(result - b[:, None, None], x, w, padding=1) < 2e-6
     turned = exact(w).transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
     np.testing.assert_allclose(exact(parts[0].grad), convolved(exact(g), turned, padding=1), atol=2e-5)
+    wanted = weights_gradient(exact(x), exact(g), w.shape, padding=1)
+    np.testing.assert_allclose(exact(parts[1].grad), wanted, atol=5e-5)
     wide = genesis.zeros(2, 3, 20, 30)
     wide[:, :, 4:13, 5:27:2] = x
     with matmul.by_amx(emulated):
@@ -98,7 +130,7 @@ def test_gradients_biases_and_layouts(emulated, used):
 @pytest.mark.parametrize("emulated", WAYS)
 def test_what_is_infinite_or_no_number_stays_where_it_belongs(emulated):
     x, w = normal(2, 4, 6, 9), normal(3, 4, 3, 3, seed=1)
-    x[0, 1, 2, 3], x[1, 0, 5, 8], x[1, 3, 0, 0] = np.inf, np.nan, 3.4e38
+    x[0, 1, 2, 3], x[1, 0, 3, 6], x[1, 3, 0, 0] = np.inf, np.nan, 3.4e38
     w[2, 0, 0, 0] = 0
     with np.errstate(all="ignore"):
         wanted = convolved(x, w, padding=1).astype(np.float32)
@@ -107,6 +139,15 @@ def test_what_is_infinite_or_no_number_stays_where_it_belongs(emulated):
     np.testing.assert_array_equal(np.isnan(result), np.isnan(wanted))
     np.testing.assert_array_equal(result[np.isinf(wanted)], wanted[np.isinf(wanted)])
     np.testing.assert_allclose(result[np.isfinite(wanted)], wanted[np.isfinite(wanted)], rtol=1e-4, atol=1e-5)
+
+    g = np.where(np.isfinite(wanted), normal(*wanted.shape, seed=2), 1e30)
+    given, weight = f32(x), f32(w).requires_grad_()
+    with matmul.by_amx(emulated):
+        conv2d(given, weight, padding=1).backward(f32(g))
+    found = weight.grad.numpy()
+    with np.errstate(all="ignore"):
+        wanted = weights_gradient(x, g, w.shape, padding=1).astype(np.float32)
+    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(wanted))
 
 
 @needs_amx
