@@ -38,8 +38,8 @@ def set_float32_matmul_precision(precision: str) -> None:
     anywhere.
 
     Args:
-        precision: ``"highest"``: three parts, the precision of float32; ``"high"``: two, about 16 bits of each number;
-            ``"medium"``: one, its first 8 bits. Sums are float32 with each.
+        precision: ``"highest"``: three parts, the precision of float32 for numbers over 1e-32; ``"high"``: two, about
+            16 bits of each number; ``"medium"``: one, its first 8 bits. Sums are float32 with each.
 
     Raises:
         ValueError: another one.

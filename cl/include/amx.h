@@ -10,10 +10,11 @@
 //   tiles_t tiles          how a function takes them
 //   TILE_LOAD(t, p, n)     tile t, a number written out, = 16 rows of 64 bytes at p, n bytes apart; 0: the same row
 //   TILE_STORE(t, p, n)    the converse
+//   SUMS(each, p, n)       TILE_LOAD or TILE_STORE of tiles 0 to 3: two by two, as 32 rows of 32 floats, n bytes apart
 //   TILE_PRODUCT(c, a, b)  c, of 16 x 16 floats, += a b. Each row of a is 16 pairs of bfloat16, steps 2i and 2i + 1 of
 //                          k; row i of b is the pairs of 16 columns of those steps. Numbers under 2^-126 count as 0.
 //
-// p points to uints in local memory: pairs, or the bits of floats. With -D AMX it may point to any elements of 4 bytes.
+// p points to uints: pairs, or the bits of floats. With -D AMX it may point to any elements of 4 bytes.
 #ifndef AMX_H
 #define AMX_H
 
@@ -60,5 +61,11 @@ static void tile_product(uint *c, const uint *a, const uint *b)
         }
 }
 #endif
+
+#define SUMS(each, p, n)                                                                                              \
+    each(0, p, n)                                                                                                     \
+    each(1, (p) + 16, n)                                                                                              \
+    each(2, (p) + 4 * (n), n)                                                                                         \
+    each(3, (p) + 4 * (n) + 16, n)
 
 #endif

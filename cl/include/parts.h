@@ -6,12 +6,14 @@
 //     A B = A1 B1 + (A1 B2 + A2 B1) + (A1 B3 + A2 B2 + A3 B1) + ...
 //
 // and what is left out is of the size of float32's own rounding. A float16 number has two parts, a bfloat16 number is one.
+// Parts under 2^-126 count as 0, so that numbers under about 1e-32 lose some of their 24 bits, and those under 1e-38 all.
 //
 // What is infinite or no number has no such parts: infinity times a part that is 0 would be no number, and so would be
 // the sum of parts of products that are too large. Who multiplies numbers of LARGE bits and more looks at the sums: where
 // one is not finite, the first parts alone say what it is.
 //
 //   WHOLE(type)            how many parts make up a number of a storage type
+//   PLAIN(a, n, b, m)      whether numbers of the types a and b are one part each, of which n and m count
 //   PART_PAIRS(type, part, large, x, y, to)   to = the next part, number `part` from 0, of the 16 vectors of x and of y,
 //                          as pairs: x's in the lower halves of lanes, y's in the upper ones. `large`: some number is
 //   greatest(x)            the largest lane
@@ -24,6 +26,7 @@
 #define WHOLE_float32 3
 #define WHOLE_float16 2
 #define WHOLE_bfloat16 1
+#define PLAIN(a, n, b, m) ((n) == 1 && WHOLE(a) == 1 && (m) == 1 && WHOLE(b) == 1)
 #define LARGE 0x57800000u        // the bits of 2^48: products of smaller numbers may be added up
 #define SIZES(x) (as_uint16(x) & 0x7fffffffu)
 
@@ -54,10 +57,10 @@ static uint16 next_part_of_large(float16 *x)
     return part;
 }
 
-// What the parts before have left, where that is no more than 8 bits.
+// What the parts before have left, where that is no more than 8 bits. A number under 2^-126 may have more; it counts as 0.
 static uint16 last_part(const float16 *x)
 {
-    return as_uint16(*x);
+    return as_uint16(*x) & 0xffff0000u;
 }
 
 #define PAIRS(next, x, y, to)                                                                                         \

@@ -9,6 +9,7 @@ typedef struct {
     long channels, height, width;            // sizes of x
     long pad_h, pad_w;                       // rows and columns of zeros before it
     long pitch, pixels;                      // of a padded row and image, and what tiles read past the end
+    long used;                               // of these, read by the filter; those after them count as outside
     long before, after;                      // x[before] to x[after - 1] may be read
 } split_t;
 
@@ -28,7 +29,7 @@ static void find_pixels(line_t *line, long first, split_t s)
     line->runs = line->lowest = line->highest = 0;
     for (int i = 0; i < 16; i++) {
         const long row = (first + i) / s.pitch - s.pad_h, column = (first + i) % s.pitch - s.pad_w;
-        const bool inside = row >= 0 && row < s.height && column >= 0 && column < s.width;
+        const bool inside = first + i < s.used && row >= 0 && row < s.height && column >= 0 && column < s.width;
         const long place = inside ? row * s.row + column * s.column : -1;
         if (inside && (line->runs == 0 || line->at[line->runs - 1] + i != place)) {
             line->at[line->runs++] = place - i;

@@ -70,7 +70,7 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void split_pixels(
             else
                 a[c] = line;
         }
-    const bool is_large = X_PARTS * W_PARTS > 1 && greatest(sizes) >= LARGE;
+    const bool is_large = !PLAIN(IN, X_PARTS, IN, W_PARTS) && greatest(sizes) >= LARGE;
     if (is_large)
         atomic_xchg(large, 1);
     for (int part = 0; part < X_PARTS; part++, to += s.pixels * 16) {
@@ -107,7 +107,7 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void split_weights(
             b[c] = vload16(0, lane[1]);
             sizes = max(sizes, max(SIZES(a[c]), SIZES(b[c])));
         }
-        const bool is_large = X_PARTS * W_PARTS > 1 && greatest(sizes) >= LARGE;
+        const bool is_large = !PLAIN(IN, X_PARTS, IN, W_PARTS) && greatest(sizes) >= LARGE;
         if (is_large)
             atomic_xchg(large, 1);
         for (int part = 0; part < W_PARTS; part++) {
@@ -131,14 +131,7 @@ typedef struct {
 } conv_t;
 
 // The sums += all products for which i + j is at most `last` of two tiles of pixels, beginning at x0 and x1, and a block
-// of output channels. FAR_LOAD is TILE_LOAD from global memory.
-#ifdef AMX
-#define FAR_LOAD TILE_LOAD
-#else
-#define FAR_LOAD(t, p, n)                                                                                                 \
-    for (int i_ = 0; i_ < 256; i_++)                                                                                  \
-        tiles[t * 256 + i_] = (p)[i_ / 16 * ((n) / 4) + i_ % 16];
-#endif
+// of output channels.
 static inline __attribute__((always_inline)) void multiply(
     tiles_t tiles, global const uint *x, long x0, long x1, global const uint *w, conv_t s, int last)
 {
@@ -147,11 +140,11 @@ static inline __attribute__((always_inline)) void multiply(
             const long shift = s.begin + tap / s.taps_w * s.shift_h + tap % s.taps_w * s.shift_w;
             for (int i = X_PARTS; i >= 1; i--) {
                 global const uint *pixels = x + ((i - 1) * s.pixels + shift) * 16;
-                FAR_LOAD(4, pixels + x0 * 16, 64 * s.step)
-                FAR_LOAD(5, pixels + x1 * 16, 64 * s.step)
+                TILE_LOAD(4, pixels + x0 * 16, 64 * s.step)
+                TILE_LOAD(5, pixels + x1 * 16, 64 * s.step)
                 for (int j = min(W_PARTS, last - i); j >= 1; j--) {
-                    FAR_LOAD(6, w + (2 * j - 2) * TILE, 64)
-                    FAR_LOAD(7, w + (2 * j - 1) * TILE, 64)
+                    TILE_LOAD(6, w + (2 * j - 2) * TILE, 64)
+                    TILE_LOAD(7, w + (2 * j - 1) * TILE, 64)
                     TILE_PRODUCT(0, 4, 6)
                     TILE_PRODUCT(1, 4, 7)
                     TILE_PRODUCT(2, 5, 6)
@@ -160,12 +153,6 @@ static inline __attribute__((always_inline)) void multiply(
             }
         }
 }
-
-#define SUMS(each, p, n)                                                                                              \
-    each(0, p, n)                                                                                                     \
-    each(1, (p) + 16, n)                                                                                              \
-    each(2, (p) + 4 * (n), n)                                                                                         \
-    each(3, (p) + 4 * (n) + 16, n)
 
 // Global size (all / per, blocks of output channels), the first rounded up; local size 1.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void conv_amx(

@@ -8,8 +8,8 @@
 // lie between rows where the convolution has a stride.
 //
 // `split_gradient` orders the gradient as tiles of 16 channels and DEPTH pixels, which follow each other in the padded
-// image (FLAT), or begin in a row of the result. Where there are none it is 0, and meets some other pixel: should that
-// not be finite, the sum is no number.
+// image (FLAT), or begin in a row of the result. Where there are none it is 0, and meets another pixel that the
+// convolution reads: should that not be finite, the sum is no number.
 //
 // A group of one work-item sums up some images for SIDE output channels by SIDE input channels and all taps, CHUNK tiles
 // at a time for each tap, whose sums lie in local memory. conv_stage.cl adds up the groups' sums.
@@ -70,12 +70,12 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void split_columns(
         b[c] = c < channels ? load_pixels(x, from, &there, s) : (float16)0;
         sizes = max(sizes, SIZES(a[c]));
     }
-    const bool is_large = X_PARTS * G_PARTS > 1 && greatest(sizes) >= LARGE;
+    const bool is_large = !PLAIN(IN, X_PARTS, GRAD, G_PARTS) && greatest(sizes) >= LARGE;
     if (is_large)
         atomic_xchg(large, 1);
     for (int part = 0; part < X_PARTS; part++, to += s.pixels * 16) {
         float16 pairs[16];
-        PART_PAIRS(IN, part, X_PARTS * G_PARTS > 1, a, b, pairs)
+        PART_PAIRS(IN, part, !PLAIN(IN, X_PARTS, GRAD, G_PARTS), a, b, pairs)
         TRANSPOSE(pairs)
         for (int i = 0; i < count; i++)
             vstore16(as_uint16(pairs[i]), i, to);
@@ -124,7 +124,7 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void split_gradient(
         }
         sizes = max(sizes, max(SIZES(a[o]), SIZES(b[o])));
     }
-    const bool is_large = X_PARTS * G_PARTS > 1 && greatest(sizes) >= LARGE;
+    const bool is_large = !PLAIN(IN, X_PARTS, GRAD, G_PARTS) && greatest(sizes) >= LARGE;
     if (is_large)
         atomic_xchg(large, 1);
     for (int part = 0; part < G_PARTS; part++) {
@@ -142,24 +142,12 @@ typedef struct {
     long taps_w, shift_h, shift_w;           // taps of a row; a tap's shift is i * shift_h + j * shift_w
     long tiles, across;                      // tiles of an image, of a row (FLAT: unused)
     long images, per;                        // in all, of a group
+    long more;                               // 1: add to what is in `out`
 } weight_t;
-
-#ifdef AMX
-#define FAR_LOAD TILE_LOAD
-#else
-#define FAR_LOAD(t, p, n)                                                                                             \
-    for (int i_ = 0; i_ < 256; i_++)                                                                                  \
-        tiles[t * 256 + i_] = (p)[i_ / 16 * ((n) / 4) + i_ % 16];
-#endif
-#define SUMS(each, p, n)                                                                                              \
-    each(0, p, n)                                                                                                     \
-    each(1, (p) + 16, n)                                                                                              \
-    each(2, (p) + 4 * (n), n)                                                                                         \
-    each(3, (p) + 4 * (n) + 16, n)
 
 // Global size (input channels / SIDE, output channels / SIDE, images / per), each rounded up; local size 1.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void weight_amx(
-    global const uint *x, global const uint *g, global const int *large, global float *out, long out_at, weight_t s)
+    global const uint *x, global const uint *g, global const int *large, global float *out, weight_t s)
 {
     // For each tap; and for the first parts alone, which say what is infinite or no number (parts.h).
     local uint sums[2 * TAPS * SIDE * SIDE] __attribute__((aligned(64)));
@@ -185,12 +173,12 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void weight_amx(
 #endif
                     global const uint *grad = g + ((image * blocks + get_group_id(1)) * s.tiles + tile) * G_STEP;
                     for (int i = G_PARTS; i >= 1; i--) {
-                        FAR_LOAD(4, grad + (2 * i - 2) * TILE, 64)
-                        FAR_LOAD(5, grad + (2 * i - 1) * TILE, 64)
+                        TILE_LOAD(4, grad + (2 * i - 2) * TILE, 64)
+                        TILE_LOAD(5, grad + (2 * i - 1) * TILE, 64)
                         for (int j = min(X_PARTS, limit - i); j >= 1; j--) {
                             global const uint *part = x + ((image * columns * X_PARTS + j - 1) * s.pixels + pixel) * 16;
-                            FAR_LOAD(6, part + low * X_PARTS * s.pixels * 16, 64 * s.step)
-                            FAR_LOAD(7, part + high * X_PARTS * s.pixels * 16, 64 * s.step)
+                            TILE_LOAD(6, part + low * X_PARTS * s.pixels * 16, 64 * s.step)
+                            TILE_LOAD(7, part + high * X_PARTS * s.pixels * 16, 64 * s.step)
                             TILE_PRODUCT(0, 4, 6)
                             TILE_PRODUCT(1, 4, 7)
                             TILE_PRODUCT(2, 5, 6)
@@ -203,13 +191,14 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void weight_amx(
     TILES_END
     const long output = get_group_id(1) * SIDE, input = get_group_id(0) * SIDE;
     const int high = min((long)SIDE, s.outputs - output), wide = min((long)SIDE, s.inputs - input);
-    out += out_at + get_group_id(2) * s.outputs * s.inputs * TAPS + (output * s.inputs + input) * TAPS;
+    out += get_group_id(2) * s.outputs * s.inputs * TAPS + (output * s.inputs + input) * TAPS;
     for (int o = 0; o < high; o++)
         for (int c = 0; c < wide; c++)
             for (int tap = 0; tap < TAPS; tap++) {
                 const int at = (tap * SIDE + o) * SIDE + c;
                 const float sum = as_float(sums[at]);
                 const bool keep = passes == 1 || isfinite(sum);
-                out[(o * s.inputs + c) * TAPS + tap] = keep ? sum : as_float(sums[TAPS * SIDE * SIDE + at]);
+                global float *to = out + (o * s.inputs + c) * TAPS + tap;
+                *to = (s.more ? *to : 0) + (keep ? sum : as_float(sums[TAPS * SIDE * SIDE + at]));
             }
 }

