@@ -180,18 +180,18 @@ class Device:
                                 dst_offset=offset, is_blocking=False)
         self._written.append(copy)           # dropping the event of a copy would wait for it
 
-    def read(self, buffer: Buffer | Alias, offset: int, data: np.ndarray) -> None:
+    def read(self, buffer: Buffer | Alias, offset: int, data: np.ndarray, check: bool = True) -> None:
         """Fill a contiguous host array from a buffer, starting at byte ``offset``; waits for the device.
 
         Raises:
-            DeviceIndexError: a kernel enqueued before met an index out of range.
+            DeviceIndexError: a kernel enqueued before met an index out of range; not without ``check``.
         """
         if data.nbytes:
-            check = self.faults.ask() if self.faults.pending else None
+            tell = self.faults.ask() if check and self.faults.pending else None
             commands.enqueue(self, commands.READ, data.nbytes, cl.enqueue_copy, data, buffer.handle,
                              src_offset=offset, is_blocking=True)
-            if check is not None:
-                check()
+            if tell is not None:
+                tell()
 
     def read_later(self, buffer: Buffer, offset: int, data: np.ndarray) -> Reading:
         """As `read` without waiting: ``data`` is filled when the reading says so."""
