@@ -17,11 +17,11 @@ _SIDE, _LANES = 32, 16       # channels of a block; pixels of a tile
 _TILE = 256                  # words of a tile
 _GROUPS = 8                  # work-groups for each core
 _SCRATCH = 48 << 20          # bytes of split input at the most, where one image fits
-_LARGEST = 128 << 20         # bytes of one split image at the most
+LARGEST = 128 << 20          # bytes of one split image at the most
 _BROKEN = 1.05               # what a tile that goes on in the next row costs
-# Cycles of a core, measured on a Xeon of the fourth generation:
+# Cycles of a core, measured on a Xeon with AMX:
 _STEP = 100                  # to multiply two tiles of pixels by a block of weights, for each product of parts
-_STRIDED = 2                 # times as many where pixels of a tile do not follow each other
+STRIDED = 2                  # times as many where pixels of a tile do not follow each other
 _SPLIT = {1: 2.5, 2: 3.0, 3: 4.0}            # to split a number of the input into so many parts
 _WEIGHT = 3.5                # to split a number of the weight
 _STORE = 2.5                 # to store a number of the result
@@ -43,12 +43,12 @@ def applies(x: Array, w: Array, shape: Shape, geometry: Geometry, transposed: bo
 
 def _is_worth_it(x: Array, w: Array, shape: Shape, geometry: Geometry, transposed: bool) -> bool:
     """Whether it should take less time than without AMX."""
-    plan = Layout(x, w, shape, geometry, transposed)
+    plan = Layout(x, w.shape, shape, geometry, transposed)
     (x_parts, w_parts, last), taps = matmul_amx.terms_of(x.dtype, w.dtype), math.prod(w.shape[2:])
-    if plan.image_words(x_parts) * 4 > min(_LARGEST, x.device.max_alloc):
+    if plan.image_words(x_parts) * 4 > min(LARGEST, x.device.max_alloc):
         return False
     terms = matmul_amx.count_terms(x_parts, w_parts, last)
-    step = _STEP * terms * (_STRIDED if geometry.stride != (1, 1) else 1)
+    step = _STEP * terms * (STRIDED if geometry.stride != (1, 1) else 1)
     images, pixels = x.shape[0], math.prod(shape[2:])
     cost = (images * plan.tiles / 2 * plan.out_blocks * plan.blocks * taps * step
             + images * plan.blocks * _SIDE * plan.pixels * _SPLIT[x_parts]
@@ -57,28 +57,37 @@ def _is_worth_it(x: Array, w: Array, shape: Shape, geometry: Geometry, transpose
 
 
 class Layout:
-    """How the padded input lies, and how the result's pixels are cut into tiles; arguments are those of `TapSum`.
+    """How the padded input lies, and how the result's pixels are cut into tiles.
+
+    Args:
+        x: (N, C, H, W).
+        weight: shape of the weight; its last two dimensions count.
+        shape: that of the result.
+        transposed: see `TapSum`.
+        lanes: pixels of a tile.
 
     Attributes:
         pad: rows and columns of zeros before the input.
-        pitch, pixels: of a padded row; of a padded image, with what tiles read past its end.
+        pitch, used, pixels: of a padded row; of a padded image; of it with what tiles read past its end.
         flat: whether tiles go on from row to row.
         tiles, per_row: tiles of an image, and of a row of it.
         blocks, out_blocks: blocks of input channels and of output channels.
         reach: the largest shift of a tap, down and to the right.
     """
 
-    def __init__(self, x: Array, w: Array, shape: Shape, geometry: Geometry, transposed: bool):
+    def __init__(self, x: Array, weight: Shape, shape: Shape, geometry: Geometry, transposed: bool = False,
+                 lanes: int = _LANES):
         rows, columns = shape[2:]
         down, across = geometry.stride
-        self.reach = reach = tuple((n - 1) * step for n, step in zip(w.shape[2:], geometry.dilation))
+        self.reach = reach = tuple((n - 1) * step for n, step in zip(weight[2:], geometry.dilation))
         self.pad = tuple(r - p if transposed else p for r, p in zip(reach, geometry.padding))
         self.pitch = (columns - 1) * across + 1 + reach[1]
-        self.per_row = -(-columns // _LANES)
-        apart, along = rows * self.per_row, -(-((rows - 1) * self.pitch + columns) // _LANES)
+        self.per_row = -(-columns // lanes)
+        apart, along = rows * self.per_row, -(-((rows - 1) * self.pitch + columns) // lanes)
         self.flat = geometry.stride == (1, 1) and _BROKEN * along < apart
         self.tiles = along if self.flat else apart
-        self.pixels = ((rows - 1) * down + 1 + reach[0]) * self.pitch + 2 * _LANES * across
+        self.used = ((rows - 1) * down + 1 + reach[0]) * self.pitch
+        self.pixels = self.used + 2 * lanes * across
         self.blocks, self.out_blocks = -(-x.shape[1] // _SIDE), -(-shape[1] // _SIDE)
 
     def image_words(self, parts: int) -> int:
@@ -97,7 +106,7 @@ class TapSum:
     """
 
     def __init__(self, x: Array, w: Array, shape: Shape, dtype: DType, geometry: Geometry, transposed: bool):
-        device, plan = x.device, Layout(x, w, shape, geometry, transposed)
+        device, plan = x.device, Layout(x, w.shape, shape, geometry, transposed)
         (kh, kw), (dh, dw), pitch = w.shape[2:], geometry.dilation, plan.pitch
         down, across = geometry.stride
         rows, columns = shape[2:]

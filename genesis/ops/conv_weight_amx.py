@@ -9,6 +9,7 @@ from typing import Any
 from .. import dtypes
 from . import matmul_amx
 from .array import Array, Shape, empty
+from .conv_amx import LARGEST, STRIDED, Layout
 from .conv_axis import Geometry, kept
 from .conv_stage import SCRATCH, sum_parts
 from .elementwise import full
@@ -16,12 +17,9 @@ from .elementwise import full
 _SIDE, _LANES, _DEPTH = 32, 16, 32       # channels of a block; of a tile; pixels of a tile
 _TILE = 256                  # words of a tile
 _GROUPS = 4                  # work-groups for each core
-_BROKEN = 1.05               # what a tile that goes on in the next row costs
 _MOST_TAPS = 64              # whose sums lie in local memory
-_LARGEST = 128 << 20         # bytes of one split image at the most
-# Cycles of a core, measured on a Xeon of the fourth generation:
+# Cycles of a core, measured on a Xeon with AMX:
 _STEP = 135                  # to multiply two tiles by two others, for each product of parts
-_STRIDED = 2                 # times as many where pixels of a tile do not follow each other
 _SPLIT = {1: 3.0, 2: 4.0, 3: 5.0}            # to split a number into so many parts
 _STORE = 5.0                 # to store a sum, and add it to others
 _FMA = 1 / 19                # to multiply and add without AMX
@@ -38,19 +36,14 @@ class WeightSum:
         device = x.device
         outputs, inputs, kh, kw = shape
         (down, across), (dh, dw) = geometry.stride, geometry.dilation
-        images, rows, columns = x.shape[0], *g.shape[2:]
+        images = x.shape[0]
         self.x_parts, self.g_parts, self.last = matmul_amx.terms_of(x.dtype, g.dtype)
         self.taps = kh * kw
-        pitch = (columns - 1) * across + 1 + (kw - 1) * dw
-        per_row = -(-columns // _DEPTH)
-        apart, along = rows * per_row, -(-((rows - 1) * pitch + columns) // _DEPTH)
-        self.flat = geometry.stride == (1, 1) and _BROKEN * along < apart
-        self.tiles = along if self.flat else apart
-        # A tile may read pixels past the image's end, which meet zeros of the gradient; they are numbers, too.
-        used = ((rows - 1) * down + 1 + (kh - 1) * dh) * pitch
-        self.pixels = used + 2 * _DEPTH * across
-        self.columns, self.blocks = -(-inputs // _LANES), -(-outputs // _SIDE)
-        self.groups = -(-inputs // _SIDE), self.blocks
+        # What a tile reads past the image's end meets zeros of the gradient, and is zeros, too.
+        plan = Layout(x, shape, g.shape, geometry, lanes=_DEPTH)
+        self.flat, self.tiles, self.pixels, pitch = plan.flat, plan.tiles, plan.pixels, plan.pitch
+        self.columns, self.blocks = -(-inputs // _LANES), plan.out_blocks
+        self.groups = plan.blocks, plan.out_blocks
         self.image = self.columns * self.x_parts * self.pixels * _LANES
         self.gradient = self.blocks * self.tiles * 2 * self.g_parts * _TILE
         self.size = math.prod(shape)
@@ -60,16 +53,16 @@ class WeightSum:
         self.count, self.step, self.per = images, step, -(-step // min(parts, step))
         self.parts = -(-step // self.per)
         self.apart = _LANES * across
-        self.split_sizes = *x.strides, *x.shape[1:], *geometry.padding, pitch, self.pixels, used
+        self.split_sizes = *x.strides, *x.shape[1:], *plan.pad, pitch, plan.pixels, plan.used
         self.end = sum((n - 1) * s for n, s in zip(x.shape[1:], x.strides[1:])) + 1
-        self.gradient_sizes = struct.pack("9q", *g.strides, *g.shape[1:], pitch, per_row)
+        self.gradient_sizes = struct.pack("9q", *g.strides, *g.shape[1:], pitch, plan.per_row)
         self.sizes = (self.pixels, pitch, across, down * pitch, outputs, inputs, kw, dh * pitch, dw, self.tiles,
-                      per_row)
+                      plan.per_row)
         self.strides = x.strides[0], g.strides[0]
         terms = matmul_amx.count_terms(self.x_parts, self.g_parts, self.last)
         groups, units = math.prod(self.groups) * self.parts, device.compute_units
         self.cost = (images * self.tiles * math.prod(self.groups) * self.taps * terms * _STEP
-                     * (_STRIDED if across > 1 else 1) * -(-groups // units) * units / groups
+                     * (STRIDED if across > 1 else 1) * -(-groups // units) * units / groups
                      + images * self.columns * _LANES * self.pixels * _SPLIT[self.x_parts]
                      + images * self.blocks * _SIDE * self.tiles * _DEPTH * _SPLIT[self.g_parts]
                      + self.parts * self.size * _STORE)
@@ -129,7 +122,7 @@ def _plan(x: Array, g: Array, out: Array, geometry: Geometry) -> WeightSum | Non
     def make() -> WeightSum | None:
         plan = WeightSum(x, g, out.shape, geometry)
         without = x.shape[0] * math.prod(g.shape[2:]) * out.size * _FMA
-        if not matmul_amx.forced and (plan.cost > without or 4 * plan.image > min(_LARGEST, device.max_alloc)):
+        if not matmul_amx.forced and (plan.cost > without or 4 * plan.image > min(LARGEST, device.max_alloc)):
             return None
         if matmul_amx.forced != "emulated" and not matmul_amx.works(device):
             return None
