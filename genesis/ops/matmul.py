@@ -87,7 +87,10 @@ def product(a: Array, b: Array, out: Array | None = None, *, bias: Array | None 
 
 @contextlib.contextmanager
 def by_amx(emulated: bool = False) -> Iterator[None]:
-    """Multiply by ``matmul_amx.cl`` for a while, whatever it costs; emulated: on any CPU device, for tests."""
+    """Multiply and convolve by the kernels for AMX for a while, whatever it costs.
+
+    Emulated: with tiles that are OpenCL C, on any CPU device, for tests.
+    """
     matmul_amx.forced = "emulated" if emulated else "amx"
     forget_plans()
     try:

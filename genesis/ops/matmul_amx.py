@@ -23,7 +23,7 @@ _STRIP = 384              # steps of k times parts: so much of a strip of A fits
 _MOST_STEPS = 1024        # of k times parts, where C is a 16-bit type and all of k has to be one piece
 _CACHE = 1 << 20          # bytes of B's parts in a block
 _COLUMNS = 1024           # of a block, at the most
-# Cycles of a core, measured on a Xeon of the fourth generation:
+# Cycles of a core, measured on a Xeon with AMX:
 _TERM = 1 / 440           # to multiply and add, of each product of parts
 _PACK = {1: 1.5, 2: 1.8, 3: 2.2}             # to split a number into so many parts
 _MOVE = 0.6               # to fetch and store a sum
