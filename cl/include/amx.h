@@ -13,6 +13,9 @@
 //   SUMS(each, p, n)       TILE_LOAD or TILE_STORE of tiles 0 to 3: two by two, as 32 rows of 32 floats, n bytes apart
 //   TILE_PRODUCT(c, a, b)  c, of 16 x 16 floats, += a b. Each row of a is 16 pairs of bfloat16, steps 2i and 2i + 1 of
 //                          k; row i of b is the pairs of 16 columns of those steps. Numbers under 2^-126 count as 0.
+//   PRODUCTS(n, m, last, LOAD_A, LOAD_B)   tiles 0 to 3 += the products Ai Bj of parts of numbers (parts.h) for which
+//                          i <= n, j <= m and i + j <= last. LOAD_A(i) loads Ai, of 32 rows, into tiles 4 and 5;
+//                          LOAD_B(j) loads Bj, of 32 columns, into 6 and 7
 //
 // p points to uints: pairs, or the bits of floats. With -D AMX it may point to any elements of 4 bytes.
 #ifndef AMX_H
@@ -50,7 +53,7 @@ static float tile_number(uint x, bool odd)
     return fabs(number) < 0x1p-126f ? 0 : number;
 }
 
-static void tile_product(uint *c, const uint *a, const uint *b)
+static __attribute__((noinline)) void tile_product(uint *c, const uint *a, const uint *b)
 {
     for (int i = 0; i < 16; i++)
         for (int j = 0; j < 16; j++) {
@@ -67,5 +70,28 @@ static void tile_product(uint *c, const uint *a, const uint *b)
     each(1, (p) + 16, n)                                                                                              \
     each(2, (p) + 4 * (n), n)                                                                                         \
     each(3, (p) + 4 * (n) + 16, n)
+
+// The smallest products come first. For each part of A those of B take turns, beginning with the one that is loaded.
+#define PRODUCTS(n, m, last, LOAD_A, LOAD_B)                                                                          \
+    {                                                                                                                 \
+        int loaded_ = 0;                                                                                              \
+        UNROLL for (int a_ = n; a_ >= 1; a_--) {                                                                      \
+            const int count_ = min(m, last - a_);                                                                     \
+            if (count_ < 1)                                                                                           \
+                continue;                                                                                             \
+            LOAD_A(a_)                                                                                                \
+            UNROLL for (int turn_ = 0; turn_ < count_; turn_++) {                                                     \
+                const int b_ = turn_ > 0 ? loaded_ % count_ + 1 : max(loaded_, 1);                                    \
+                if (b_ != loaded_) {                                                                                  \
+                    LOAD_B(b_)                                                                                        \
+                    loaded_ = b_;                                                                                     \
+                }                                                                                                     \
+                TILE_PRODUCT(0, 4, 6)                                                                                 \
+                TILE_PRODUCT(1, 4, 7)                                                                                 \
+                TILE_PRODUCT(2, 5, 6)                                                                                 \
+                TILE_PRODUCT(3, 5, 7)                                                                                 \
+            }                                                                                                         \
+        }                                                                                                             \
+    }
 
 #endif

@@ -14,8 +14,9 @@
 //
 //   WHOLE(type)            how many parts make up a number of a storage type
 //   PLAIN(a, n, b, m)      whether numbers of the types a and b are one part each, of which n and m count
-//   PART_PAIRS(type, part, large, x, y, to)   to = the next part, number `part` from 0, of the 16 vectors of x and of y,
-//                          as pairs: x's in the lower halves of lanes, y's in the upper ones. `large`: some number is
+//   PART_PAIR(type, part, large, x, y)   the next part, number `part` from 0, of two vectors of numbers: x's in the lower
+//                          halves of lanes, y's in the upper ones; x and y are what is left. `large`: some number is
+//   PART_PAIRS(type, part, large, x, y, to)   to = those of 16 vectors x and y
 //   greatest(x)            the largest lane
 //
 // Include types.h first, with WIDTH 16.
@@ -63,20 +64,17 @@ static uint16 last_part(const float16 *x)
     return as_uint16(*x) & 0xffff0000u;
 }
 
-#define PAIRS(next, x, y, to)                                                                                         \
-    for (int j_ = 0; j_ < 16; j_++) {                                                                                 \
-        const uint16 first_ = next(&x[j_]) >> 16, second_ = next(&y[j_]);                                             \
-        to[j_] = as_float16(first_ | second_);                                                                        \
-    }
+#define PAIR(next, x, y) (next(&x) >> 16 | next(&y))
+#define PART_PAIR(type, part, large, x, y)                                                                            \
+    ((large) ? PAIR(next_part_of_large, x, y) : (part) < WHOLE(type) - 1 ? PAIR(next_part, x, y) : PAIR(last_part, x, y))
 
-// The pairs of part number `part` of x and y, of a storage type.
 #define PART_PAIRS(type, part, large, x, y, to)                                                                       \
     if (large) {                                                                                                      \
-        PAIRS(next_part_of_large, x, y, to)                                                                           \
-    } else if (part < WHOLE(type) - 1) {                                                                              \
-        UNROLL PAIRS(next_part, x, y, to)                                                                             \
+        for (int j_ = 0; j_ < 16; j_++)                                                                               \
+            to[j_] = as_float16(PART_PAIR(type, part, true, x[j_], y[j_]));                                           \
     } else {                                                                                                          \
-        UNROLL PAIRS(last_part, x, y, to)                                                                             \
+        UNROLL for (int j_ = 0; j_ < 16; j_++)                                                                        \
+            to[j_] = as_float16(PART_PAIR(type, part, false, x[j_], y[j_]));                                          \
     }
 
 #endif

@@ -130,6 +130,13 @@ typedef struct {
     long has_bias;
 } conv_t;
 
+#define PIXELS(i)                                                                                                     \
+    TILE_LOAD(4, x + ((i - 1) * s.pixels + shift + x0) * 16, 64 * s.step)                                             \
+    TILE_LOAD(5, x + ((i - 1) * s.pixels + shift + x1) * 16, 64 * s.step)
+#define FILTERS(j)                                                                                                    \
+    TILE_LOAD(6, w + (2 * j - 2) * TILE, 64)                                                                          \
+    TILE_LOAD(7, w + (2 * j - 1) * TILE, 64)
+
 // The sums += all products for which i + j is at most `last` of two tiles of pixels, beginning at x0 and x1, and a block
 // of output channels.
 static inline __attribute__((always_inline)) void multiply(
@@ -138,19 +145,7 @@ static inline __attribute__((always_inline)) void multiply(
     for (long block = 0; block < s.inputs; block++, x += X_PARTS * s.pixels * 16)
         for (long tap = 0; tap < s.taps; tap++, w += W_STEP) {
             const long shift = s.begin + tap / s.taps_w * s.shift_h + tap % s.taps_w * s.shift_w;
-            for (int i = X_PARTS; i >= 1; i--) {
-                global const uint *pixels = x + ((i - 1) * s.pixels + shift) * 16;
-                TILE_LOAD(4, pixels + x0 * 16, 64 * s.step)
-                TILE_LOAD(5, pixels + x1 * 16, 64 * s.step)
-                for (int j = min(W_PARTS, last - i); j >= 1; j--) {
-                    TILE_LOAD(6, w + (2 * j - 2) * TILE, 64)
-                    TILE_LOAD(7, w + (2 * j - 1) * TILE, 64)
-                    TILE_PRODUCT(0, 4, 6)
-                    TILE_PRODUCT(1, 4, 7)
-                    TILE_PRODUCT(2, 5, 6)
-                    TILE_PRODUCT(3, 5, 7)
-                }
-            }
+            PRODUCTS(X_PARTS, W_PARTS, last, PIXELS, FILTERS)
         }
 }
 

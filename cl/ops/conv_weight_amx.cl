@@ -145,6 +145,13 @@ typedef struct {
     long more;                               // 1: add to what is in `out`
 } weight_t;
 
+#define GRADIENT(i)                                                                                                   \
+    TILE_LOAD(4, grad + (2 * i - 2) * TILE, 64)                                                                       \
+    TILE_LOAD(5, grad + (2 * i - 1) * TILE, 64)
+#define PIXELS(j)                                                                                                     \
+    TILE_LOAD(6, pixels + (low * X_PARTS + j - 1) * s.pixels * 16, 64 * s.step)                                       \
+    TILE_LOAD(7, pixels + (high * X_PARTS + j - 1) * s.pixels * 16, 64 * s.step)
+
 // Global size (input channels / SIDE, output channels / SIDE, images / per), each rounded up; local size 1.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void weight_amx(
     global const uint *x, global const uint *g, global const int *large, global float *out, weight_t s)
@@ -171,20 +178,9 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void weight_amx(
 #else
                     const long pixel = tile / s.across * s.down + tile % s.across * DEPTH * s.step + shift;
 #endif
+                    global const uint *pixels = x + (image * columns * X_PARTS * s.pixels + pixel) * 16;
                     global const uint *grad = g + ((image * blocks + get_group_id(1)) * s.tiles + tile) * G_STEP;
-                    for (int i = G_PARTS; i >= 1; i--) {
-                        TILE_LOAD(4, grad + (2 * i - 2) * TILE, 64)
-                        TILE_LOAD(5, grad + (2 * i - 1) * TILE, 64)
-                        for (int j = min(X_PARTS, limit - i); j >= 1; j--) {
-                            global const uint *part = x + ((image * columns * X_PARTS + j - 1) * s.pixels + pixel) * 16;
-                            TILE_LOAD(6, part + low * X_PARTS * s.pixels * 16, 64 * s.step)
-                            TILE_LOAD(7, part + high * X_PARTS * s.pixels * 16, 64 * s.step)
-                            TILE_PRODUCT(0, 4, 6)
-                            TILE_PRODUCT(1, 4, 7)
-                            TILE_PRODUCT(2, 5, 6)
-                            TILE_PRODUCT(3, 5, 7)
-                        }
-                    }
+                    PRODUCTS(G_PARTS, X_PARTS, limit, GRADIENT, PIXELS)
                 }
                 SUMS(TILE_STORE, held, 4 * SIDE)
             }

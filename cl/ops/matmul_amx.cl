@@ -70,53 +70,70 @@ typedef struct {
     long mc, nc, kc;                             // size of a block; steps of k at a time
 } sizes_t;
 
-// pack_...: the parts of 16 lines, rows of A or columns of B, and DEPTH steps of k; 0 beyond `lines` and `steps`.
-// `largest` keeps the largest bits of the numbers' sizes.
+// Turns 16 rows of 16 pairs.
+static inline __attribute__((always_inline)) void turn(local uint *tile)
+{
+    float16 x[16];
+    UNROLL for (int j = 0; j < 16; j++)
+        x[j] = as_float16(vload16(j, tile));
+    TRANSPOSE(x)
+    UNROLL for (int j = 0; j < 16; j++)
+        vstore16(as_uint16(x[j]), j, tile);
+}
+
+// pack_...: the parts of 16 * blocks lines, rows of A or columns of B, and DEPTH * tiles steps of k; 0 beyond `lines` and
+// `steps`. Memory is read in its order; tiles whose lines lie the other way there are turned. `large`: some number is.
+// Returns the largest bits of the numbers' sizes.
 #define PACKER(name, type, parts, layout, turned)                                                                     \
-    static float16 name##_some(global const STORAGE(type) *p, long step, long count)                                  \
+    static float16 name##_some(global const STORAGE(type) *p, long apart, long count)                                 \
     {                                                                                                                 \
-        if (step == 1 && count >= 16)                                                                                 \
+        if (apart == 1 && count >= 16)                                                                                \
             return LOAD(type, p, 0);                                                                                  \
         float x[16];                                                                                                  \
-        for (int j = 0; j < 16; j++)                                                                                  \
-            x[j] = j < count ? LOAD1(type, p, j * step) : 0;                                                          \
+        for (int i = 0; i < 16; i++)                                                                                  \
+            x[i] = i < count ? LOAD1(type, p, i * apart) : 0;                                                         \
         return vload16(0, x);                                                                                         \
     }                                                                                                                 \
-    static void name(global const STORAGE(type) *from, long line, long step, long lines, long steps,                  \
-                     local uint *to, uint16 *largest)                                                                 \
+    static inline __attribute__((always_inline)) uint16 name(                                                         \
+        global const STORAGE(type) *from, long line, long step, long lines, long steps, int blocks, int tiles,        \
+        bool large, local uint *to)                                                                                   \
     {                                                                                                                 \
-        float16 x[16], y[16];                                                                                         \
         uint16 sizes = 0;                                                                                             \
-        if (lines >= 16 && steps >= DEPTH && (layout == BY_STEP ? step : line) == 1) {                                \
-            UNROLL for (int j = 0; j < 16; j++) {                                                                     \
-                x[j] = LOAD(type, layout == BY_STEP ? from + j * line : from + j * step, 0);                          \
-                y[j] = LOAD(type, layout == BY_STEP ? from + j * line + 16 : from + (j + 16) * step, 0);              \
-            }                                                                                                         \
-        } else                                                                                                        \
-            for (int j = 0; j < 16; j++) {                                                                            \
-                if (layout == BY_STEP) {                                                                              \
-                    x[j] = j < lines ? name##_some(from + j * line, step, steps) : (float16)0;                        \
-                    y[j] = j < lines ? name##_some(from + j * line + 16 * step, step, steps - 16) : (float16)0;       \
-                } else {                                                                                              \
-                    x[j] = j < steps ? name##_some(from + j * step, line, lines) : (float16)0;                        \
-                    y[j] = j + 16 < steps ? name##_some(from + (j + 16) * step, line, lines) : (float16)0;            \
+        for (int outer = 0; outer < 16 * (layout == BY_STEP ? blocks : tiles); outer++)                               \
+            for (int inner = 0; inner < (layout == BY_STEP ? tiles : blocks); inner++) {                              \
+                const int row = outer % 16;                                                                           \
+                const int block = layout == BY_STEP ? outer / 16 : inner;                                             \
+                const int tile = layout == BY_STEP ? inner : outer / 16;                                              \
+                local uint *at = to + (block / 2 * tiles + tile) * (2 * parts * TILE) + block % 2 * TILE;             \
+                float16 x = 0, y = 0;                                                                                 \
+                if (layout == BY_STEP && outer < lines) {                                                             \
+                    const long k = tile * DEPTH;                                                                      \
+                    x = name##_some(from + outer * line + k * step, step, steps - k);                                 \
+                    y = name##_some(from + outer * line + (k + 16) * step, step, steps - k - 16);                     \
+                } else if (layout == BY_LINE) {                                                                       \
+                    const long k = tile * DEPTH + row, left = lines - block * 16;                                     \
+                    global const STORAGE(type) *p = from + k * step + block * 16 * line;                              \
+                    x = k < steps ? name##_some(p, line, left) : 0;                                                   \
+                    y = k + 16 < steps ? name##_some(p + 16 * step, line, left) : 0;                                  \
                 }                                                                                                     \
+                if (!PLAIN(A, A_PARTS, B, B_PARTS))                                                                   \
+                    sizes = max(sizes, max(SIZES(x), SIZES(y)));                                                      \
+                UNROLL for (int part = 0; part < parts; part++)                                                       \
+                    vstore16(PART_PAIR(type, part, large, x, y), row, at + 2 * part * TILE);                          \
+                for (int part = 0; part < (turned && row == 15 ? parts : 0); part++)                                  \
+                    turn(at + 2 * part * TILE);                                                                       \
             }                                                                                                         \
-        UNROLL for (int j = 0; j < (PLAIN(A, A_PARTS, B, B_PARTS) ? 0 : 16); j++)                                     \
-            sizes = max(sizes, max(SIZES(x[j]), SIZES(y[j])));                                                        \
-        *largest = max(*largest, sizes);                                                                              \
-        const bool large = greatest(sizes) >= LARGE;                                                                  \
-        UNROLL for (int part = 0; part < parts; part++) {                                                             \
-            float16 pairs[16];                                                                                        \
-            PART_PAIRS(type, part, large, x, y, pairs)                                                                \
-            if (turned)                                                                                               \
-                TRANSPOSE(pairs)                                                                                      \
-            UNROLL for (int j = 0; j < 16; j++)                                                                       \
-                vstore16(as_uint16(pairs[j]), j, to + 2 * part * TILE);                                               \
-        }                                                                                                             \
+        return sizes;                                                                                                 \
     }
 PACKER(pack_a, A, A_PARTS, PACK_A, PACK_A != BY_STEP)
 PACKER(pack_b, B, B_PARTS, PACK_B, PACK_B == BY_STEP)
+
+#define STRIP(i)                                                                                                      \
+    TILE_LOAD(4, a + (2 * i - 2) * TILE, 64)                                                                          \
+    TILE_LOAD(5, a + (2 * i - 1) * TILE, 64)
+#define PANEL(j)                                                                                                      \
+    TILE_LOAD(6, b + (2 * j - 2) * TILE, 64)                                                                          \
+    TILE_LOAD(7, b + (2 * j - 1) * TILE, 64)
 
 // The sums += the products Ai Bj of a strip and a panel for which i + j is at most `last`.
 // Inline, for PoCL 3.1 gets local memory wrong that is passed on.
@@ -124,18 +141,7 @@ static inline __attribute__((always_inline)) void multiply(
     tiles_t tiles, const local uint *a, const local uint *b, long steps, int last)
 {
     for (long step = 0; step < steps; step++, a += A_STEP, b += B_STEP)
-        for (int i = A_PARTS; i >= 1; i--) {
-            TILE_LOAD(4, a + (2 * i - 2) * TILE, 64)
-            TILE_LOAD(5, a + (2 * i - 1) * TILE, 64)
-            for (int j = min(B_PARTS, last - i); j >= 1; j--) {
-                TILE_LOAD(6, b + (2 * j - 2) * TILE, 64)
-                TILE_LOAD(7, b + (2 * j - 1) * TILE, 64)
-                TILE_PRODUCT(0, 4, 6)
-                TILE_PRODUCT(1, 4, 7)
-                TILE_PRODUCT(2, 5, 6)
-                TILE_PRODUCT(3, 5, 7)
-            }
-        }
+        PRODUCTS(A_PARTS, B_PARTS, last, STRIP, PANEL)
 }
 
 // Groups of one work-item; global size (n / s.nc, m / s.mc, batch), each rounded up.
@@ -165,20 +171,18 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul_amx(
     TILES
     for (long from = 0; from < s.k; from += s.kc) {
         const long kc = min(s.kc, s.k - from), steps = (kc + DEPTH - 1) / DEPTH;
-        uint16 b_largest = 0;
-        for (long column = 0; column < s.nc; column += 16)
-            for (long step = 0; step < steps; step++)
-                pack_b(b + column * s.b_column + (from + step * DEPTH) * s.b_row, s.b_column, s.b_row, width - column,
-                       kc - step * DEPTH, b_pack + (column / SIDE * steps + step) * B_STEP + column % SIDE / 16 * TILE,
-                       &b_largest);
+        global const STORAGE(B) *panels = b + from * s.b_row;
+        const uint16 b_sizes = pack_b(panels, s.b_column, s.b_row, width, kc, s.nc / 16, steps, false, b_pack);
+        const bool b_large = greatest(b_sizes) >= LARGE;
+        if (b_large)
+            pack_b(panels, s.b_column, s.b_row, width, kc, s.nc / 16, steps, true, b_pack);
         for (long row = 0; row < height; row += SIDE) {
             const int rows = min((long)SIDE, height - row);
-            uint16 largest = b_largest;
-            for (int lower = 0; lower < 2; lower++)
-                for (long step = 0; step < steps; step++)
-                    pack_a(a + (row + 16 * lower) * s.a_row + (from + step * DEPTH) * s.a_column, s.a_row, s.a_column,
-                           rows - 16 * lower, kc - step * DEPTH, a_pack + step * A_STEP + lower * TILE, &largest);
-            const bool large = greatest(largest) >= LARGE;
+            global const STORAGE(A) *strip = a + row * s.a_row + from * s.a_column;
+            const uint16 a_sizes = pack_a(strip, s.a_row, s.a_column, rows, kc, SIDE / 16, steps, false, a_pack);
+            const bool a_large = greatest(a_sizes) >= LARGE, large = a_large || b_large;
+            if (a_large)
+                pack_a(strip, s.a_row, s.a_column, rows, kc, SIDE / 16, steps, true, a_pack);
             for (long column = 0; column < width; column += SIDE) {
                 const int columns = min((long)SIDE, width - column);
                 const local uint *panel = b_pack + column / SIDE * steps * B_STEP;

@@ -25,9 +25,10 @@ _CACHE = 1 << 20          # bytes of B's parts in a block
 _COLUMNS = 1024           # of a block, at the most
 # Cycles of a core, measured on a Xeon with AMX:
 _TERM = 1 / 440           # to multiply and add, of each product of parts
-_PACK = {1: 1.5, 2: 1.8, 3: 2.2}             # to split a number into so many parts
-_MOVE = 0.6               # to fetch and store a sum
+_PACK = {1: 0.4, 2: 0.7, 3: 1.0}             # to split a number into so many parts
+_MOVE = 0.3               # to fetch and store a sum
 _FMA = 1 / 22.6           # to multiply and add without AMX
+_COPY = 0.45              # to copy a number there
 
 precision = "highest"     # a key of PRECISIONS
 forced = ""               # "amx": this kernel whatever it costs; "emulated": the same with tiles that are OpenCL C
@@ -117,7 +118,8 @@ def launch(a: Array, b: Array, out: Array, bias: Array | None, sizes: list[int],
         return None
     work = a_parts, b_parts, count_terms(a_parts, b_parts, last)
     blocks = cut((m, n, k, count), device.compute_units, most, work)
-    if not forced and blocks.cost > count * m * n * k * _FMA / device.compute_units:
+    other = count * (m * n * k * _FMA + (m + n) * k * _COPY + m * n * _MOVE) / device.compute_units
+    if not forced and blocks.cost > other:
         return None
     if not emulated and not works(device):
         return None
