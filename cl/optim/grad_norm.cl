@@ -21,8 +21,9 @@
 #define GROUP 1
 #endif
 #ifndef STREAMS
-#define STREAMS 4
+#define STREAMS 2
 #endif
+#define AHEAD (2 * STREAMS * CHUNK)      // elements from one that is read to one that will be soon
 #ifndef KIND
 #define KIND 2
 #endif
@@ -59,6 +60,7 @@ static void whole_chunks(global const STORAGE(GRAD) *g, int count, SCALAR p, glo
         sum[s] = 0;
     for (int i = 0; i < CHUNK / WIDTH; i++)
         UNROLL for (int s = 0; s < count; s++) {
+            PREFETCH(g + s * CHUNK + i * WIDTH + AHEAD);
             const real x = LOAD(GRAD, g + s * CHUNK, i);
             sum[s] = JOIN_WIDE(sum[s], POWER(x, wide_p));
         }

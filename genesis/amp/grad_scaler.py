@@ -221,7 +221,7 @@ class GradScaler:
         checked = state.device.empty(16)
         norm = empty(state.device, (), state.dtype)
         partial = grad_norm.PartialNorms(dense, math.inf).run()
-        grad_norm.finish(partial, checked, norm.buffer, math.inf, math.inf, LossScale(state.buffer))
+        grad_norm.Finish(partial, checked, norm.buffer, math.inf).run(math.inf, LossScale(state.buffer))
         for part in dense:
             loss_scale.unscale(part.array, part.rows, checked)
         for g, array in zip(others, arrays):

@@ -102,7 +102,7 @@ def clipping(b: Bench) -> None:
     squares = b.rng.uniform(0, 1, 4 * CHUNK + 5).astype(np.float32)      # more than one round joins
     control, norm = b.device.empty(12), b.tensor(np.zeros(1))
     b.device.fill(control, 0, 12, np.zeros(1, np.float32))
-    grad_norm.finish(b.tensor(squares)._array, control, norm._array.buffer, 2, np.inf)
+    grad_norm.Finish(b.tensor(squares)._array, control, norm._array.buffer, 2).run(np.inf)
     b.compare("the norm of millions", norm, np.sqrt([squares.astype(np.float64).sum()]))
     for p in params:
         assert p.grad is not None

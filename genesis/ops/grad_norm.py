@@ -14,7 +14,7 @@ from ..opencl import CHUNK, Alias, Buffer, Device, Kernel
 from .array import Array, empty
 from .loss_scale import LossScale
 
-_STREAMS = 4            # chunks that a work-item reads side by side on CPUs
+_STREAMS = 2            # chunks that a work-item reads side by side on CPUs
 
 
 class Gradients(NamedTuple):
@@ -110,34 +110,60 @@ class PartialNorms:
         return self.result
 
 
-def finish(partial: Array | None, control: Buffer, norm: Buffer | Alias, p: float, max_norm: float,
-           loss_scale: LossScale | None = None) -> None:
-    """Join partial sums on the device: write the norm, the clip coefficient and whether to skip.
+class Finish:
+    """The launches that join partial sums and decide about a step on the device, worked out once.
+
+    They write the norm, the clip coefficient and whether to skip.
 
     Args:
         partial: what `PartialNorms` gave; None counts as a norm of 0.
         control: three floats: factor of the gradients, 1 to skip the step, steps skipped so far (counted up).
         norm: one float: the norm of the gradients without their loss scale.
-        max_norm: limit of the norm; infinite for none.
-        loss_scale: the scale that the gradients carry, or that they were freed of before.
+        p: the order of the norm.
+
+    Attributes:
+        partial: as given.
     """
-    device = control.device
-    real = float32 if partial is None else partial.dtype
-    while partial is not None and partial.size > 4 * CHUNK:
-        kernel, group = _joining(device, real, p, "join_norms", "PlP")
-        joined = empty(device, (-(-partial.size // CHUNK),), partial.dtype)
-        kernel((joined.size * group,), (group,), partial.buffer.handle, partial.size, joined.buffer.handle)
-        partial = joined
-    handle, size = (control.handle, 0) if partial is None else (partial.buffer.handle, partial.size)
-    scale = checked = control.handle
-    scaling = 0
-    if loss_scale is not None:
-        scale, scaling = loss_scale.buffer.handle, 1
-        if loss_scale.checked is not None:
-            checked, scaling = loss_scale.checked.handle, 2
-    kernel, group = _joining(device, real, p, "finish_norm", f"PlPP{_letter(real)}fPPi")
-    kernel((group,), (group,), handle, size, control.handle, norm.handle, 0.0 if p == math.inf else p, max_norm,
-           scale, checked, scaling)
+
+    def __init__(self, partial: Array | None, control: Buffer, norm: Buffer | Alias, p: float):
+        device = control.device
+        real = float32 if partial is None else partial.dtype
+        self.partial = partial
+        self._p = p
+        self._held = [control, norm, partial]            # whose handles are arguments
+        self._joins: list[tuple[Any, ...]] = []
+        while partial is not None and partial.size > 4 * CHUNK:
+            kernel, group = _joining(device, real, p, "join_norms", "PlP")
+            joined = empty(device, (-(-partial.size // CHUNK),), partial.dtype)
+            self._joins.append((kernel, (joined.size * group,), (group,), partial.buffer.handle, partial.size,
+                                joined.buffer.handle))
+            self._held.append(joined)
+            partial = joined
+        handle, size = (control.handle, 0) if partial is None else (partial.buffer.handle, partial.size)
+        self._kernel, group = _joining(device, real, p, "finish_norm", f"PlPP{_letter(real)}fPPi")
+        self._control = control.handle
+        self._arguments = ((group,), (group,), handle, size, control.handle, norm.handle, 0.0 if p == math.inf else p)
+
+    def fits(self, partial: Array | None, p: float) -> bool:
+        """Whether these are the launches for some partial sums of an order."""
+        return self.partial is partial and self._p == p
+
+    def run(self, max_norm: float, loss_scale: LossScale | None = None) -> None:
+        """Enqueue them.
+
+        Args:
+            max_norm: limit of the norm; infinite for none.
+            loss_scale: the scale that the gradients carry, or that they were freed of before.
+        """
+        for kernel, *arguments in self._joins:
+            kernel(*arguments)
+        scale = checked = self._control
+        scaling = 0
+        if loss_scale is not None:
+            scale, scaling = loss_scale.buffer.handle, 1
+            if loss_scale.checked is not None:
+                checked, scaling = loss_scale.checked.handle, 2
+        self._kernel(*self._arguments, max_norm, scale, checked, scaling)
 
 
 def join_on_host(partials: Sequence[np.ndarray], p: float) -> float:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..dtypes import float32
-from ..opencl import Device, Reading
-from ..ops import grad_norm
+from ..opencl import Buffer, Device, Reading
 from ..ops.array import Array, empty
-from ..ops.grad_norm import Gradients, PartialNorms
+from ..ops.grad_norm import Finish, Gradients, PartialNorms
 from ..ops.loss_scale import LossScale
 from ..tensor import Tensor
 
@@ -46,9 +45,11 @@ class Control:
         self.buffer = device.empty(16)
         device.write(self.buffer, 0, np.array([1, 0, 0, 0], np.float32))
         self.known = 0
+        self._norm = device.empty(float32.itemsize)
         self._norms = PartialNorms((), math.inf)      # of the last step's gradients
         self._order = math.inf
         self._partial: Array | None = None
+        self._finish = Finish(None, self.buffer, self._norm, math.inf)
         self._asked: deque[_Question] = deque()
         self._unasked = 0
         self._cohorts: list[Cohort] = []              # that the unasked steps updated
@@ -70,17 +71,22 @@ class Control:
             self._norms = PartialNorms(parts, self._order)
         self._partial = self._norms.run()
 
-    def decide(self, max_norm: float | None, loss_scale: LossScale | None) -> Tensor:
-        """Decide about the step on the device, from what `sum_up` found.
+    def decide(self, max_norm: float | None, loss_scale: LossScale | None) -> None:
+        """Decide about the step on the device, from what `sum_up` found."""
+        if not self._finish.fits(self._partial, self._order):
+            self._finish = Finish(self._partial, self.buffer, self._norm, self._order)
+        self._finish.run(math.inf if max_norm is None else float(max_norm), loss_scale)
 
-        Returns:
-            The norm without the scale, 0-d: of order 2 with a limit, else the largest absolute value, which can only
-            be infinite where a gradient is; 0 where the gradients were checked before.
+    def norm(self) -> Tensor:
+        """The norm that the last step's gradients had without the loss scale, 0-d.
+
+        Of order 2 where there was a limit, else the largest absolute value, which can only be infinite where a gradient
+        is; 0 where the gradients were checked before.
         """
-        norm = empty(self.device, (), float32)
-        limit = math.inf if max_norm is None else float(max_norm)
-        grad_norm.finish(self._partial, self.buffer, norm.buffer, self._order, limit, loss_scale)
-        return Tensor._wrap(norm)
+        copy = empty(self.device, (), float32)
+        assert isinstance(copy.buffer, Buffer)
+        self.device.copy(self._norm, 0, copy.buffer, 0, float32.itemsize)
+        return Tensor._wrap(copy)
 
     def stepped(self, cohorts: list[Cohort]) -> None:
         """A step that updates ``cohorts`` is enqueued; others than in the step before only after `learn`."""

@@ -51,7 +51,6 @@ class Optimizer(Hooked):
         state: parameter -> its state, such as ``exp_avg``.
         defaults: the hyperparameters given.
         max_grad_norm: as the argument; may be changed between steps.
-        grad_norm: with ``max_grad_norm``, the norm before clipping in the last step as a 0-d tensor.
 
     Raises:
         TypeError: ``params`` is a bare tensor, not iterable, a set, or holds something else than tensors.
@@ -76,7 +75,7 @@ class Optimizer(Hooked):
         implementations.check(implementation)
         self.defaults = checks.hyperparameters(defaults, self._checks())
         self.max_grad_norm = checks.max_grad_norm(max_grad_norm)
-        self.grad_norm: Tensor | None = None
+        self._grad_norm: Tensor | None = None
         self._hooks = {}
         self._own_state: dict[Tensor, dict[str, Any]] = {}
         self._set_up()
@@ -97,6 +96,7 @@ class Optimizer(Hooked):
         self._places: dict[int, tuple[Runner, int]] = {}
         self._runners: list[Runner] = []
         self._controls: dict[Device, Control] = {}
+        self._norm_of: Control | None = None         # which still has the last step's norm
         self._rules: dict[Any, rules.Rule] = {}      # its own, so that an optimizer made later reads a changed file
 
     # Pickles, and deep copies, which are made from the same: what there is beside the arenas. Copied together with a
@@ -104,6 +104,7 @@ class Optimizer(Hooked):
 
     def __getstate__(self) -> tuple[dict[str, Any], list[tuple[Tensor, dict[str, Any]]]]:
         self._follow_edits()
+        self._take_norm()
         new = type(self).__new__(type(self))
         new._set_up()
         kept = self.__dict__.keys() - new.__dict__.keys() - {"_seen", "_loss_scale"}
@@ -333,20 +334,34 @@ class Optimizer(Hooked):
         if control is not None:
             if scale is not None:
                 scale.used = bool(active)
-            norm = control.decide(self.max_grad_norm, scale)
+            if self.max_grad_norm is None:
+                self._take_norm()            # of an earlier step; this one decides by another
+            control.decide(self.max_grad_norm, scale)
             if self.max_grad_norm is not None:
-                self.grad_norm = norm
+                self._norm_of = control
         for runner in active:
             runner.run(control)
         if control is not None:
             control.stepped([cohort for runner in active for cohort in runner.cohorts])
 
+    @property
+    def grad_norm(self) -> Tensor | None:
+        """With ``max_grad_norm``, the norm before clipping in the last step as a 0-d tensor; None before the first."""
+        self._take_norm()
+        return self._grad_norm
+
+    def _take_norm(self) -> None:
+        # Only who asks for the norm has a tensor made of it.
+        if self._norm_of is not None:
+            self._grad_norm, self._norm_of = self._norm_of.norm(), None
+
     def _control(self) -> Control:
         device = self._runners[0].arena.device if self._loss_scale is None else self._loss_scale.buffer.device
-        if any(runner.arena.device is not device for runner in self._runners):
-            devices = {device, *(runner.arena.device for runner in self._runners)}
-            raise ValueError("max_grad_norm and loss scaling need all parameters, and the loss, on one device; they are"
-                             " on " + ", ".join(sorted(str(d) for d in devices)))
+        for runner in self._runners:
+            if runner.arena.device is not device:
+                devices = {device, *(runner.arena.device for runner in self._runners)}
+                raise ValueError("max_grad_norm and loss scaling need all parameters, and the loss, on one device; "
+                                 "they are on " + ", ".join(sorted(str(d) for d in devices)))
         found = self._controls.get(device)
         if found is None:
             found = self._controls[device] = Control(device)

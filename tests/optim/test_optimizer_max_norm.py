@@ -1,5 +1,6 @@
 """``max_grad_norm``: clipping as part of the step, and steps that are skipped because a gradient is not finite."""
 
+import copy
 import math
 
 import numpy as np
@@ -117,6 +118,25 @@ def test_the_norm_is_a_0d_tensor_of_its_own_each_step():
     assert seen[0].dtype is genesis.float32
     assert not seen[0].requires_grad
     assert values(p.grad).tolist() == [6.0, 8.0]      # the gradients themselves stay as they are
+
+
+def test_the_norm_stays_where_a_later_step_has_another_or_none():
+    p = leaf([0.0, 0.0])
+    scaler = genesis.amp.GradScaler(init_scale=4.0)
+    optimizer = genesis.optim.SGD([p], lr=0.1, max_grad_norm=1.0)
+    give(p, [3.0, 4.0])
+    optimizer.step()
+    two = copy.deepcopy(optimizer)
+    optimizer.max_grad_norm = None
+    optimizer.step()
+    assert optimizer.grad_norm.item() == two.grad_norm.item() == 5.0
+    two.param_groups[0]["params"][0].grad = genesis.tensor([5.0, 12.0])
+    two.step()
+    two.max_grad_norm = None
+    scaler.scale((two.param_groups[0]["params"][0] * 100.0).sum()).backward()
+    scaler.step(two)                      # this one asks for the largest absolute value alone
+    assert two.grad_norm.item() == 13.0
+    assert two.grad_norm is two.grad_norm
 
 
 @pytest.mark.parametrize("without", [(), (0,), (1, 6), (2, 3, 4, 5), range(8)], ids=str)
