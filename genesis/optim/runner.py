@@ -216,49 +216,14 @@ class Runner:
                         for slot in cohort.slots] if arena.touched else dense
 
     def pack(self, optimizer: Optimizer, unknown: int) -> bool:
-        """Work out the scalars of this step; nothing is changed if they are not usable.
-
-        Args:
-            optimizer: whose parameters these are.
-            unknown: steps of which the host does not know whether they were skipped, at most LAG.
-
-        Returns:
-            False if it has to know: hyperparameters have changed, and the numbers that are kept do not only depend on
-            how many of these steps were skipped but on which.
-
-        Raises:
-            ValueError: a scalar is too large for the kernel, or a weight decay is asked for of a rule without.
-        """
-        scalars, names = optimizer.scalars, optimizer.numbers
+        """Work out the scalars of this step; see `Scalars.pack`."""
         for turn in self._turns:
-            for launch in (*turn.first, *turn.second):
-                values: list[float] = []
-                rule = launch.rule
-                for cohort in launch.cohorts:
-                    group, step = cohort.group, cohort.step + 1
-                    decay = float(group.get("weight_decay", 0.0)) if launch.decays else 0.0
-                    if decay and not rule.weight_decay:
-                        raise ValueError(f"{rule.file} defines no WEIGHT_DECAY (L2 or DECOUPLED), but weight_decay is "
-                                         f"{decay:g}; define it, or call a decay of the rule's own by another name")
-                    if rule.weight_decay == "DECOUPLED":
-                        decay *= float(group["lr"])
-                    sign = -1.0 if group.get("maximize") else 1.0
-                    for behind in range(unknown + 1):
-                        of_rule = scalars(group, max(step - behind, 1), *(cohort.numbers[behind] if names else ()))
-                        if names:
-                            after = tuple(of_rule[name] for name in names)
-                            if not behind:
-                                cohort.after = after
-                            elif after != cohort.numbers[behind - 1]:
-                                return False
-                        row = (decay, sign, *[of_rule[name] for name in rule.scalars])
-                        values += row
-                    if launch.candidates:
-                        values += row * (launch.candidates - 1 - unknown)
-                try:
-                    launch.packer.pack_into(launch.rows, 0, *values)
-                except OverflowError:
-                    raise ValueError(f"a hyperparameter is too large for float32, among {values}") from None
+            for launch in turn.first:
+                if not launch.pack(optimizer, unknown):
+                    return False
+            for launch in turn.second:
+                if not launch.pack(optimizer, unknown):
+                    return False
         return True
 
     def run(self, control: Control | None) -> None:
