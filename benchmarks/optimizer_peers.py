@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ Shapes = list[tuple[int, ...]]
 FLOAT = 4                        # bytes
 NAME, FUSED, TINYGRAD = "genesis", "PyTorch fused", "tinygrad OpenCL"
 STREAM, STREAM_SAME = "stream (limit)", "stream, genesis' memory"
+STREAM_READ = "stream after a read of the gradients (limit)"
 
 
 def gpt2_small() -> Shapes:
@@ -111,11 +113,9 @@ def genesis_peers(device: Any, shapes: Shapes, recipe: Recipe) -> dict[str, Peer
     for _ in range(3):
         optimizer.step()
     peers = {NAME: Peer(optimizer.step, device.finish, params[0].detach().numpy().ravel()[:1000].copy())}
-    if len(optimizer._runners) == 1:
-        held = optimizer._runners[0].arena.arena.buffers
-        states = optimizer._rule(optimizer.param_groups[0]).states
-        step = stream(device, shapes, recipe, [held[name] for name in ("grad", "param", *states)])
-        peers[STREAM_SAME] = Peer(step, device.finish)
+    for name, step in streams_of(device, shapes, recipe, optimizer).items():
+        if name == STREAM_SAME:
+            peers[name] = Peer(step, device.finish)
     return peers
 
 
@@ -182,7 +182,8 @@ def tinygrad_peers(device: Any, shapes: Shapes, recipe: Recipe) -> dict[str, Pee
     return {TINYGRAD: Peer(step, Device["CL"].synchronize, params[0].flatten()[:1000].numpy())}
 
 
-def stream(device: Any, shapes: Shapes, recipe: Recipe, buffers: list[Any] | None = None) -> Callable[[], None]:
+def stream(device: Any, shapes: Shapes, recipe: Recipe, buffers: list[Any] | None = None,
+           reading: bool = False) -> Callable[[], None]:
     """A kernel with the reads and writes of the update, as far ahead of them, and next to no arithmetic.
 
     Args:
@@ -190,6 +191,7 @@ def stream(device: Any, shapes: Shapes, recipe: Recipe, buffers: list[Any] | Non
         shapes: of the parameters.
         recipe: says how many states there are.
         buffers: gradient, parameter and states, as many elements each; buffers of its own when None.
+        reading: a kernel that reads the gradients comes before it, as a norm has to.
     """
     chunk, width = genesis.opencl.CHUNK, device.quirks.rule_width
     length = -(-Size("", shapes).elements // chunk) * chunk
@@ -198,18 +200,37 @@ def stream(device: Any, shapes: Shapes, recipe: Recipe, buffers: list[Any] | Non
              "{", "const size_t i = get_global_id(0), ahead = i * WIDTH + 512;",
              *(f"PREFETCH({name} + ahead);" for name in ["grad", *names]),
              "const real g = LOAD(float32, grad, i);",
-             *(f"STORE(float32, {name}, i, 0.5f * LOAD(float32, {name}, i) + g * g);" for name in names), "}"]
-    kernel = device.programs.kernel("benchmarks/stream", "stream", "P" * (1 + len(names)), (("WIDTH", width),),
-                                    text="\n".join([read("include/types.h"), *lines]))
+             *(f"STORE(float32, {name}, i, 0.5f * LOAD(float32, {name}, i) + g * g);" for name in names), "}",
+             f"#define EACH ({chunk} / WIDTH)",
+             "VECTOR_KERNEL read(global const float *restrict grad, global float *restrict out)",
+             "{", "const size_t first = get_global_id(0) * EACH;", "real sum = 0;",
+             "for (int i = 0; i < EACH; i++) {", f"PREFETCH(grad + (first + i) * WIDTH + 4 * {chunk});",
+             "sum += LOAD(float32, grad, first + i);", "}", "STORE(float32, out, get_global_id(0), sum);", "}"]
+    text = "\n".join([read("include/types.h"), *lines])
+    kernel = functools.partial(device.programs.kernel, "benchmarks/stream", defines=(("WIDTH", width),), text=text)
+    update, before = kernel("stream", "P" * (1 + len(names))), kernel("read", "PP")
     if buffers is None:
         buffers = [device.empty(length * FLOAT) for _ in range(1 + len(names))]
         for buffer in buffers:
             device.fill(buffer, 0, length * FLOAT, np.ones(1, np.float32))
+    sums = device.empty(length // chunk * width * FLOAT)
 
     def step(held: list[Any] = buffers) -> None:
-        kernel((length // width,), (chunk // width,), *(buffer.handle for buffer in held))
+        if reading:
+            before((length // chunk,), None, held[0].handle, sums.handle)
+        update((length // width,), (chunk // width,), *(buffer.handle for buffer in held))
 
     return step
+
+
+def streams_of(device: Any, shapes: Shapes, recipe: Recipe, optimizer: Any) -> dict[str, Callable[[], None]]:
+    """Streams over the memory of an optimizer of genesis that has made a step; none where it is in several pieces."""
+    if len(optimizer._runners) != 1:
+        return {}
+    held = optimizer._runners[0].arena.arena.buffers
+    buffers = [held[name] for name in ("grad", "param", *optimizer._rule(optimizer.param_groups[0]).states)]
+    return {STREAM_SAME: stream(device, shapes, recipe, buffers),
+            STREAM_READ: stream(device, shapes, recipe, buffers, reading=True)}
 
 
 def stream_peers(device: Any, shapes: Shapes, recipe: Recipe) -> dict[str, Peer]:

@@ -98,7 +98,7 @@ def compare(device: Any, key: str, recipe: Recipe, rounds: int, builders: Sequen
 
 
 def clipping(device: Any, key: str, recipe: Recipe, rounds: int) -> dict[str, Any]:
-    """A step that clips the gradients' norm to 1 against the bare step and PyTorch's clipping and fused step."""
+    """A step that clips the gradients' norm to 1, the bare step, PyTorch's clipping and fused one, and streams."""
     size = SIZES[key]
     measured = Rounds()
     for part in allotments(rounds):
@@ -117,7 +117,9 @@ def clipping(device: Any, key: str, recipe: Recipe, rounds: int) -> dict[str, An
             genesis.nn.utils.clip_grad_norm_(params, 1.0)
             optimizer.step()
 
-        runs = {NAME: bare, CLIPPED: clipped, BY_HAND: by_hand}
+        bare()
+        runs = {NAME: bare, CLIPPED: clipped, BY_HAND: by_hand,
+                **all_peers.streams_of(device, size.shapes, recipe, optimizer)}
         with contextlib.suppress(ImportError):
             runs[FUSED] = all_peers.torch_clipped_step(size.shapes, recipe)
         measured.run({name: stopwatch(run, device.finish) for name, run in runs.items()}, part, burst(size))
@@ -126,7 +128,7 @@ def clipping(device: Any, key: str, recipe: Recipe, rounds: int) -> dict[str, An
     found = {"size": key, "optimizer": recipe.name, **measured.report(CLIPPED)}
     print(f"\n{recipe.name} with the norm of the gradients clipped to 1, {size.title}")
     print(table(["", "median", "max_grad_norm / it"], [
-        [name + ("" if name in (CLIPPED, BY_HAND) else " (not clipped)" if name == NAME else ", clip_grad_norm_"),
+        [name + (" (not clipped)" if name == NAME else ", clip_grad_norm_" if name == FUSED else ""),
          duration(peer["seconds"]["median"]), "{median:.3f} ({low:.3f} – {high:.3f})".format(**peer["ratio"])]
         for name, peer in found["peers"].items()]))
     return found

@@ -127,9 +127,12 @@ def _training(results: dict[str, Any]) -> str:
 def _goals(results: dict[str, Any]) -> str:
     rows = [[g["goal"], f"{'at least' if g.get('at_least') else 'at most'} {g['limit']:g} {g.get('unit', '')}",
              "" if g["value"] is None else f"{g['value']:.3g} {g.get('unit', '')}",
-             {True: "reached", False: "**not reached**", None: "not measured"}[g["reached"]]]
-            for g in results.get("goals", [])]
-    return "### Goals\n\n" + table(["Goal", "Limit", "Measured", "Result"], rows) if rows else ""
+             {True: "reached", False: "**not reached**", None: "not measured"}[g["reached"]],
+             f"{g['by_stream']:.3g}" if g.get("by_stream") else ""] for g in results.get("goals", [])]
+    headings = ["Goal", "Limit", "Measured", "Result", "A plain stream"]
+    if not any(row[-1] for row in rows):
+        headings, rows = headings[:-1], [row[:-1] for row in rows]
+    return "### Goals\n\n" + table(headings, rows) if rows else ""
 
 
 def benchmarks(_: str = "") -> str:
