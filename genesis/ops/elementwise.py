@@ -102,9 +102,11 @@ def _plan(op: str, out: Array, operands: Sequence[Operand], compute: str) -> tra
     kernel = device.programs.kernel("ops/elementwise.cl", "elementwise", f"{signature}l({len(packed)})",
                                     tuple(defines))
     outer = out.size // sizes[0]
-    most = min(1024 if device.type == "cpu" else 256, device.handle.max_work_group_size)
-    x_local = min(_power_of_two(sizes[0]), most)
-    y_local = min(_power_of_two(outer), max(1, most // x_local), device.max_items[1]) if x_local < 64 else 1
+    # Groups of short rows have many of them: on CPUs a group costs as much as a hundred elements.
+    x_most, most = (1024, 4096) if device.type == "cpu" else (256, 256)
+    most = min(most, device.handle.max_work_group_size)
+    x_local = min(_power_of_two(sizes[0]), x_most, most)
+    y_local = min(_power_of_two(outer), most // x_local, device.max_items[1])
     global_size = (-(-sizes[0] // x_local) * x_local, -(-outer // y_local) * y_local)
     return kernel, global_size, (x_local, y_local), outer, packed
 
