@@ -82,41 +82,50 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void split_pixels(
     }
 }
 
-// w has strides for output and input channels; taps follow each other. Global size (input channels / DEPTH, output
-// channels / SIDE), both rounded up; local size 1.
+// Taps of a filter, 16 from w[from] on, of which `count` count.
+static float16 load_taps(global const STORAGE(IN) *w, long from, long count, long end)
+{
+    if (from + 16 <= end)
+        return LOAD(IN, w + from, 0);
+    float lane[16];
+    for (int i = 0; i < 16; i++)
+        lane[i] = i < count ? LOAD1(IN, w, from + i) : 0;
+    return vload16(0, lane);
+}
+
+// w has strides for output and input channels; taps follow each other, and w[end] is the first element past the last
+// one. Global size (input channels / DEPTH, output channels / SIDE), both rounded up; local size 1.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void split_weights(
     global const STORAGE(IN) *w, long w_at, global uint *to, global int *large, long outward, long inward,
-    long outputs, long inputs, long taps)
+    long outputs, long inputs, long taps, long end)
 {
     const long input = get_group_id(0) * DEPTH, output = get_group_id(1) * SIDE;
-    w += w_at + output * outward + input * inward;
+    w += w_at;
     to += (get_group_id(1) * get_num_groups(0) + get_group_id(0)) * taps * W_STEP;
-    for (long each = 0; each < 2 * taps; each++) {
-        const long tap = each / 2, half_ = each % 2;
-        float16 a[16], b[16];
-        uint16 sizes = 0;
-        for (int c = 0; c < 16; c++) {
-            float lane[2][16];
-            for (int upper = 0; upper < 2; upper++)
+    for (int half_ = 0; half_ < 2; half_++)
+        for (int c = 0; c < 16; c++)
+            for (long tap = 0; tap < taps; tap += 16) {
+                float16 a[16], b[16];                        // by output channel, then by tap
+                const int count = min(16L, taps - tap);
                 for (int o = 0; o < 16; o++) {
-                    const long i = c + 16 * upper, j = o + 16 * half_;
-                    lane[upper][o] = input + i < inputs && output + j < outputs
-                        ? LOAD1(IN, w, j * outward + i * inward + tap) : 0;
+                    const long channel = output + 16 * half_ + o, from = channel * outward + (input + c) * inward + tap;
+                    const bool inside = channel < outputs;
+                    a[o] = inside && input + c < inputs ? load_taps(w, from, count, end) : 0;
+                    b[o] = inside && input + c + 16 < inputs ? load_taps(w, from + 16 * inward, count, end) : 0;
                 }
-            a[c] = vload16(0, lane[0]);
-            b[c] = vload16(0, lane[1]);
-            sizes = max(sizes, max(SIZES(a[c]), SIZES(b[c])));
-        }
-        const bool is_large = !PLAIN(IN, X_PARTS, IN, W_PARTS) && greatest(sizes) >= LARGE;
-        if (is_large)
-            atomic_xchg(large, 1);
-        for (int part = 0; part < W_PARTS; part++) {
-            float16 pairs[16];
-            PART_PAIRS(IN, part, is_large, a, b, pairs)
-            for (int i = 0; i < 16; i++)
-                vstore16(as_uint16(pairs[i]), i, to + tap * W_STEP + (2 * part + half_) * TILE);
-        }
-    }
+                TRANSPOSE(a)
+                TRANSPOSE(b)
+                uint16 sizes = 0;
+                for (int t = 0; t < count; t++)
+                    sizes = max(sizes, max(SIZES(a[t]), SIZES(b[t])));
+                const bool is_large = !PLAIN(IN, X_PARTS, IN, W_PARTS) && greatest(sizes) >= LARGE;
+                if (is_large)
+                    atomic_xchg(large, 1);
+                global uint *at = to + tap * W_STEP + half_ * TILE;
+                for (int t = 0; t < count; t++, at += W_STEP)
+                    UNROLL for (int part = 0; part < W_PARTS; part++)
+                        vstore16(PART_PAIR(IN, part, is_large, a[t], b[t]), c, at + 2 * part * TILE);
+            }
 }
 
 typedef struct {

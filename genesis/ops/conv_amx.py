@@ -23,7 +23,7 @@ _BROKEN = 1.05               # what a tile that goes on in the next row costs
 _STEP = 100                  # to multiply two tiles of pixels by a block of weights, for each product of parts
 STRIDED = 2                  # times as many where pixels of a tile do not follow each other
 _SPLIT = {1: 2.5, 2: 3.0, 3: 4.0}            # to split a number of the input into so many parts
-_WEIGHT = 3.5                # to split a number of the weight
+_WEIGHT = 2.0                # to split a number of the weight
 _STORE = 2.5                 # to store a number of the result
 _FMA = 1 / 22                # to multiply and add without AMX
 
@@ -121,7 +121,8 @@ class TapSum:
         self.end = sum((n - 1) * step for n, step in zip(x.shape[1:], x.strides[1:])) + 1
         self.split_sizes = *x.strides, *x.shape[1:], *plan.pad, pitch, plan.pixels, plan.pixels
         outward, inward = (w.strides[1], w.strides[0]) if transposed else w.strides[:2]
-        self.weight_sizes = outward, inward, outputs, x.shape[1], kh * kw
+        end = (outputs - 1) * outward + (x.shape[1] - 1) * inward + kh * kw
+        self.weight_sizes = outward, inward, outputs, x.shape[1], kh * kw, end
         begin, shift_h, shift_w = 0, dh * pitch, dw
         if transposed:                       # the last tap comes first
             begin, shift_h, shift_w = plan.reach[0] * pitch + plan.reach[1], -shift_h, -shift_w
@@ -131,7 +132,7 @@ class TapSum:
         parts: tuple[tuple[str, Any], ...] = (("X_PARTS", x_parts), ("W_PARTS", w_parts))
         programs, file = device.programs, "ops/conv_amx.cl"
         self.split = programs.kernel(file, "split_pixels", "PlPP(112)", (("IN", x.dtype.name), *parts))
-        self.order = programs.kernel(file, "split_weights", "PlPPlllll", (("IN", x.dtype.name), *parts))
+        self.order = programs.kernel(file, "split_weights", "PlPPllllll", (("IN", x.dtype.name), *parts))
         self.kernel = programs.kernel(file, "conv_amx", "PPPPlPl(144)", (
             ("OUT", dtype.name), *parts, ("LAST", last), ("FLAT", int(plan.flat)), *matmul_amx.unit()))
 
