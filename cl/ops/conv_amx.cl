@@ -41,6 +41,26 @@
 #endif
 #include "pixels.h"
 
+// WORDS(x): numbers as they are stored; STORE_WORDS(n, from, to): n of them, without changing them; float16 numbers, which
+// have no type of their own everywhere, are stored one by one and converted then.
+#define WORD PASTE(WORD_, OUT)
+#define WORDS PASTE(WORDS_, OUT)
+#define STORE_WORDS PASTE(STORE_WORDS_, OUT)
+#define WORD_float32 float
+#define WORD_bfloat16 ushort
+#define WORD_float16 float
+#define WORDS_float32(x) (x)
+#define WORDS_bfloat16(x) to_bfloat16(x)
+#define WORDS_float16(x) (x)
+#define STORE_WORDS_float32(n, from, to) PASTE(COPY_, n)(from, to)
+#define STORE_WORDS_bfloat16(n, from, to) PASTE(COPY_, n)(from, to)
+#define STORE_WORDS_float16(n, from, to) for (int j_ = 0; j_ < n; j_++) STORE1(float16, to, j_, (from)[j_])
+#define COPY_16(from, to) vstore16(vload16(0, from), 0, to)
+#define COPY_8(from, to) vstore8(vload8(0, from), 0, to)
+#define COPY_4(from, to) vstore4(vload4(0, from), 0, to)
+#define COPY_2(from, to) vstore2(vload2(0, from), 0, to)
+#define COPY_1(from, to) *(to) = *(from)
+
 #define SIDE 32          // pixels or output channels at a time
 #define DEPTH 32         // channels of a tile
 #define TILE 256         // pairs of numbers in a tile
@@ -158,6 +178,58 @@ static inline __attribute__((always_inline)) void multiply(
         }
 }
 
+// A power of two of pixels of a tile, from `lane` on, that lie side by side in the result, too, from `place` on.
+typedef struct {
+    int lane, size;
+    long place;
+} piece_t;
+
+// The pieces of 16 pixels whose places are given, -1 for none; returns how many there are.
+static int cut_into_pieces(const long *place, piece_t *pieces)
+{
+    int count = 0;
+    for (int i = 0; i < 16;) {
+        if (place[i] < 0) {
+            i++;
+            continue;
+        }
+        int side_by_side = 1;
+        while (i + side_by_side < 16 && place[i + side_by_side] == place[i] + side_by_side)
+            side_by_side++;
+        for (int size = 16; size > 0; size /= 2)
+            if (side_by_side & size) {
+                pieces[count].lane = i;
+                pieces[count].size = size;
+                pieces[count++].place = place[i];
+                i += size;
+            }
+    }
+    return count;
+}
+
+#define STORE_PIECE(n)                                                                                                \
+    case n:                                                                                                           \
+        for (int o = 0; o < channels; o++)                                                                            \
+            STORE_WORDS(n, lanes + 16 * o + pieces[i].lane, to + o * plane + pieces[i].place);                        \
+        break;
+
+// Stores 16 pixels of some channels, whose planes in the result are `plane` apart.
+static void store_pieces(const float16 *x, int channels, const piece_t *pieces, int count, global STORAGE(OUT) *to,
+                         long plane)
+{
+    WORD lanes[256];
+    for (int o = 0; o < 16; o++)
+        vstore16(WORDS(x[o]), o, lanes);
+    for (int i = 0; i < count; i++)
+        switch (pieces[i].size) {
+            STORE_PIECE(16)
+            STORE_PIECE(8)
+            STORE_PIECE(4)
+            STORE_PIECE(2)
+            STORE_PIECE(1)
+        }
+}
+
 // Global size (all / per, blocks of output channels), the first rounded up; local size 1.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void conv_amx(
     global const uint *x, global const uint *w, global const int *large, global const float *bias, long bias_at,
@@ -210,26 +282,15 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void conv_amx(
 #endif
                 place[i] = h < s.rows && v < s.columns ? h * s.columns + v : -1;
             }
-            bool together = place[0] >= 0;
-            for (int i = 1; i < 16; i++)
-                together &= place[i] == place[0] + i;
+            piece_t pieces[16];
+            const int count = cut_into_pieces(place, pieces);
             for (int half_ = 0; half_ < 2 && 16 * half_ < outputs; half_++) {
                 float16 line[16];
                 for (int i = 0; i < 16; i++)
                     line[i] = as_float16(vload16(0, sums + (16 * t + i) * SIDE + 16 * half_));
                 TRANSPOSE(line)
-                for (int o = 0; o < 16 && 16 * half_ + o < outputs; o++) {
-                    global STORAGE(OUT) *to = out + (image[t] * s.outputs + 16 * half_ + o) * plane;
-                    if (together)
-                        STORE(OUT, to + place[0], 0, line[o]);
-                    else {
-                        float lane[16];
-                        vstore16(line[o], 0, lane);
-                        for (int i = 0; i < 16; i++)
-                            if (place[i] >= 0)
-                                STORE1(OUT, to, place[i], lane[i]);
-                    }
-                }
+                store_pieces(line, min(16, outputs - 16 * half_), pieces, count,
+                             out + (image[t] * s.outputs + 16 * half_) * plane, plane);
             }
         }
     }
