@@ -27,8 +27,12 @@ static void find_pixels(line_t *line, long first, split_t s)
 {
     int which[16];
     line->runs = line->lowest = line->highest = 0;
-    for (int i = 0; i < 16; i++) {
-        const long row = (first + i) / s.pitch - s.pad_h, column = (first + i) % s.pitch - s.pad_w;
+    long row = first / s.pitch - s.pad_h, column = first % s.pitch - s.pad_w;
+    for (int i = 0; i < 16; i++, column++) {
+        if (column == s.pitch - s.pad_w) {
+            row++;
+            column = -s.pad_w;
+        }
         const bool inside = first + i < s.used && row >= 0 && row < s.height && column >= 0 && column < s.width;
         const long place = inside ? row * s.row + column * s.column : -1;
         if (inside && (line->runs == 0 || line->at[line->runs - 1] + i != place)) {

@@ -274,11 +274,13 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void conv_amx(
         }
         for (int t = 0; t < 2 && tile + t < last; t++) {
             long place[16];                                  // in a plane of the result; -1: nowhere
-            for (int i = 0; i < 16; i++) {
+            long h = row[t], v = column[t];
+            for (int i = 0; i < 16; i++, v++) {
 #if FLAT
-                const long at = begin[t] + i, h = at / s.pitch, v = at % s.pitch;
-#else
-                const long h = row[t], v = column[t] + i;
+                if (v == s.pitch) {
+                    h++;
+                    v = 0;
+                }
 #endif
                 place[i] = h < s.rows && v < s.columns ? h * s.columns + v : -1;
             }

@@ -97,11 +97,17 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void split_gradient(
     g += g_at + image * s.image + block * 16 * s.channel;
     to += (((image * get_num_groups(1) + block) / 2 * get_num_groups(0) + tile) * G_PARTS * 2 + block % 2) * TILE;
     long place[DEPTH];
-    for (int i = 0; i < DEPTH; i++) {
 #if FLAT
-        const long at = tile * DEPTH + i, row = at / s.pitch, column = at % s.pitch;
+    long row = tile * DEPTH / s.pitch, column = tile * DEPTH % s.pitch;
 #else
-        const long row = tile / s.across, column = tile % s.across * DEPTH + i;
+    long row = tile / s.across, column = tile % s.across * DEPTH;
+#endif
+    for (int i = 0; i < DEPTH; i++, column++) {
+#if FLAT
+        if (column == s.pitch) {
+            row++;
+            column = 0;
+        }
 #endif
         place[i] = row < s.rows && column < s.columns ? row * s.row + column * s.column : -1;
     }

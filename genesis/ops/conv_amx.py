@@ -22,9 +22,9 @@ _BROKEN = 1.05               # what a tile that goes on in the next row costs
 # Cycles of a core, measured on a Xeon with AMX:
 _STEP = 100                  # to multiply two tiles of pixels by a block of weights, for each product of parts
 STRIDED = 2                  # times as many where pixels of a tile do not follow each other
-_SPLIT = {1: 2.5, 2: 3.0, 3: 4.0}            # to split a number of the input into so many parts
+_SPLIT = {1: 1.7, 2: 2.1, 3: 2.6}            # to split a number of the input into so many parts
 _WEIGHT = 2.0                # to split a number of the weight
-_STORE = 2.5                 # to store a number of the result
+_STORE = 2.0                 # to store a number of the result
 _FMA = 1 / 22                # to multiply and add without AMX
 
 
