@@ -103,6 +103,15 @@ def test_sizes_strides_and_paddings(emulated, dtype, used, gradients):
 
 
 @pytest.mark.parametrize("emulated", WAYS)
+def test_filters_of_many_taps_wherever_they_lie(emulated, used):
+    x, held = f32(normal(1, 2, 6, 9)), f32(normal(4, 19, 5, 5, seed=1))
+    with matmul.by_amx(emulated):
+        for w in (held[:, 1:3], held[1:, 17:], held[:2, :2].transpose(0, 1), held[:1, :2].expand(18, 2, 5, 5)):
+            assert off(conv2d(x, w, padding=2), x, w, padding=2) < 1.01 * ROUNDING[genesis.float32]
+    assert len(used) == 4
+
+
+@pytest.mark.parametrize("emulated", WAYS)
 def test_gradients_biases_and_layouts(emulated, used):
     x = f32(normal(2, 9, 11, 3)).permute(0, 3, 1, 2)                    # channels last
     w, b = f32(normal(5, 3, 3, 3, seed=1)), f32(normal(5, seed=2))
