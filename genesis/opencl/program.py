@@ -215,6 +215,8 @@ class Programs:
         head = "".join(f"#define {name} {value}\n" for name, value in defines.items())
         if device.fp16 or device.quirks.half_bits:
             head += f"#define FLOAT16 {'BY_TYPE' if device.fp16 else 'BY_BITS'}\n"
+        if device.quirks.scalar_erfc:
+            head += "#define SCALAR_ERFC\n"
         if device.quirks.prefetch:
             head += f"#define PREFETCH(p) {device.quirks.prefetch}\n"
         source = head + (only(function, read(file)) if text is None else text)

@@ -19,6 +19,7 @@ class Quirks:
         indexed_structs: whether a kernel may index an array inside a struct argument by a computed position.
         half_bits: whether kernels convert single float16 numbers by their bits where there is no cl_khr_fp16:
             vload_half of one element, in work-items that are made lanes of a vector, takes up to eight times as long.
+        scalar_erfc: whether erfc takes one number at a time, forty times as long as exp.
         assembly: whether its compiler passes instructions on that a kernel has written out for the processor.
         prefetch: the call that brings the cache line at an address ``p`` nearer, on processors; empty where there is
             none or it gains nothing.
@@ -32,6 +33,7 @@ class Quirks:
     host_memory: bool = False
     indexed_structs: bool = True
     half_bits: bool = False
+    scalar_erfc: bool = False
     assembly: bool = False
     prefetch: str = ""
 
@@ -66,7 +68,7 @@ def lookup(platform: str, version: str, kind: str) -> Quirks:
         if old:
             return replace(quirks, rank=-2, warning=_POCL_OLD)
         return replace(quirks, rank=quirks.rank + 5, host_memory=kind == "cpu", half_bits=kind == "cpu",
-                       prefetch=_PREFETCH if kind == "cpu" else "")
+                       scalar_erfc=kind == "cpu", prefetch=_PREFETCH if kind == "cpu" else "")
     if "intel" in name and kind == "cpu":
         return replace(quirks, rank=quirks.rank + 9, host_memory=True, half_bits=True, assembly=True,
                        prefetch=_PREFETCH)

@@ -1,5 +1,6 @@
 """Activation functions and their layers, against PyTorch and finite differences."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ from helpers import EDGES, check_gradients, close, f32, leaf, needs_float64, nor
 import genesis
 from genesis import nn
 from genesis.nn import functional as F
+from genesis.ops import elementwise
 
 torch = pytest.importorskip("torch")
 
@@ -66,6 +68,23 @@ def test_tails_are_relatively_exact(name):
     x, y = leaf(values), torch.tensor(values.astype(np.float64), requires_grad=True)
     exact = 0.5 * y * torch.erfc(-y / math.sqrt(2)) if name == "gelu" else getattr(torch.nn.functional, name)(y)
     np.testing.assert_allclose(getattr(F, name)(x).detach().numpy(), exact.detach().numpy(), rtol=2e-5)
+
+
+def test_gelu_where_erfc_takes_one_number_at_a_time(monkeypatch):
+    """There the kernel has an erfc of its own."""
+    device = genesis.device()
+    monkeypatch.setattr(device, "quirks", dataclasses.replace(device.quirks, scalar_erfc=True))
+    monkeypatch.setattr(device.programs, "_kernels", {})
+    monkeypatch.setattr(elementwise, "_plans", {})
+    values = np.concatenate([np.linspace(-9, 9, 3001), [0, 1e-30, -1e-30, 1e30, -1e30, math.inf]]).astype(np.float32)
+    x, y = leaf(values), torch.tensor(values.astype(np.float64), requires_grad=True)
+    mine, exact = F.gelu(x), 0.5 * y * torch.erfc(-y / math.sqrt(2))
+    mine.sum().backward()
+    exact.sum().backward()
+    np.testing.assert_allclose(mine.detach().numpy(), exact.detach().numpy(), rtol=2e-5)
+    np.testing.assert_allclose(mine.detach().numpy()[1500:], exact.detach().numpy()[1500:], rtol=6e-7)      # from 0 on
+    np.testing.assert_allclose(x.grad.numpy()[:-1], y.grad.numpy()[:-1], rtol=2e-5, atol=2e-7)
+    assert device.programs._kernels
 
 
 @pytest.mark.parametrize("name", ["gelu", "silu", "softplus", "hardswish", "elu"])
