@@ -71,7 +71,7 @@ static __attribute__((noinline)) void tile_product(uint *c, const uint *a, const
     each(2, (p) + 4 * (n), n)                                                                                         \
     each(3, (p) + 4 * (n) + 16, n)
 
-// The smallest products come first. For each part of A those of B take turns, beginning with the one that is loaded.
+// The last of A's parts, the smallest, comes first. For each the parts of B take turns, from the one that is loaded on.
 #define PRODUCTS(n, m, last, LOAD_A, LOAD_B)                                                                          \
     {                                                                                                                 \
         int loaded_ = 0;                                                                                              \

@@ -68,7 +68,7 @@ def conv(b: Bench) -> None:
             with by_amx(emulated):
                 for stride in (1,) if b.small else (1, 2):
                     x = b.normal(*((1, 3, 3, 4) if b.small else (2, 5, 7, 9))) * 1e20
-                    w = b.normal(*((2, 3, 1, 2) if b.small else (34, 5, 3, 3)))
+                    w = b.normal(*((2, 3, 2, 3) if b.small else (34, 5, 3, 3)))
                     b.gradients(f"conv2d of stride {stride} by AMX",
                                 lambda x, w, s=stride: F.conv2d(x, w, stride=s, padding=1) * 1e-20,
                                 lambda x, w, s=stride: convolved(x, w, stride=s, padding=1) * 1e-20, x, w,

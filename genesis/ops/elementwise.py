@@ -107,6 +107,8 @@ def _plan(op: str, out: Array, operands: Sequence[Operand], compute: str) -> tra
     most = min(most, device.handle.max_work_group_size)
     x_local = min(_power_of_two(sizes[0]), x_most, most)
     y_local = min(_power_of_two(outer), most // x_local, device.max_items[1])
+    if x_local >= 64 and y_local < most // x_local:
+        y_local = 1                    # one size of group more for each length of rows: PoCL compiles a kernel for each
     global_size = (-(-sizes[0] // x_local) * x_local, -(-outer // y_local) * y_local)
     return kernel, global_size, (x_local, y_local), outer, packed
 

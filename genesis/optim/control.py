@@ -49,7 +49,7 @@ class Control:
         self._norms = PartialNorms((), math.inf)      # of the last step's gradients
         self._order = math.inf
         self._partial: Array | None = None
-        self._finish = Finish(None, self.buffer, self._norm, math.inf)
+        self._finish: Finish | None = None
         self._asked: deque[_Question] = deque()
         self._unasked = 0
         self._cohorts: list[Cohort] = []              # that the unasked steps updated
@@ -73,7 +73,7 @@ class Control:
 
     def decide(self, max_norm: float | None, loss_scale: LossScale | None) -> None:
         """Decide about the step on the device, from what `sum_up` found."""
-        if not self._finish.fits(self._partial, self._order):
+        if self._finish is None or not self._finish.fits(self._partial, self._order):
             self._finish = Finish(self._partial, self.buffer, self._norm, self._order)
         self._finish.run(math.inf if max_norm is None else float(max_norm), loss_scale)
 

@@ -67,6 +67,7 @@ class Optimizer(Hooked):
     matrices_only: ClassVar[bool] = False         # whether all parameters must have two dimensions
     rows_only: ClassVar[bool] = False             # whether all gradients must be sparse
     _loss_scale: LossScale | None = None   # set by a GradScaler for the time of a step
+    _grad_norm: Tensor | None = None
 
     def __init__(self, params: Any, defaults: dict[str, Any], max_grad_norm: float | None = None,
                  **implementation: Unpack[Implementation]):
@@ -75,7 +76,6 @@ class Optimizer(Hooked):
         implementations.check(implementation)
         self.defaults = checks.hyperparameters(defaults, self._checks())
         self.max_grad_norm = checks.max_grad_norm(max_grad_norm)
-        self._grad_norm: Tensor | None = None
         self._hooks = {}
         self._own_state: dict[Tensor, dict[str, Any]] = {}
         self._set_up()
@@ -349,6 +349,10 @@ class Optimizer(Hooked):
         """With ``max_grad_norm``, the norm before clipping in the last step as a 0-d tensor; None before the first."""
         self._take_norm()
         return self._grad_norm
+
+    @grad_norm.setter
+    def grad_norm(self, value: Tensor | None) -> None:
+        self._grad_norm, self._norm_of = value, None
 
     def _take_norm(self) -> None:
         # Only who asks for the norm has a tensor made of it.

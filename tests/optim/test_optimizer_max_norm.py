@@ -137,6 +137,8 @@ def test_the_norm_stays_where_a_later_step_has_another_or_none():
     scaler.step(two)                      # this one asks for the largest absolute value alone
     assert two.grad_norm.item() == 13.0
     assert two.grad_norm is two.grad_norm
+    two.grad_norm = None                  # as an attribute, which others may set
+    assert two.grad_norm is None
 
 
 @pytest.mark.parametrize("without", [(), (0,), (1, 6), (2, 3, 4, 5), range(8)], ids=str)
