@@ -16,6 +16,7 @@ from . import (  # noqa: F401 - they enter their rules
     products,
     recurrent,
     reductions,
+    sampling,
     views,
 )
 from .rules import Rule, find

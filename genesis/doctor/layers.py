@@ -114,6 +114,25 @@ def resize(b: Bench) -> None:
                 lambda x: between(between(x, 4).swapaxes(2, 3), 9).swapaxes(2, 3), x)
 
 
+@LAYERS.add("grid")
+def grid(b: Bench) -> None:
+    """Images read at positions of a grid."""
+    def sampled(x: np.ndarray, grid: np.ndarray) -> np.ndarray:
+        n, _, height, width = x.shape
+        x = np.pad(x, ((0, 0), (0, 0), (2, 2), (2, 2)))
+        at = ((grid + 1) * (width, height) - 1) / 2
+        low = np.floor(at).astype(int)
+        y = np.zeros((n, *grid.shape[1:3], x.shape[1]))
+        for i, j in product((0, 1), (0, 1)):
+            column, row = np.clip(low[..., 0] + i, -2, width + 1) + 2, np.clip(low[..., 1] + j, -2, height + 1) + 2
+            part = np.abs(at - low - (1 - i, 1 - j)).prod(-1)
+            y += part[..., None] * x[np.arange(n)[:, None, None], :, row, column]
+        return np.moveaxis(y, -1, 1)
+
+    b.gradients("bilinear", lambda x, at: F.grid_sample(x, at, align_corners=False), sampled, b.normal(2, 3, 5, 7),
+                b.normal(2, 4, 9, 2))
+
+
 def log_softmax(x: np.ndarray, axis: int = -1) -> np.ndarray:
     """The logarithm of softmax."""
     x = x - x.max(axis, keepdims=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import dtypes
 from ..dtypes import DType
+from ..opencl import Device
 from .array import Array, Shape, empty
 from .bounds import ANY, Bounds, launch
 from .elementwise import assign, cast, contiguous, copy, full, reshaped
@@ -141,9 +142,9 @@ def scatter_into(out: Array, axis: int, index: Array, value: Array, join: str, b
         assign(out, wide)
     elif (rows and join == "add" and inner >= 16 and out.dtype is dtypes.float32 and out.device.type == "cpu"
           and not out.device.quirks.max_loop and three.dtype.compute == "float" and count > 1
-          and _by_columns(out, outer * inner, count, rows)):
+          and by_columns(out.device, outer * inner, count, rows)):
         _tiles(out, outer, n, inner, index, count, contiguous(three), bounds)
-    elif _by_columns(out, outer * inner, count, rows):
+    elif by_columns(out.device, outer * inner, count, rows):
         _columns(out, outer, n, inner, index, (0, 1, 0) if rows else (count * inner, inner, 1), count, three, join,
                  bounds)
     elif rows:
@@ -154,9 +155,8 @@ def scatter_into(out: Array, axis: int, index: Array, value: Array, join: str, b
         _segments(out, 1, size, 1, places, places.size, flat, join)
 
 
-def _by_columns(out: Array, columns: int, count: int, rows: bool) -> bool:
+def by_columns(device: Device, columns: int, count: int, rows: bool) -> bool:
     """Whether one work-item a column is quicker than sorting the indices."""
-    device = out.device
     if count <= 64:
         return True
     if device.type == "cpu":

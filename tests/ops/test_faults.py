@@ -89,7 +89,7 @@ def test_scattering_passes_over_indices_out_of_range(join, count, monkeypatch):
     good, value = (at >= 0) & (at < 6), normal(count) + 2
     expected = f32(np.ones(6)).scatter_reduce(0, genesis.tensor(at[good]), f32(value[good]), join).numpy()
     for by_columns in (True, False):
-        monkeypatch.setattr(ops, "_by_columns", lambda *_, _by=by_columns: _by)
+        monkeypatch.setattr(ops, "by_columns", lambda *_, _by=by_columns: _by)
         found = f32(np.ones(6)).scatter_reduce(0, genesis.tensor(at), f32(value), join)
         with pytest.raises(IndexError, match="scatter_reduce"):
             genesis.synchronize()

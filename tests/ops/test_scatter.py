@@ -73,7 +73,7 @@ def test_each_input_alone_may_need_a_gradient(name):
 @pytest.fixture(params=["columns", "sorted"])
 def way(request, monkeypatch):
     """Both ways to join equal indices, whichever the device would take."""
-    monkeypatch.setattr(ops, "_by_columns", lambda *_: request.param == "columns")
+    monkeypatch.setattr(ops, "by_columns", lambda *_: request.param == "columns")
     return request.param
 
 

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import itertools
-import math
-import operator
 from collections.abc import Sequence
-from typing import Any
 
-from ... import dtypes
+from ...autograd import apply
 from ...creation import arange
-from ...functions import where
+from ...ops.grid import GridSampler
 from ...tensor import Tensor
-from .activation import hardtanh
-from .padding import pad
-
-_A = -0.75                   # of the cubic pieces, as in interpolate
 
 
 def grid_sample(input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros",
@@ -26,7 +17,7 @@ def grid_sample(input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mod
     Args:
         input: (N, C, H, W), or (N, C, D, H, W), floating point.
         grid: (N, H', W', 2) of the same type: x and y of each position, -1 being the left or upper edge and 1 the right
-            or lower one; or (N, D', H', W', 3): x, y and z. It takes no gradient with mode ``"nearest"``.
+            or lower one; or (N, D', H', W', 3): x, y and z. Its gradient is 0 with mode ``"nearest"``.
         mode: ``"bilinear"``, in volumes linear along all three axes, ``"nearest"``, or for images ``"bicubic"`` (Keys
             1981, with a = -0.75).
         padding_mode: what lies outside: ``"zeros"``, ``"border"`` (the outermost values) or ``"reflection"``.
@@ -60,90 +51,8 @@ def grid_sample(input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mod
     if input.dtype is not grid.dtype or not input.is_floating_point():
         raise RuntimeError(f"grid_sample needs images and a grid of one floating-point type, not {input.dtype} and "
                            f"{grid.dtype}")
-    sizes = tuple(reversed(input.shape[2:]))                 # x, the last dimension, comes first
-    given: Any = grid.float() if grid.dtype.itemsize == 2 else grid
-    align = bool(align_corners)
-    places = [_scaled(given.select(-1, i).flatten(1), size, align) for i, size in enumerate(sizes)]     # (N, L) each
-    flat = pad(input.flatten(2), (0, 1))                     # and a 0, which is read where there is nothing
-    if mode != "bicubic":
-        places = [_inside(x, size, padding_mode, align) for x, size in zip(places, sizes)]
-    if mode == "nearest":
-        result = _read(flat, [x.round() for x in places], sizes)
-    elif mode == "bilinear":
-        result = _weighted(flat, [_linear(x) for x in places], sizes)
-    else:
-        result = _weighted(flat, [_cubic(x, size, padding_mode, align) for x, size in zip(places, sizes)], sizes)
-    sampled: Tensor = result.to(input.dtype).unflatten(2, tuple(grid.shape[1:-1]))
+    sampled: Tensor = apply(GridSampler, input, grid, mode=mode, padding=padding_mode, align=bool(align_corners))
     return sampled
-
-
-def _scaled(x: Any, size: int, align_corners: bool) -> Any:
-    """Positions from -1 to 1 as indices of elements."""
-    return (x + 1) * ((size - 1) / 2) if align_corners else ((x + 1) * size - 1) / 2
-
-
-def _inside(x: Any, size: int, padding_mode: str, align_corners: bool) -> Any:
-    """Positions brought inside, unless there are zeros outside."""
-    if padding_mode == "zeros":
-        return hardtanh(x, -2, size + 1)                     # infinite ones are as far outside as these
-    if padding_mode == "reflection":
-        low, span = (0.0, size - 1) if align_corners else (-0.5, size)
-        x = _reflected(x - low, span) + low if span else x * 0
-    return hardtanh(x, 0, size - 1)
-
-
-def _linear(x: Any) -> list[tuple[Any, Any]]:
-    """The two elements around each position, and their weights."""
-    first = x.detach().floor()
-    weight = x - first
-    return [(first, 1 - weight), (first + 1, weight)]
-
-
-def _cubic(x: Any, size: int, padding_mode: str, align_corners: bool) -> list[tuple[Any, Any]]:
-    """The four elements around each position, each brought inside by itself, and their weights."""
-    if padding_mode != "reflection":
-        x = hardtanh(x, -3, size + 2)                        # all four are as far outside as from further away
-    first = x.detach().floor()
-    t = x - first
-    weights = [_outer(t + 1), _inner(t), _inner(1 - t), _outer(2 - t)]
-    return [(_inside(first + i, size, padding_mode, align_corners), weight) for i, weight in enumerate(weights, -1)]
-
-
-def _inner(t: Any) -> Any:
-    return ((_A + 2) * t - (_A + 3)) * t * t + 1
-
-
-def _outer(t: Any) -> Any:
-    return ((_A * t - 5 * _A) * t + 8 * _A) * t - 4 * _A
-
-
-def _reflected(x: Any, span: float) -> Any:
-    """Positions on a line between mirrors at 0 and span; slopes are 1 or -1 everywhere."""
-    x = where(x.detach() < 0, -x, x)
-    turns = (x.detach() / span).floor()
-    x = x - turns * span
-    return where(turns.remainder(2) == 1, span - x, x)
-
-
-def _weighted(flat: Any, around: list[list[tuple[Any, Any]]], sizes: tuple[int, ...]) -> Any:
-    """Sums of elements near positions, given for each axis as indices with weights."""
-    result: Any = None
-    for corner in itertools.product(*around):
-        weight = functools.reduce(operator.mul, [weight for _, weight in corner])
-        term = _read(flat, [x for x, _ in corner], sizes) * weight.unsqueeze(1)
-        result = term if result is None else result + term
-    return result
-
-
-def _read(flat: Any, indices: list[Any], sizes: tuple[int, ...]) -> Any:
-    """Elements (N, C, L) at indices (N, L) along each axis of images (N, C, H W + 1), the last of which is outside."""
-    inside: Any = None
-    index: Any = None
-    for x, size in zip(reversed(indices), reversed(sizes)):
-        here = (x >= 0) & (x < size)
-        inside, index = (here, x) if index is None else (inside & here, index * size + x)
-    index = where(inside, index, math.prod(sizes)).detach().to(dtypes.int64)
-    return flat.gather(2, index.unsqueeze(1).expand(index.shape[0], flat.shape[1], index.shape[1]))
 
 
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
