@@ -13,7 +13,7 @@ from .autograd import apply, inplace, same_device
 from .autograd.graph import tick
 from .ops import elementwise
 from .ops.array import Array, Shape, broadcast_shapes, upload
-from .ops.index import IndexSelect, joined_indices, put
+from .ops.index import Index, IndexSelect, joined_indices, put
 from .ops.put import IndexPut
 from .ops.search import flat_nonzero
 from .ops.ternary import Where
@@ -82,7 +82,9 @@ def _is_scalar_index(item: Any) -> bool:
 def _width(x: Tensor, item: Any) -> int:
     """How many dimensions of the tensor an item of the index takes: a boolean mask as many as it has."""
     width = 1
-    if _is_list(item):
+    if hasattr(item, "_array"):
+        width = item.ndim if item.dtype is dtypes.bool_ else 1
+    elif _is_list(item):
         array = item if not isinstance(item, list) else np.asarray(item)
         if array.dtype in (np.dtype(bool), dtypes.bool_):
             width = int(array.ndim)
@@ -145,28 +147,31 @@ def _together(x: Tensor, lists: list[tuple[int, Any]]) -> tuple[Tensor, list[tup
     return x, [(axes.index(axis), item) for axis, item in lists]
 
 
-def _combine(x: Tensor, lists: list[tuple[int, Any]]) -> tuple[Tensor, int, Array]:
-    """Bring index arrays next to each other to one: the tensor with their dimensions merged, that axis, the index."""
-    first = axis = lists[0][0]
-    index: Array | None = None
+def _arrays(x: Tensor, lists: list[tuple[int, Any]]) -> tuple[list[Array], list[int], int]:
+    """Index arrays next to each other, of one shape; how many elements the dimensions of each have; where they end."""
+    arrays, counts, axis = [], [], lists[0][0]
     for axis, item in lists:
         sizes = x._array.shape[axis:axis + _width(x, item)]
-        array, n = _index_array(x, item, sizes), math.prod(sizes)
+        arrays.append(_index_array(x, item, sizes))
+        counts.append(math.prod(sizes))
         axis += len(sizes)
-        if len(lists) > 1:
-            if index is not None:
-                try:
-                    shape = broadcast_shapes(index.shape, array.shape)
-                except RuntimeError as error:
-                    raise IndexError(f"index arrays of different shapes: {error}") from None
-                index, array = index.expand(shape), array.expand(shape)
-            array = joined_indices(index, array, n)
-        index = array
-    assert index is not None
-    if axis - first > 1:
+    if any(array.shape != arrays[0].shape for array in arrays):
+        try:
+            shape = broadcast_shapes(*(array.shape for array in arrays))
+        except RuntimeError as error:
+            raise IndexError(f"index arrays of different shapes: {error}") from None
+        arrays = [array.expand(shape) for array in arrays]
+    return arrays, counts, axis
+
+
+def _combine(x: Tensor, lists: list[tuple[int, Any]]) -> tuple[Tensor, int, Array]:
+    """Bring index arrays next to each other to one: the tensor with their dimensions merged, that axis, the index."""
+    arrays, counts, end = _arrays(x, lists)
+    first = lists[0][0]
+    if end - first > 1:
         shape = x._array.shape
-        x = apply(Reshape, x, shape=(*shape[:first], math.prod(shape[first:axis]), *shape[axis:]))
-    return x, first, index
+        x = apply(Reshape, x, shape=(*shape[:first], math.prod(counts), *shape[end:]))
+    return x, first, arrays[0] if len(arrays) == 1 else joined_indices(arrays, counts)
 
 
 def get_item(x: Tensor, index: Any) -> Tensor:
@@ -175,11 +180,16 @@ def get_item(x: Tensor, index: Any) -> Tensor:
         selection, lists = _parse(x, index)
     except _SingleBool as error:
         return get_item(x.unsqueeze(0), _one_mask(index, error))
-    result = apply(Slice, x, selection=selection)
+    if not lists or selection != tuple([(0, 1, size) for size in x._array.shape]):
+        x = apply(Slice, x, selection=selection)
     if not lists:
-        return result
-    result, axis, positions = _combine(*_together(result, lists))
-    return apply(IndexSelect, result, axis=axis, index=positions)
+        return x
+    x, lists = _together(x, lists)
+    axis = lists[0][0]
+    arrays, counts, end = _arrays(x, lists)
+    if end - axis > 1:
+        return apply(Index, x, axis=axis, indices=arrays, sizes=counts, width=end - axis)
+    return apply(IndexSelect, x, axis=axis, index=arrays[0])
 
 
 def set_item(x: Tensor, index: Any, value: Any, join: str = "put") -> None:

@@ -12,6 +12,7 @@
 //   IN, OUT   storage types of values and result;  ACC  the C type that they are joined in
 //   JOIN      add, prod, amax, amin or put (the last value wins)
 //   WIDTH     lanes of add_tiles
+//   INDICES   how many index arrays join_indices and select_joined take
 //   LAST      inner is 1, and the positions run along the first dimension of the global size
 #include "types.h"
 #include "faults.h"
@@ -30,6 +31,9 @@
 #endif
 #ifndef JOIN
 #define JOIN add
+#endif
+#ifndef INDICES
+#define INDICES 2
 #endif
 
 #define JOIN_add(a, x)  ((a) + (x))
@@ -193,16 +197,48 @@ kernel void places(global const long *index, long index_at, global long *out, lo
     out[at] = FITS(x, n) && x != left_out ? (at / (count * inner) * n + WRAPPED(x, n)) * inner + at % inner : size;
 }
 
-// Indices of neighbouring dimensions joined to one of their product: out = before * n + index, or, with `alone`, just
-// the index in [0, n). What is out of range in either dimension becomes LONG_MIN, which is so too.
-// Global size: count.
-kernel void join_indices(global const long *before, long before_at, global const long *index, long index_at,
-                         global long *out, long n, long count, long alone, FAULTS)
+// Up to four index arrays of neighbouring dimensions, of sizes n, of which INDICES count. An index LONG_MIN is what an
+// earlier joining found out of range, and has reported.
+typedef struct {
+    long at[4], n[4];
+    long count;
+} joined_t;
+
+#define INDEX_ARRAYS global const long *i0, global const long *i1, global const long *i2, global const long *i3, joined_t s
+
+static long joined_index(INDEX_ARRAYS, long k, FAULTS)
+{
+    const long at[4] = {i0[s.at[0] + k], INDICES > 1 ? i1[s.at[1] + k] : 0, INDICES > 2 ? i2[s.at[2] + k] : 0,
+                        INDICES > 3 ? i3[s.at[3] + k] : 0};
+    long place = 0;
+    int fit = 1;
+    UNROLL for (int d = 0; d < INDICES; d++) {
+        const long n = s.n[d];
+        fit &= at[d] != LONG_MIN && fits(at[d], low ? -n : 0, n, faults, operation);
+        place = place * n + WRAPPED(at[d], n);
+    }
+    return fit ? place : LONG_MIN;
+}
+
+// Indices of neighbouring dimensions joined to one of their product, in [0, n0 n1 ...). What is out of range in any
+// dimension becomes LONG_MIN, which is so too. Global size: count.
+kernel void join_indices(INDEX_ARRAYS, global long *out, FAULTS)
 {
     const long k = get_global_id(0);
-    if (k >= count) return;
-    const long at = index[index_at + k], past = alone ? 0 : before[before_at + k];
-    out[k] = FITS(at, n) && past != LONG_MIN ? past * n + WRAPPED(at, n) : LONG_MIN;
+    if (k < s.count)
+        out[k] = joined_index(i0, i1, i2, i3, s, k, faults, operation, low);
+}
+
+// The elements that they point to, and, with `keep`, where these are, as join_indices has it. Global size: count.
+kernel void select_joined(INDEX_ARRAYS, global const ELEMENT *x, long x_at, global ELEMENT *out, global long *places,
+                          int keep, FAULTS)
+{
+    const long k = get_global_id(0);
+    if (k >= s.count) return;
+    const long place = joined_index(i0, i1, i2, i3, s, k, faults, operation, low);
+    if (keep)
+        places[k] = place;
+    out[k] = place >= 0 ? x[x_at + place] : 0;
 }
 
 // Of sorted places `key`, where n is no place: the position at which each one's first stands, and the place itself

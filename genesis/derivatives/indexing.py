@@ -25,8 +25,8 @@ def _transposed(ctx: Any, g: Tensor, operation: Any, back: Callable[[Array], Arr
 
 @rule(index.IndexSelect)
 def _index_select(ctx: Any, g: Tensor) -> Tensor:
-    (chosen,), axis, bounds = ctx.plain.saved, ctx.axis, ctx.bounds
-    return _transposed(ctx, g, index.IndexSelect, lambda a: index.select(a, axis, chosen, bounds))
+    (chosen,), axis, bounds, merged = ctx.plain.saved, ctx.axis, ctx.bounds, ctx.merged
+    return _transposed(ctx, g, index.IndexSelect, lambda a: index.select(reshaped(a, merged), axis, chosen, bounds))
 
 
 @rule(index.Gather)

@@ -187,6 +187,7 @@ def index(b: Bench) -> None:
     rows, columns = b.rng.integers(-33, 33, 41), b.rng.integers(-35, 35, 41)
     s, t = b.tensor(rows, pad=1), b.tensor(columns, pad=3)
     b.gradients("pairs of indices", lambda x: x[s, t], lambda x: x[rows, columns], x)
+    b.gradients("pairs of indices of rows", lambda x: x.unsqueeze(-1)[s, t], lambda x: x[rows, columns, None], x)
     b.gradients("flip and roll", lambda x: x.flip(0).roll(2, 1), lambda x: np.roll(x[::-1], 2, 1), x)
     b.compare("a mask", b.tensor(x, pad=3)[b.tensor(x) > 0], x[x > 0], 0)
     b.compare("nonzero", (b.tensor(x, pad=3) > 1).nonzero(), np.argwhere(x > 1), 0)

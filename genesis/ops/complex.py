@@ -209,7 +209,7 @@ _AS_THEY_ARE: set[type[Operation]] = {
     pointwise.Acos, pointwise.Atan, pointwise.Asinh, pointwise.Acosh, pointwise.Atanh, pointwise.Sigmoid,
     pointwise.Silu,
     reduce.Sum, reduce.Mean, scan.CumSum,
-    index.IndexSelect, index.Gather, put.IndexPut, scatter.Joined, transfer.Transfer,
+    index.IndexSelect, index.Index, index.Gather, put.IndexPut, scatter.Joined, transfer.Transfer,
     views.Reshape, views.AsStrided, views.Permute, views.Expand, views.Slice, views.Cat, views.Parts, views.Diagonal,
     views.DiagonalMatrix, views.Unfold, views.Flip, views.Roll, views.Pad,
     triangle.Triangle,

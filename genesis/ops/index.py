@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
+import struct
+from collections.abc import Sequence
 from typing import Any
 
 from .. import dtypes
@@ -20,6 +22,8 @@ from .sort import sort_keys
 _ELEMENTS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong", 16: "ulong2"}
 _PIECE = 16384        # elements of whole rows that a CPU's work-item copies
 _GATHERED = 4096       # elements that a CPU's work-item gathers
+_TOGETHER = 4         # index arrays that one launch joins
+_JOINED = struct.Struct("9q")
 _SEGMENT = 64         # sorted indices that a work-item joins before another launch joins the blocks
 
 
@@ -84,24 +88,34 @@ def _read(name: str, x: Array, index: Array, out: Array, n: int, inner: int, cou
            out.buffer.handle, n, inner, count, bounds=bounds, n=n)
 
 
-def joined_indices(before: Array | None, index: Array, n: int, bounds: Bounds = ANY) -> Array:
-    """Indices in [0, n) from those that may count from the end, or, after those of the dimension before, of both.
+def joined_indices(indices: Sequence[Array], sizes: Sequence[int], bounds: Bounds = ANY) -> Array:
+    """Indices of neighbouring dimensions as those in one of their product, where none counts from the end any more.
 
     Args:
-        before: what this function gave for the dimension before, of the shape of ``index``; or None.
-        index: int64, any layout.
-        n: size of the dimension.
+        indices: int64 arrays of one shape, any layout, for each dimension one.
+        sizes: of the dimensions.
         bounds: what is in range; the rest becomes the smallest int64, which never is.
     """
-    index = contiguous(index)
-    out = empty(index.device, index.shape, dtypes.int64)
-    if index.size:
-        first = index if before is None else contiguous(before)
-        kernel = index.device.programs.kernel("ops/index.cl", "join_indices", "PlPlPlllPil")
-        size, local = grid(1, index.size, 1)
-        launch(kernel, size[:1], local[:1], first.buffer.handle, first.offset, index.buffer.handle, index.offset,
-               out.buffer.handle, n, index.size, int(before is None), bounds=bounds, n=n)
+    if len(indices) > _TOGETHER:
+        first = joined_indices(indices[:_TOGETHER], sizes[:_TOGETHER], bounds)
+        return joined_indices([first, *indices[_TOGETHER:]], [math.prod(sizes[:_TOGETHER]), *sizes[_TOGETHER:]], bounds)
+    out = empty(indices[0].device, indices[0].shape, dtypes.int64)
+    if out.size:
+        _launch_joined("join_indices", "P", indices, sizes, (), bounds, out.buffer.handle)
     return out
+
+
+def _launch_joined(name: str, signature: str, indices: Sequence[Array], sizes: Sequence[int],
+                   defines: tuple[tuple[str, Any], ...], bounds: Bounds, *args: Any) -> None:
+    indices = [contiguous(i) for i in indices]
+    count, rest = indices[0].size, _TOGETHER - len(indices)
+    kernel = indices[0].device.programs.kernel("ops/index.cl", name, f"PPPP(72){signature}Pil",
+                                               (*defines, ("INDICES", len(indices))))
+    local = min(64, 1 << (count - 1).bit_length())
+    handles = [i.buffer.handle for i in indices]
+    packed = _JOINED.pack(*(i.offset for i in indices), *[0] * rest, *sizes, *[1] * rest, count)
+    launch(kernel, (-(-count // local) * local,), (local,), *handles, *handles[:1] * rest, packed, *args,
+           bounds=bounds, n=min(sizes))
 
 
 @functools.cache
@@ -343,7 +357,7 @@ class IndexSelect(Operation):
     @classmethod
     def forward(cls, ctx: Context, x: Array, *, axis: int, index: Array, bounds: Bounds = ANY) -> Array:
         """Select."""
-        ctx.shape, ctx.axis, ctx.bounds = x.shape, axis, bounds
+        ctx.shape, ctx.merged, ctx.axis, ctx.bounds = x.shape, x.shape, axis, bounds
         ctx.save(index)
         return select(x, axis, index, bounds)
 
@@ -351,7 +365,40 @@ class IndexSelect(Operation):
     def backward(cls, ctx: Context, g: Array) -> Array:
         """Each row gets the sum of the gradients of its copies, added in a fixed order."""
         (index,) = ctx.saved
-        return add_rows(g, ctx.shape, ctx.axis, index, ctx.targets[0] if ctx.targets else None, ctx.bounds)
+        target = ctx.targets[0] if ctx.targets else None
+        if ctx.merged == ctx.shape:
+            return add_rows(g, ctx.shape, ctx.axis, index, target, ctx.bounds)
+        if target is not None and target.is_contiguous() and target.dtype is g.dtype:
+            add_rows(g, ctx.merged, ctx.axis, index, reshaped(target, ctx.merged), ctx.bounds)
+            return target
+        return reshaped(add_rows(g, ctx.merged, ctx.axis, index, None, ctx.bounds), ctx.shape)
+
+
+class Index(IndexSelect):
+    """What stands where neighbouring dimensions, from ``axis`` on, have the indices of several arrays.
+
+    The arrays are int64, of one shape, and may count from the end. Each has one dimension, or some: ``sizes`` says of
+    how many elements.
+    """
+
+    @classmethod
+    def forward(cls, ctx: Context, x: Array, *, axis: int, indices: Sequence[Array], sizes: Sequence[int],  # type: ignore[override]
+                width: int) -> Array:
+        """Select from ``width`` dimensions."""
+        x = contiguous(x)
+        ctx.shape, ctx.axis, ctx.bounds = x.shape, axis, ANY
+        ctx.merged = (*x.shape[:axis], math.prod(sizes), *x.shape[axis + width:])
+        if width < x.ndim or len(indices) > _TOGETHER or not indices[0].size:
+            index = indices[0] if len(indices) == 1 else joined_indices(indices, sizes)
+            ctx.save(index)
+            return select(reshaped(x, ctx.merged), axis, index)
+        out = empty(x.device, indices[0].shape, x.dtype)
+        places = empty(x.device, out.shape, dtypes.int64) if ctx.needs[0] else None
+        _launch_joined("select_joined", "PlPPi", indices, sizes, _copying(x.dtype.itemsize, True), ANY,
+                       x.buffer.handle, x.offset, out.buffer.handle, (out if places is None else places).buffer.handle,
+                       int(ctx.needs[0]))
+        ctx.save(places)
+        return out
 
 
 class Gather(Operation):

@@ -261,3 +261,34 @@ def test_iteration():
     with pytest.raises(TypeError):
         iter(genesis.tensor(1.0))
     assert (1.0 in f32([1.0, 2.0])) is True
+
+
+def test_many_index_arrays():
+    rng = np.random.default_rng(3)
+    x, at = rng.standard_normal((3, 2, 4, 3, 2, 3)), [rng.integers(-n, n, (7, 5)) for n in (3, 2, 4, 3, 2, 3)]
+    for n in range(2, 7):
+        def read(x, n=n):
+            return x[tuple(genesis.tensor(i) for i in at[:n])]
+
+        def same(x, n=n):
+            return x[tuple(at[:n])]
+
+        check_gradients(read, same, x)
+    z = leaf(x)
+    y = z[tuple(genesis.tensor(i) for i in at)]
+    (first,) = genesis.autograd.grad((y ** 3).sum(), z, create_graph=True)
+    (second,) = genesis.autograd.grad(first.sum(), z)
+    counts = np.zeros(x.shape)
+    np.add.at(counts, tuple(at), 1)
+    close(second, 6 * x * counts, rtol=1e-5)
+
+
+def test_an_error_names_the_dimension_that_an_index_leaves():
+    x = genesis.ones(4, 5, 6)
+    for bad, size in (([1, 5, 0], 5), ([-5, 0, 0], 4), ([0, 4, 6], 6)):
+        index = tuple(genesis.tensor([0, i]) for i in bad)
+        for source in (x, x.unsqueeze(-1)):
+            y = source[index]
+            with pytest.raises(IndexError, match=f"of size {size}"):
+                genesis.synchronize()
+            assert y.flatten().tolist() == [1, 0]

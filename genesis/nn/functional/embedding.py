@@ -106,6 +106,6 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         num_classes = most + 1
     if num_classes < 1:
         raise RuntimeError(f"one_hot() needs at least one class, not {num_classes}")
-    index = Tensor._wrap(joined_indices(None, tensor._array, num_classes, Bounds("one_hot")))
+    index = Tensor._wrap(joined_indices([tensor._array], [num_classes], Bounds("one_hot")))
     hot: Tensor = index.unsqueeze(-1).eq(arange(num_classes, device=tensor.device)).long()
     return hot
