@@ -11,9 +11,9 @@ from ..autograd import apply, same_device
 from ..dtypes import DType, as_dtype
 from ..halving import running
 from ..ops import elementwise as ew
-from ..ops import index, reduce, scan, search, sort, topk
+from ..ops import histogram, index, scan, search, sort, topk
 from ..ops import random as random_ops
-from ..ops.array import download, empty, normalize_axis, whole
+from ..ops.array import empty, normalize_axis, whole
 from ..random import Generator, default_generator
 from .support import Methods, nothing, plain
 
@@ -267,25 +267,24 @@ class Ordering(Methods):
             weights: of the vector's shape; the result is then float32 for float32, else float64.
             minlength: fewest elements of the result. Waits for the device.
         """
-        if self.dtype.is_floating_point or self.ndim != 1:
+        if self.dtype.kind not in "uib" or self.ndim != 1:
             raise RuntimeError("bincount() needs a vector of integers")
         if minlength < 0:
             raise RuntimeError(f"minlength must not be negative, got {minlength}")
         if weights is not None and weights.shape != self.shape:
             raise RuntimeError(f"bincount() needs weights of shape {tuple(self.shape)}, not {tuple(weights.shape)}")
-        array = ew.contiguous(ew.cast(self._array, dtypes.int64))
+        array = ew.cast(self._array, dtypes.int64) if self.dtype is dtypes.bool_ else self._array
         length = minlength
         if array.size:
-            low = int(download(reduce.reduce("amin", array)))
+            low, high = histogram.extent(array)
             if low < 0:
                 raise RuntimeError(f"bincount() needs integers that are not negative, got {low}")
-            length = max(length, int(download(reduce.reduce("amax", array))) + 1)
+            length = max(length, high + 1)
         if weights is None:
-            value = ew.full(self.device, (), 1, dtypes.int64).expand(array.shape)
-        else:
-            same_device(self, weights)
-            wanted = weights.dtype if weights.dtype is dtypes.float32 or not self.device.fp64 else dtypes.float64
-            value = ew.cast(weights._array, wanted if wanted.is_floating_point else dtypes.float32)
+            return plain(histogram.count_bins(array, length))
+        same_device(self, weights)
+        wanted = weights.dtype if weights.dtype is dtypes.float32 or not self.device.fp64 else dtypes.float64
+        value = ew.cast(weights._array, wanted if wanted.is_floating_point else dtypes.float32)
         return plain(index.add_rows(value, (length,), 0, array))
 
     def histc(self, bins: int = 100, min: float = 0, max: float = 0) -> Any:
@@ -296,16 +295,13 @@ class Ordering(Methods):
             raise RuntimeError(f"histc() needs at least one bin, not {bins}")
         if min > max:
             raise RuntimeError(f"histc() needs min <= max, got {min} and {max}")
-        x = self.detach().reshape(-1)
-        if min == max and x.numel():
-            min, max = x.amin().item(), x.amax().item()
+        if min == max and self.numel():
+            min, max = (float(x) for x in histogram.extent(self._array))
         if min == max:
             min, max = min - 1, max + 1
         if not (math.isfinite(min) and math.isfinite(max)):
             raise RuntimeError(f"histc() needs a finite range, got [{min}, {max}]")
-        x = x[(x >= min) & (x <= max)]
-        part = ((x - min) * (bins / (max - min))).long().clamp(0, bins - 1)
-        return part.bincount(minlength=bins).to(self.dtype)
+        return plain(ew.cast(histogram.count_bins(self._array, bins, (min, max)), self.dtype))
 
     def bucketize(self, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Any:
         """For each element the number of ``boundaries``, a sorted vector, before it; see `genesis.searchsorted`."""

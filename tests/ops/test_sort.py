@@ -172,6 +172,8 @@ def test_bincount():
     check_like_torch(lambda t, x: t.bincount(x, minlength=50), x.astype(np.int32))
     check_like_torch(lambda t, x, w: t.bincount(x, w), x, normal(3000).astype(np.float32), gradients=[], atol=1e-4)
     check_like_torch(lambda t, x: x.bincount(minlength=3), np.zeros(0, np.int64))
+    check_like_torch(lambda t, x: x[1::2].bincount(), np.arange(20_000)[::-1] // 3)
+    check_like_torch(lambda t, x: x.bincount(), np.arange(300).astype(np.uint8))
     if genesis.device().fp64:
         check_like_torch(lambda t, x, w: t.bincount(x, w), x, x)
 
@@ -179,6 +181,14 @@ def test_bincount():
 def test_histc():
     x = normal(1000).astype(np.float32)
     check_like_torch(lambda t, x: t.histc(x, 10, -1, 2), x, gradients=[])
+    for bins in (1, 1000, 100_000):
+        check_like_torch(lambda t, x, bins=bins: t.histc(x[1:, ::2], bins, -0.3, 0.7),
+                         normal(70, 301).astype(np.float32), gradients=[], rtol=0, atol=0)
+    odd = np.array([np.nan, np.inf, -1, 2, 0.5, -np.inf, 0.5], np.float32)
+    check_like_torch(lambda t, x: x.histc(3, -1, 2), odd, gradients=[])
+    assert genesis.tensor(odd).bfloat16().histc(3, -1, 2).tolist() == [1, 2, 1]
+    if genesis.device().fp64:
+        check_like_torch(lambda t, x: x.histc(9), normal(5000), gradients=[])
     check_like_torch(lambda t, x: x.histc(7), np.array([0, 1, 2, 2, 7], np.float32), gradients=[])
     check_like_torch(lambda t, x: x.histc(5), np.ones(3, np.float32), gradients=[])
 
