@@ -9,7 +9,7 @@ from typing import Any
 from .. import dtypes
 from ..creation import arange, ones
 from ..functions import searchsorted
-from ..ops import argument, embedding, index, put, scatter, topk
+from ..ops import argument, bags, embedding, index, put, scatter, topk
 from ..ops.array import Array, Shape, contiguous_strides
 from ..ops.elementwise import assign, copy, full, reshaped, run
 from ..ops.operation import Context
@@ -53,6 +53,13 @@ def _embedding(ctx: Any, g: Tensor) -> Tensor:
         return found
 
     return _transposed(ctx, g, embedding.Embedding, back)
+
+
+@rule(bags.EmbeddingBag)
+def _embedding_bag(ctx: Any, g: Tensor) -> Tensor:
+    plain = ctx.plain
+    return linear(g, lambda a: embedding.Embedding.backward(plain, bags.EmbeddingBag.of_rows(plain, a)),
+                  lambda a: bags.EmbeddingBag.forward(Context((False,)), a, **plain.options))
 
 
 @rule(argument.Extreme)

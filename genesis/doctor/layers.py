@@ -312,6 +312,19 @@ def recurrent(b: Bench) -> None:
                     lambda x, kind=kind, w=weights: over(kind, x, *w), x)
 
 
+@LAYERS.add("embedding bag")
+def embedding_bag(b: Bench) -> None:
+    """Sums and means of rows of a table."""
+    at, starts = b.rng.integers(0, 9, (5, 7)), [0, 3, 3, 30]
+    t, s = b.tensor(at, pad=1), b.tensor(starts, pad=3)
+    for width in (3, 16):
+        b.gradients(f"means of rows of {width}", lambda w: F.embedding_bag(t, w), lambda w: w[at].mean(1),
+                    b.normal(9, width))
+        b.gradients(f"sums of rows of {width}", lambda w: F.embedding_bag(t.view(-1), w, s, mode="sum"),
+                    lambda w: np.stack([part.sum(0) for part in np.split(w[at.ravel()], starts[1:])]),
+                    b.normal(9, width))
+
+
 @LAYERS.add("embedding")
 def embedding(b: Bench) -> None:
     """Rows of a table, and the sums of their gradients."""

@@ -30,7 +30,7 @@ class Embedding(Operation):
 
         With ``by_frequency`` the mean of them instead of the sum.
         """
-        (index,) = ctx.saved
+        index = ctx.saved[0]
         if ctx.by_frequency:
             ones = full(g.device, (), 1, dtypes.float32).expand((index.size,))
             counts = select(add_rows(ones, (ctx.shape[0],), 0, index, None, BOUNDS), 0, index, BOUNDS)
@@ -51,7 +51,7 @@ class SparseEmbedding(Embedding):
         """A row for each index, in the order of the indices; the padding row gets none."""
         if ctx.by_frequency:
             raise RuntimeError("scale_grad_by_freq is not supported with sparse gradients; use sparse=False")
-        (index,) = ctx.saved
+        index = ctx.saved[0]
         rows, *width = ctx.shape
         places = places_of(index, 1, rows, 1, index.size, BOUNDS, ctx.padding) if index.size else copy(index)
         values = copy(g)       # which may be somebody's tensor

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import check_like_torch, close, leaf, normal
+from helpers import check_like_torch, close, f32, leaf, normal
 
 import genesis
 from genesis import nn
@@ -34,6 +34,47 @@ def test_modes(mode, padding):
     check(options, WEIGHT, PADDED)
     check({**options, "include_last_offset": True}, WEIGHT, FLAT, np.array([0, 3, 3, 10]))
     check(options, WEIGHT, FLAT.astype(np.int32), OFFSETS.astype(np.int32))
+
+
+@pytest.mark.parametrize("width", [1, 16, 33, 64])
+def test_widths(width):
+    weight = normal(9, width).astype(np.float32)
+    for mode in ("sum", "mean"):
+        check({"mode": mode, "padding_idx": 4}, weight, FLAT, OFFSETS)
+        check({"mode": mode}, weight[:, ::-1].copy().T.copy().T, PADDED)
+    half = genesis.tensor(weight).bfloat16()
+    y = F.embedding_bag(genesis.tensor(PADDED)[:, ::2], half)
+    assert y.dtype is genesis.bfloat16
+    close(y.float(), half.float().numpy()[PADDED[:, ::2]].mean(1), rtol=0.01, atol=0.01)
+
+
+def test_indices_after_the_last_bag_get_no_gradient():
+    # Not compared with PyTorch, whose CPU kernel (2.13) takes them for part of a further bag that is not there.
+    weight = leaf(WEIGHT)
+    y = F.embedding_bag(genesis.tensor(FLAT), weight, genesis.tensor([0, 3, 3, 7]), include_last_offset=True)
+    y[2].sum().backward()
+    close(weight.grad[:, 0], np.bincount(FLAT[3:7], minlength=7) / 4)
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean"])
+def test_sparse_and_second_derivatives(mode):
+    index, offsets, g = genesis.tensor(FLAT), genesis.tensor(OFFSETS), genesis.randn(5, 3)
+    dense, sparse = leaf(WEIGHT), leaf(WEIGHT)
+    for weight in (dense, sparse):
+        F.embedding_bag(index, weight, offsets, mode=mode, sparse=weight is sparse, padding_idx=2).backward(g)
+    assert sparse.grad.is_sparse
+    close(sparse.grad.to_dense(), dense.grad.numpy())
+    share = np.zeros((5, 7))
+    np.add.at(share, (np.searchsorted(OFFSETS, np.arange(10), "right") - 1, FLAT), FLAT != 2)
+    if mode == "mean":
+        share /= np.maximum(share.sum(1, keepdims=True), 1)
+    found = []
+    for bags in (lambda w: F.embedding_bag(index, w, offsets, mode=mode, padding_idx=2), lambda w: f32(share) @ w):
+        weight = leaf(WEIGHT)
+        (first,) = genesis.autograd.grad((bags(weight) ** 3).sum(), weight, create_graph=True)
+        (first ** 2).sum().backward()
+        found.append(weight.grad.numpy())
+    close(found[0], found[1], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("padding", [None, 2])

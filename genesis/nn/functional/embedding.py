@@ -26,6 +26,21 @@ def padding_row(padding_idx: int | None, rows: int) -> int | None:
     return padding_idx % rows
 
 
+def prepare(input: Tensor, weight: Tensor, max_norm: float | None, norm_type: float) -> None:
+    """Check the arguments of `embedding`, and scale the rows that are looked up and have a larger norm to it."""
+    if weight.ndim != 2:
+        raise RuntimeError(f"an embedding's weight is (rows, width), not of shape {tuple(weight.shape)}")
+    if input.dtype not in (dtypes.int64, dtypes.int32):
+        raise RuntimeError(f"embedding() needs int64 or int32 indices, not {input.dtype}")
+    same_device(input, weight)
+    if max_norm is not None and input.numel():
+        with no_grad():
+            used = input.unique()
+            part = weight[used]
+            norms = part.norm(norm_type, 1, True)
+            weight[used] = (part * (max_norm / (norms + 1e-7))).where(norms > max_norm, part)
+
+
 def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None,
               norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False) -> Tensor:
     """Rows of a table at indices.
@@ -55,19 +70,8 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max
         >>> genesis.nn.functional.embedding(genesis.tensor([1, 1, 0]), weight).tolist()
         [[2.0, 3.0], [2.0, 3.0], [0.0, 1.0]]
     """
-    if weight.ndim != 2:
-        raise RuntimeError(f"an embedding's weight is (rows, width), not of shape {tuple(weight.shape)}")
-    if input.dtype not in (dtypes.int64, dtypes.int32):
-        raise RuntimeError(f"embedding() needs int64 or int32 indices, not {input.dtype}")
-    same_device(input, weight)
-    rows = weight.shape[0]
-    padding = padding_row(padding_idx, rows)
-    if max_norm is not None and input.numel():
-        with no_grad():
-            used = input.unique()
-            part = weight[used]
-            norms = part.norm(norm_type, 1, True)
-            weight[used] = (part * (max_norm / (norms + 1e-7))).where(norms > max_norm, part)
+    prepare(input, weight, max_norm, norm_type)
+    padding = padding_row(padding_idx, weight.shape[0])
     if weight.is_complex():          # rows of twice as many real numbers
         table = view_as_real(weight).flatten(1)
         found = embedding(input, table, padding_idx, scale_grad_by_freq=scale_grad_by_freq)

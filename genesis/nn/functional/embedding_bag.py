@@ -6,10 +6,12 @@ import math
 from typing import Any
 
 from ... import dtypes
+from ...autograd import apply, same_device
 from ...creation import arange, zeros
 from ...functions import searchsorted
+from ...ops.bags import EmbeddingBag
 from ...tensor import Tensor
-from .embedding import embedding, padding_row
+from .embedding import embedding, padding_row, prepare
 
 
 def embedding_bag(input: Tensor, weight: Tensor, offsets: Tensor | None = None, max_norm: float | None = None,
@@ -62,10 +64,22 @@ def embedding_bag(input: Tensor, weight: Tensor, offsets: Tensor | None = None, 
     if (offsets is None) == (input.ndim == 1) or (offsets is not None and offsets.ndim != 1):
         raise ValueError("offsets must be a vector for indices (n,), and None for indices (B, n); indices of shape "
                          f"{tuple(input.shape)} came with {'none' if offsets is None else tuple(offsets.shape)}")
-    rows: Any = embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+    prepare(input, weight, max_norm, norm_type)
+    padding = padding_row(padding_idx, weight.shape[0])
+    ended = offsets is not None and include_last_offset
+    if ended and not offsets.shape[0]:
+        raise ValueError("include_last_offset needs at least one offset")
+    if not (mode == "max" or scale_grad_by_freq or per_sample_weights is not None or weight.is_complex()
+            or weight.device.quirks.max_loop):
+        if offsets is not None:
+            same_device(offsets, weight)
+        starts = None if offsets is None else offsets._array
+        bag: Tensor = apply(EmbeddingBag, weight, index=input._array, offsets=starts, ended=ended, mean=mode == "mean",
+                            padding=padding, sparse=sparse and weight.is_leaf)
+        return bag
+    rows: Any = embedding(input, weight, padding_idx, None, norm_type, scale_grad_by_freq, sparse)
     if per_sample_weights is not None:
         rows = rows * per_sample_weights.unsqueeze(-1)
-    padding = padding_row(padding_idx, weight.shape[0])
     used = input.ne(-1 if padding is None else padding)
     if padding is not None:
         rows = rows.masked_fill(used.logical_not().unsqueeze(-1), -math.inf if mode == "max" else 0.0)
@@ -73,12 +87,10 @@ def embedding_bag(input: Tensor, weight: Tensor, offsets: Tensor | None = None, 
     if offsets is None:
         result = _of_rows(rows, used, mode)
         return result
-    bags = offsets.shape[0] - bool(include_last_offset)
-    if bags < 0:
-        raise ValueError("include_last_offset needs at least one offset")
+    bags = offsets.shape[0] - ended
     # Indices after the end of the last bag, where that is told, go into one more bag, which is cut off.
-    bag = searchsorted(offsets.long(), arange(input.shape[0], device=input.device), right=True) - 1
-    result = _of_bags(rows, used, mode, bag, bags + 1)[:bags]
+    of = searchsorted(offsets.long(), arange(input.shape[0], device=input.device), right=True) - 1
+    result = _of_bags(rows, used, mode, of, bags + 1)[:bags]
     return result
 
 
