@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..autograd import apply, inplace
-from ..ops import fold, pool, random, resize, rotary, transfer, triangle, views
+from ..ops import fold, pad, pool, random, resize, rotary, transfer, triangle, views
 from ..ops.array import Array
 from ..ops.elementwise import assign, copy, full
 from ..ops.index import gather
@@ -91,6 +91,13 @@ def _diagonal_matrix(ctx: Any, g: Tensor) -> Tensor:
         return out
 
     return linear(g, lambda a: views.diagonal(a, *place), back)
+
+
+@rule(pad.PadAround)
+def _pad_around(ctx: Any, g: Tensor) -> Tensor:
+    plain = ctx.plain
+    return linear(g, lambda a: pad.PadAround.backward(plain, a),
+                  lambda a: pad.PadAround.forward(Context((False,)), a, pads=plain.pads, mode=plain.mode))
 
 
 @rule(views.Pad)

@@ -312,6 +312,17 @@ def recurrent(b: Bench) -> None:
                     lambda x, kind=kind, w=weights: over(kind, x, *w), x)
 
 
+@LAYERS.add("pad")
+def pad(b: Bench) -> None:
+    """Images with elements of their own around them."""
+    for mode, theirs in (("reflect", "reflect"), ("replicate", "edge"), ("circular", "wrap")):
+        b.gradients(mode, lambda x, mode=mode: F.pad(x, (2, 1, 0, 2), mode),
+                    lambda x, theirs=theirs: np.pad(x, ((0, 0), (0, 0), (0, 2), (2, 1)), theirs), b.normal(2, 3, 4, 19))
+    x = b.rng.integers(-9, 9, (2, 3, 19))
+    b.compare("of whole numbers", F.pad(b.tensor(x, pad=1), (3, 5), "reflect"), np.pad(x, ((0, 0), (0, 0), (3, 5)),
+                                                                                       "reflect"), 0)
+
+
 @LAYERS.add("embedding bag")
 def embedding_bag(b: Bench) -> None:
     """Sums and means of rows of a table."""

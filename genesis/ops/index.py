@@ -19,7 +19,7 @@ from .reduce import accumulator, reduce
 from .scan import grid
 from .sort import sort_keys
 
-_ELEMENTS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong", 16: "ulong2"}
+ELEMENTS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong", 16: "ulong2"}
 _PIECE = 16384        # elements of whole rows that a CPU's work-item copies
 _GATHERED = 4096       # elements that a CPU's work-item gathers
 _TOGETHER = 4         # index arrays that one launch joins
@@ -34,7 +34,7 @@ def sizes_of(x: Array, axis: int) -> tuple[int, int, int]:
 
 @functools.cache
 def _copying(itemsize: int, last: bool) -> tuple[tuple[str, Any], ...]:
-    return (("ELEMENT", _ELEMENTS[itemsize]), *((("LAST", 1),) if last else ()))
+    return (("ELEMENT", ELEMENTS[itemsize]), *((("LAST", 1),) if last else ()))
 
 
 def select(x: Array, axis: int, index: Array, bounds: Bounds = ANY) -> Array:

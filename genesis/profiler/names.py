@@ -29,7 +29,7 @@ KINDS: dict[str, tuple[str, dict[Any, str]]] = {
 }
 
 # Those that PyTorch does not have as one operation.
-OWN = frozenset("FromParts Joined LogGamma Norm Parts Product Put Rearrange Resize Rnn Rotary ScatterExtreme "
+OWN = frozenset("FromParts Joined LogGamma Norm PadAround Parts Product Put Rearrange Resize Rnn Rotary ScatterExtreme "
                 "ScatterProd Softsign Transfer Transform Undifferentiable WeightGradient".split())
 
 

@@ -33,6 +33,30 @@ def test_negative_padding_cuts_off(kind):
                      normal(2, 3, 4, 5).astype(np.float32))
 
 
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_padding_of_wide_rows_and_other_types(mode):
+    def padded(lib, x):
+        return lib.nn.functional.pad(x, (19, 1, 0, 2, 1, 1)[:2 * (x.ndim - 2)], mode)
+
+    for shape in ((2, 3, 37), (1, 2, 5, 40), (2, 1, 3, 4, 33)):
+        x = normal(*shape).astype(np.float32)
+        check_like_torch(padded, x)
+        check_like_torch(lambda lib, x: padded(lib, x[..., 1:].transpose(0, 1)), x)
+        check_like_torch(lambda lib, x: lib.view_as_real(padded(lib, lib.view_as_complex(x.unsqueeze(-1).expand(
+            *x.shape, 2).contiguous()))), x)
+    check_like_torch(padded, np.arange(40).reshape(2, 20).astype(np.uint8)[None])
+    half = genesis.tensor(normal(2, 30), requires_grad=True, dtype=genesis.bfloat16)
+    padded(genesis, half.view(1, 2, 30)).sum().backward()
+    assert half.grad.sum().item() == 100
+
+    def cut(lib, x):
+        return lib.nn.functional.pad(x, (-2, 3, 2, -1), mode)
+
+    check_like_torch(cut, normal(2, 6, 40).astype(np.float32))
+    check_like_torch(lambda lib, x: lib.autograd.grad((cut(lib, x) ** 3).sum(), x, create_graph=True)[0],
+                     normal(2, 6, 7).astype(np.float32), atol=1e-4)
+
+
 def test_inputs_that_do_not_fit_are_told():
     x = genesis.zeros(2, 3, 4, 5)
     with pytest.raises(ValueError, match="CircularPad1d takes an input of 2 or 3 dimensions"):

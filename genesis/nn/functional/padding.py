@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...autograd import apply
-from ...creation import arange
-from ...joining import cat
+from ...complex_numbers import view_as_complex, view_as_real
+from ...ops.pad import PadAround
 from ...ops.views import Pad
 from ...tensor import Tensor
 
@@ -41,8 +41,18 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         raise NotImplementedError(f"mode {mode!r} pads the last 1, 2 or 3 dimensions of a tensor of one or two more, "
                                   f"not {len(pads)} of {input.ndim}")
     for axis, before, after in pads:
-        input = _sides(input, axis, before, after, mode)
-    return input
+        _check(input.shape[axis], axis, before, after, mode)
+    if mode == "circular":
+        for axis, before, after in pads:
+            if before < 0 or after < 0:
+                first = max(0, -before)
+                input = input.narrow(axis, first, input.shape[axis] - first - max(0, -after))
+        pads = [(axis, max(0, before), max(0, after)) for axis, before, after in pads]
+    grow = tuple(reversed(pads))
+    if input.is_complex():
+        return view_as_complex(apply(PadAround, view_as_real(input), pads=grow, mode=mode))
+    padded: Tensor = apply(PadAround, input, pads=grow, mode=mode)
+    return padded
 
 
 def _constant(input: Tensor, pads: list[tuple[int, int, int]], value: float) -> Tensor:
@@ -59,42 +69,11 @@ def _constant(input: Tensor, pads: list[tuple[int, int, int]], value: float) -> 
     return apply(Pad, input, pads=grow, value=value)
 
 
-def _sides(x: Tensor, axis: int, before: int, after: int, mode: str) -> Tensor:
-    """One dimension of another mode than constant."""
-    size = x.shape[axis]
+def _check(size: int, axis: int, before: int, after: int, mode: str) -> None:
+    """Refuse what one dimension of another mode than constant cannot give."""
     most = size - 1 if mode == "reflect" else size
     if mode != "replicate" and max(before, after) > most:
         raise RuntimeError(f"pad: {max(before, after)} is more than the {most} elements that mode {mode!r} can take "
                            f"from dimension {axis} of size {size}")
     if size + before + after < (mode != "circular"):
         raise RuntimeError(f"pad: {before} and {after} leave nothing of dimension {axis}, of size {size}")
-    if mode != "circular" and (before < 0 or after < 0):
-        # As in PyTorch, what stands beyond an end comes from the whole dimension, with what is cut off from the other.
-        places = arange(-before, size + after, device=x.device)
-        if mode == "reflect":
-            places = (size - 1) - (places.abs() - (size - 1)).abs()
-        selected: Tensor = x.index_select(axis, places.clamp(0, size - 1))
-        return selected
-    if before < 0 or after < 0:
-        first = max(0, -before)
-        x = x.narrow(axis, first, size - first - max(0, -after))
-        before, after, size = max(0, before), max(0, after), x.shape[axis]
-    parts = [x]
-    if before:
-        parts.insert(0, _side(x, axis, before, mode, True))
-    if after:
-        parts.append(_side(x, axis, after, mode, False))
-    return cat(parts, axis) if len(parts) > 1 else x
-
-
-def _side(x: Tensor, axis: int, n: int, mode: str, front: bool) -> Tensor:
-    size = x.shape[axis]
-    if mode == "replicate":
-        shape = [*x.shape[:axis], n, *x.shape[axis + 1:]]
-        edge: Tensor = x.narrow(axis, 0 if front else size - 1, 1).expand(shape)
-        return edge
-    if mode == "circular":
-        wrapped: Tensor = x.narrow(axis, size - n if front else 0, n)
-        return wrapped
-    mirrored: Tensor = x.narrow(axis, 1 if front else size - 1 - n, n).flip(axis)
-    return mirrored
