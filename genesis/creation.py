@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from typing import Any
 
@@ -14,6 +15,7 @@ from .opencl.foreign import adopt
 from .ops import elementwise, random
 from .ops.array import Array, Shape, broadcast_shapes, sizes_of, whole
 from .ops.array import empty as empty_array
+from .ops.sequence import sequence
 from .random import Generator, default_generator
 from .tensor import Tensor, tensor
 
@@ -108,12 +110,19 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, dev
         return arange(int(first), int(last), int(step), dtype=kind, device=device, requires_grad=requires_grad)
     if (last - first) * step < 0:
         raise RuntimeError(f"arange cannot come from {first} to {last} in steps of {step}")
+    where = find_device(device)
+    most = 62 if kind.kind in "ui" else 24 if kind.is_floating_point and (kind.itemsize < 8 or where.fp64) else 0
+    if whole and max(abs(first), abs(last), abs(step)) < 1 << most:
+        args = where, first, step, len(builtins.range(first, last, step)), kind
+        array = sequence(*args) if tracing.recorder is None else tracing.recorder.function(
+            "aten::arange", sequence, *args)
+        return Tensor._wrap(array).requires_grad_(requires_grad)
     if kind.kind in "ui" and not whole:
         count = math.ceil((last - first) / step)
         values = (int(first) + int(step) * np.arange(count)).astype(kind.numpy)
     else:
         values = np.arange(first, last, step).astype(kind.numpy)
-    return tensor(values, device=device, requires_grad=requires_grad)
+    return tensor(values, device=where, requires_grad=requires_grad)
 
 
 def _number(name: str, x: Any) -> Any:

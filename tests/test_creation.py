@@ -165,3 +165,19 @@ def test_questions_about_a_tensor():
     assert not genesis.tensor(0).is_nonzero()
     with pytest.raises(RuntimeError, match="ambiguous"):
         x.is_nonzero()
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32", "int8", "uint8", "float32", "float16", "bfloat16", "float64"])
+def test_arange_of_whole_numbers(dtype):
+    kind = getattr(genesis, dtype)
+    if kind is genesis.float64 and not genesis.device().fp64:
+        pytest.skip("no float64 on this device")
+    for args in ((7,), (2, 9, 3), (5, -6, -2), (3, 3), (0, 130, 1), (10, 12, 10**17)):
+        expected = np.array(range(*args), dtype=np.int64)
+        if dtype in ("int8", "uint8"):
+            expected = expected.astype(dtype)
+        found = genesis.arange(*args, dtype=kind)
+        assert found.dtype is kind
+        assert [float(x) for x in found.tolist()] == [float(x) for x in expected]
+    assert genesis.arange(2**40, 2**40 + 3).tolist() == [2**40, 2**40 + 1, 2**40 + 2]
+    assert genesis.arange(2**62, 2**62 + 3).tolist() == [2**62, 2**62 + 1, 2**62 + 2]

@@ -196,6 +196,7 @@ def index(b: Bench) -> None:
     for what, mine, right in zip(("unique", "places of the unique"), found, np.unique(few, return_inverse=True)):
         b.compare(what, mine, right, 0)
     b.compare("bincount", b.tensor(few, pad=1).bincount(), np.bincount(few), 0)
+    b.compare("arange", genesis.arange(5, 300, 3, device=b.device), np.arange(5, 300, 3), 0)
     b.compare("histc", b.tensor(x, pad=3).histc(9, -2, 2), np.histogram(x, 9, (-2, 2))[0], 0)
     edges = np.sort(b.normal(33))
     b.compare("searchsorted", genesis.searchsorted(b.tensor(edges, pad=3), b.tensor(x, pad=1)),

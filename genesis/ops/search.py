@@ -10,8 +10,9 @@ from .. import dtypes
 from ..dtypes import DType
 from ..opencl import Device
 from .array import Array, Shape, download, empty
-from .elementwise import assign, contiguous, run
+from .elementwise import contiguous, run
 from .scan import running
+from .sequence import sequence
 from .sort import order_of
 
 _BLOCK = 1024         # elements that a work-item looks through
@@ -97,10 +98,7 @@ def unique(x: Array, consecutive: bool = False, places: bool = True) -> tuple[Ar
 
 def positions(device: Device, count: int) -> Array:
     """The int64 numbers 0, 1, ..., count - 1, made on the device."""
-    if not count:
-        return empty(device, (0,), dtypes.int64)
-    ones = assign(empty(device, (count,), dtypes.int64), 1)
-    return run("sub", [running("sum", ones, 0), 1], dtypes.int64)
+    return sequence(device, 0, 1, count, dtypes.int64)
 
 
 def belongs(sequence: Array, values: Array, right: bool) -> Array:
