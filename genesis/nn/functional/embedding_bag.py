@@ -67,7 +67,7 @@ def embedding_bag(input: Tensor, weight: Tensor, offsets: Tensor | None = None, 
     prepare(input, weight, max_norm, norm_type)
     padding = padding_row(padding_idx, weight.shape[0])
     ended = offsets is not None and include_last_offset
-    if ended and not offsets.shape[0]:
+    if include_last_offset and offsets is not None and not offsets.shape[0]:
         raise ValueError("include_last_offset needs at least one offset")
     if not (mode == "max" or scale_grad_by_freq or per_sample_weights is not None or weight.is_complex()
             or weight.device.quirks.max_loop):
