@@ -1,4 +1,4 @@
-// Images with some of their own elements around them, and the gradient of that (genesis/ops/pad.py).
+// Images with some of their own elements around them, or with a number, and the gradient of that (genesis/ops/pad.py).
 //
 // x (outer, n2, n1, n0, inner) -> y (outer, m2, m1, m0, inner). Of each of the three dimensions the host says its sizes
 // n and m, and where the first element of x lies in y, which is negative where y begins later. For CPUs, whose work-items
@@ -6,7 +6,7 @@
 //
 // Defined by the host:
 //   MODE      0: the elements in reverse order without the outermost (reflect), 1: the outermost element (replicate),
-//             2: the elements of the other end (circular)
+//             2: the elements of the other end (circular), 3: `fill` (constant)
 //   ELEMENT   any C type of the element's size, where elements are copied as they are
 //   TYPE      storage type of a gradient
 //   LAST      inner is 1
@@ -34,7 +34,7 @@ typedef struct {
 #define INNER s.inner
 #endif
 
-// The element of x that stands at a place of y.
+// The element of x that stands at a place of y; -1 where none does.
 static long source(long at, int d, const pad_t *s)
 {
     const long n = s->n[d], i = at - s->before[d];
@@ -42,6 +42,8 @@ static long source(long at, int d, const pad_t *s)
     return i < 0 ? -i : i < n ? i : 2 * (n - 1) - i;
 #elif MODE == 1
     return clamp(i, 0L, n - 1);
+#elif MODE == 3
+    return i < n ? max(i, -1L) : -1;
 #else
     return i < 0 ? i + n : i < n ? i : i - n;
 #endif
@@ -77,33 +79,45 @@ static void places(long i, int turn, int d, const pad_t *s, long *first, long *l
 }
 
 // Global size (m0 * inner, m1, m2 * outer), the first rounded up to whole work-groups.
-kernel void pad_elements(global const ELEMENT *x, long x_at, global ELEMENT *y, pad_t s)
+kernel void pad_elements(global const ELEMENT *x, long x_at, global ELEMENT *y, pad_t s, ELEMENT fill)
 {
     const long across = get_global_id(0), b = get_global_id(1), c = get_global_id(2) % s.m[2];
     if (across >= s.m[0] * INNER) return;
-    const long from = (get_global_id(2) / s.m[2] * s.n[2] + source(c, 2, &s)) * s.n[1] + source(b, 1, &s);
+    const long i0 = source(across / INNER, 0, &s), i1 = source(b, 1, &s), i2 = source(c, 2, &s);
+    const long from = (get_global_id(2) / s.m[2] * s.n[2] + i2) * s.n[1] + i1;
     y[(get_global_id(2) * s.m[1] + b) * s.m[0] * INNER + across] =
-        x[x_at + (from * s.n[0] + source(across / INNER, 0, &s)) * INNER + across % INNER];
+        (i0 | i1 | i2) < 0 ? fill : x[x_at + (from * s.n[0] + i0) * INNER + across % INNER];
 }
 
 // Global size (rows / each, rounded up).
-kernel void pad_rows(global const ELEMENT *x, long x_at, global ELEMENT *y, pad_t s)
+kernel void pad_rows(global const ELEMENT *x, long x_at, global ELEMENT *y, pad_t s, ELEMENT fill)
 {
     const long begin = get_global_id(0) * s.each, end = min(begin + s.each, s.rows);
     const long own = clamp(s.before[0], 0L, s.m[0]), rest = clamp(s.before[0] + s.n[0], own, s.m[0]);
     for (long r = begin; r < end; r++) {
         const long b = r % s.m[1], c = r / s.m[1] % s.m[2], o = r / s.m[1] / s.m[2];
-        global const ELEMENT *from = x + x_at + ((o * s.n[2] + source(c, 2, &s)) * s.n[1] + source(b, 1, &s)) * s.n[0];
+        const long i1 = source(b, 1, &s), i2 = source(c, 2, &s);
+        global const ELEMENT *from = x + x_at + ((o * s.n[2] + i2) * s.n[1] + i1) * s.n[0];
         global ELEMENT *to = y + r * s.m[0];
+#if MODE == 3
+        const int none = (i1 | i2) < 0;
+        for (long a = 0; a < (none ? s.m[0] : own); a++)
+            to[a] = fill;
+        if (none)
+            continue;
+        for (long a = rest; a < s.m[0]; a++)
+            to[a] = fill;
+#else
         for (long a = 0; a < own; a++)
             to[a] = from[source(a, 0, &s)];
+        for (long a = rest; a < s.m[0]; a++)
+            to[a] = from[source(a, 0, &s)];
+#endif
         long middle = own;
         for (; middle + 16 <= rest; middle += 16)
             vstore16(vload16(0, from + middle - s.before[0]), 0, to + middle);
         for (; middle < rest; middle++)
             to[middle] = from[middle - s.before[0]];
-        for (long a = rest; a < s.m[0]; a++)
-            to[a] = from[source(a, 0, &s)];
     }
 }
 

@@ -314,7 +314,9 @@ def recurrent(b: Bench) -> None:
 
 @LAYERS.add("pad")
 def pad(b: Bench) -> None:
-    """Images with elements of their own around them."""
+    """Images with elements of their own around them, or with a number."""
+    b.gradients("constant", lambda x: F.pad(x, (2, 1, 0, 2), value=3.5),
+                lambda x: np.pad(x, ((0, 0), (0, 0), (0, 2), (2, 1)), constant_values=3.5), b.normal(2, 3, 4, 19))
     for mode, theirs in (("reflect", "reflect"), ("replicate", "edge"), ("circular", "wrap")):
         b.gradients(mode, lambda x, mode=mode: F.pad(x, (2, 1, 0, 2), mode),
                     lambda x, theirs=theirs: np.pad(x, ((0, 0), (0, 0), (0, 2), (2, 1)), theirs), b.normal(2, 3, 4, 19))

@@ -10,6 +10,7 @@ from ..opencl import Device
 from .array import Array, Shape, contiguous_strides, empty
 from .elementwise import assign, copy, dtype_of, fitting, full, reshaped, run, sum_to
 from .operation import Context, Operation
+from .pad import pad_by
 
 
 class Reshape(Operation):
@@ -347,21 +348,10 @@ class Pad(Operation):
     @classmethod
     def forward(cls, ctx: Context, x: Array, *, pads: tuple[tuple[int, int, int], ...], value: float) -> Array:
         """Copy the array, write the number beside it."""
-        shape = list(x.shape)
-        for axis, before, after in pads:
-            shape[axis] += before + after
         ctx.selection = tuple((0, 1, n) for n in x.shape)
         for axis, before, _ in pads:
             ctx.selection = (*ctx.selection[:axis], (before, 1, x.shape[axis]), *ctx.selection[axis + 1:])
-        out = empty(x.device, tuple(shape), x.dtype)
-        inside = out
-        for axis, before, after in pads:
-            for start, n in ((0, before), (inside.shape[axis] - after, after)):
-                if n:
-                    assign(_part(inside, axis, start, n), value)
-            inside = _part(inside, axis, before, x.shape[axis])
-        assign(inside, x)
-        return out
+        return pad_by(x, pads, value)
 
     @classmethod
     def backward(cls, ctx: Context, g: Array) -> Array:

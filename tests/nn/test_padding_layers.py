@@ -33,6 +33,18 @@ def test_negative_padding_cuts_off(kind):
                      normal(2, 3, 4, 5).astype(np.float32))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "uint8", "bool", "int64", "complex64"])
+def test_padding_by_a_constant(dtype):
+    x = genesis.ones(2, 3, 1, 2, 20).to(getattr(genesis, dtype))
+    for sides in ((1, 0), (1, 0, 0, 2, 1, 1), (0, 0, 3, 1, 0, 0, 0, 0, 2, 1)):
+        found = genesis.nn.functional.pad(x, sides, value=3).numpy()
+        pairs = [(0, 0)] * 5
+        pairs[5 - len(sides) // 2:] = list(zip(sides[::2], sides[1::2]))[::-1]
+        assert (found == np.pad(x.numpy(), pairs, constant_values=np.array(3).astype(found.dtype))).all()
+    assert (genesis.nn.functional.pad(x[..., 1:].transpose(0, 4), (2, 1)).sum() == x[..., 1:].sum()).item()
+    assert genesis.nn.functional.pad(x[:0], (1, 1, 0, 0, 0, 0, 0, 0, 1, 0), value=1).shape == (1, 3, 1, 2, 22)
+
+
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
 def test_padding_of_wide_rows_and_other_types(mode):
     def padded(lib, x):
