@@ -12,8 +12,6 @@
 //   TYPE      storage type of x, y and the grid
 //   DIMS      2 or 3
 //   TAPS      1: the nearest element, 2: linear, 4: cubic (Keys 1981, with a = -0.75)
-//   PADDING   what lies outside. 0: zeros, 1: the outermost element, 2: the image, mirrored
-//   ALIGN     1: the ends of the image are the centres of the outermost elements; 0: their outer edges
 #include "types.h"
 
 #ifndef TYPE
@@ -25,12 +23,6 @@
 #ifndef TAPS
 #define TAPS 2
 #endif
-#ifndef PADDING
-#define PADDING 0
-#endif
-#ifndef ALIGN
-#define ALIGN 0
-#endif
 
 #define DEEP (DIMS == 3 ? TAPS : 1)          // elements along the depth
 #define CORNERS (DEEP * TAPS * TAPS)         // elements that a position reads
@@ -40,7 +32,10 @@ typedef STORAGE(TYPE) element;
 typedef struct {
     long channels, points;                   // C, L
     long block;                              // channels of a work-item
-    int size[4];                             // width, height, depth
+    int size[3];                             // width, height, depth
+    int padding;                             // what lies outside: 0: zeros, 1: the outermost element, 2: the image, mirrored
+    int align;                               // the ends are the centres of the outermost elements, not their outer edges
+    int unused;
 } sample_t;
 
 // The elements along a dimension that a position reads (-1 for one that is outside), their weights, and the slopes of
@@ -51,32 +46,26 @@ typedef struct {
 } line_t;
 
 // A position brought inside; `turn` is multiplied by the slope of that.
-static SCALAR inside(SCALAR x, int n, SCALAR *turn)
+static SCALAR inside(SCALAR x, int n, const sample_t *s, SCALAR *turn)
 {
-#if PADDING == 2
-    const SCALAR low = ALIGN ? 0 : (SCALAR)-0.5f, span = ALIGN ? n - 1 : n;
-    const SCALAR from = x - low, far = fabs(from), turns = span > 0 ? floor(far / span) : 0;
-    const SCALAR rest = far - turns * span;
-    const bool back = turns - 2 * floor(turns / 2) == 1;
-    *turn = span > 0 ? ((from < 0) != back ? -*turn : *turn) : 0;
-    x = span > 0 ? low + (back ? span - rest : rest) : 0;
-#endif
-#if PADDING
+    if (s->padding == 0)
+        return x < -2 ? -2 : x > n + 1 ? n + 1 : x;      // as far outside as from further away; not a number stays so
+    if (s->padding == 2) {
+        const SCALAR low = s->align ? 0 : (SCALAR)-0.5f, span = s->align ? n - 1 : n;
+        const SCALAR from = x - low, far = fabs(from), turns = span > 0 ? floor(far / span) : 0;
+        const SCALAR rest = far - turns * span;
+        const bool back = turns - 2 * floor(turns / 2) == 1;
+        *turn = (from < 0) != back ? -*turn : *turn;
+        x = span > 0 ? low + (back ? span - rest : rest) : 0;
+    }
     *turn = x > 0 && x < n - 1 ? *turn : 0;
     return fmin(fmax(x, (SCALAR)0), (SCALAR)(n - 1));
-#else
-    return x < -2 ? -2 : x > n + 1 ? n + 1 : x;          // as far outside as from further away; not a number stays so
-#endif
 }
 
-// The element at a whole number.
+// The element at a whole number; beside the last one there may be a weight of 0.
 static int element_at(SCALAR x, int n)
 {
-#if PADDING
-    return min((int)x, n - 1);
-#else
     return x >= 0 && x < n ? (int)x : -1;
-#endif
 }
 
 #define A ((SCALAR)-0.75f)
@@ -87,14 +76,13 @@ static SCALAR outer(SCALAR t) { return ((A * t - 5 * A) * t + 8 * A) * t - 4 * A
 static SCALAR inner_slope(SCALAR t) { return (3 * (A + 2) * t - 2 * (A + 3)) * t; }
 static SCALAR outer_slope(SCALAR t) { return (3 * A * t - 10 * A) * t + 8 * A; }
 
-static void read_line(SCALAR g, int n, line_t *line)
+static void read_line(SCALAR g, int n, const sample_t *s, line_t *line)
 {
-    SCALAR turn = ALIGN ? (SCALAR)(n - 1) / 2 : (SCALAR)n / 2;
-    SCALAR x = ALIGN ? (g + 1) * turn : ((g + 1) * n - 1) / 2;
+    SCALAR turn = s->align ? (SCALAR)(n - 1) / 2 : (SCALAR)n / 2;
+    SCALAR x = s->align ? (g + 1) * turn : ((g + 1) * n - 1) / 2;
 #if TAPS == 4
-#if PADDING != 2
-    x = x < -3 ? -3 : x > n + 2 ? n + 2 : x;
-#endif
+    if (s->padding != 2)
+        x = x < -3 ? -3 : x > n + 2 ? n + 2 : x;
     const SCALAR first = floor(x), t = x - first;
     line->weight[0] = outer(t + 1);
     line->weight[1] = inner(t);
@@ -105,9 +93,9 @@ static void read_line(SCALAR g, int n, line_t *line)
     line->slope[2] = -turn * inner_slope(1 - t);
     line->slope[3] = -turn * outer_slope(2 - t);
     UNROLL for (int i = 0; i < 4; i++)
-        line->at[i] = element_at(inside(first + (i - 1), n, &turn), n);
+        line->at[i] = element_at(inside(first + (i - 1), n, s, &turn), n);
 #else
-    x = inside(x, n, &turn);
+    x = inside(x, n, s, &turn);
 #if TAPS == 2
     const SCALAR first = floor(x), t = x - first;
     line->weight[0] = 1 - t;
@@ -133,11 +121,11 @@ typedef struct {
 
 static void read_place(global const element *grid, long l, const sample_t *s, place_t *p)
 {
-    read_line(LOAD1(TYPE, grid, l * DIMS), s->size[0], &p->x);
-    read_line(LOAD1(TYPE, grid, l * DIMS + 1), s->size[1], &p->y);
+    read_line(LOAD1(TYPE, grid, l * DIMS), s->size[0], s, &p->x);
+    read_line(LOAD1(TYPE, grid, l * DIMS + 1), s->size[1], s, &p->y);
 #if DIMS == 3
     line_t z;
-    read_line(LOAD1(TYPE, grid, l * DIMS + 2), s->size[2], &z);
+    read_line(LOAD1(TYPE, grid, l * DIMS + 2), s->size[2], s, &z);
     UNROLL for (int i = 0; i < DEEP; i++) {
         p->z[i] = z.at[i];
         p->weight[i] = z.weight[i];
@@ -154,21 +142,13 @@ static void read_place(global const element *grid, long l, const sample_t *s, pl
 static int place_of(const place_t *p, const sample_t *s, int i, int j, int k)
 {
     const int at = (p->z[i] * s->size[1] + p->y.at[j]) * s->size[0] + p->x.at[k];
-#if PADDING
-    return at;
-#else
     return (p->z[i] | p->y.at[j] | p->x.at[k]) < 0 ? -1 : at;      // each at least -1
-#endif
 }
 
 static SCALAR value_at(global const element *x, int at)
 {
-#if PADDING
-    return LOAD1(TYPE, x, at);
-#else
     const SCALAR value = LOAD1(TYPE, x, max(at, 0));               // always read, so that work-items are vectorized
     return at < 0 ? 0 : value;
-#endif
 }
 
 // Global size (points, channels / block rounded up, N), the first rounded up to whole work-groups.

@@ -20,9 +20,8 @@ PADDING = {"zeros": 0, "border": 1, "reflection": 2}
 
 
 @functools.cache
-def _defines(dtype: DType, dims: int, mode: str, padding: str, align: bool) -> tuple[tuple[str, Any], ...]:
-    defines = (("TYPE", dtype.name), ("DIMS", dims), ("TAPS", TAPS[mode]), ("PADDING", PADDING[padding]),
-               ("ALIGN", int(align)))
+def _defines(dtype: DType, dims: int, mode: str) -> tuple[tuple[str, Any], ...]:
+    defines = ("TYPE", dtype.name), ("DIMS", dims), ("TAPS", TAPS[mode])
     return (*defines, ("REAL64", 1)) if dtype is dtypes.float64 else defines
 
 
@@ -89,11 +88,11 @@ def _of_input(ctx: Context, x: Array, grid: Array, g: Array) -> Array:
 
 def _launch(ctx: Context, name: str, signature: str, size: tuple[int, ...], x: Array, grid: Array, each: int,
             *args: Any) -> None:
-    kernel = x.device.programs.kernel("ops/grid.cl", name, f"{signature}(40)", _defines(
-        x.dtype, x.ndim - 2, *ctx.options))
+    mode, padding, align = ctx.options
+    kernel = x.device.programs.kernel("ops/grid.cl", name, f"{signature}(48)", _defines(x.dtype, x.ndim - 2, mode))
     local = (min(size[0], _GROUP), *[1] * (len(size) - 1)) if name != "spread" else (1, 1)
-    sizes = struct.pack("3q4i", x.shape[1], math.prod(grid.shape[1:-1]), each, *reversed(x.shape[2:]),
-                        *[1] * (6 - x.ndim))
+    sizes = struct.pack("3q6i", x.shape[1], math.prod(grid.shape[1:-1]), each, *reversed(x.shape[2:]),
+                        *[1] * (5 - x.ndim), PADDING[padding], align, 0)
     kernel(size, local, *args, sizes)
 
 
