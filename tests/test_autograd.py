@@ -557,6 +557,9 @@ def test_deep_copies():
     assert twin["a"].requires_grad
     assert twin["a"].grad.tolist() == [2, 2]
     assert isinstance(twin["c"].weight, genesis.nn.Parameter)
+    model["c"](x.detach()).sum().backward()
+    assert copy.deepcopy(model["c"]).weight.grad is None                 # as in PyTorch
+    assert copy.deepcopy(x).grad is not None
     with genesis.no_grad():
         twin["a"].zero_()
         twin["a"].grad.zero_()

@@ -14,12 +14,18 @@ class Parameter(Tensor):
         data: a tensor (whose memory is shared) or anything that `genesis.tensor` takes.
         requires_grad: False for a frozen parameter.
 
-    Attributes of one's own may be set on it (``p.no_weight_decay = True``); a deep copy leaves them behind.
+    Attributes of one's own may be set on it (``p.no_weight_decay = True``); a deep copy leaves them behind, and
+    its gradient.
     """
 
     def __init__(self, data: Any, requires_grad: bool = True):
         source = data if isinstance(data, Tensor) else tensor(data)
         self._setup(source._array, None, requires_grad)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        result = super().__deepcopy__(memo)
+        result.grad = None
+        return result
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
