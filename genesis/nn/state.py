@@ -18,6 +18,11 @@ class IncompatibleKeys(NamedTuple):
     missing_keys: list[str]
     unexpected_keys: list[str]
 
+    def __repr__(self) -> str:
+        if not any(self):
+            return "<All keys matched successfully>"
+        return f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+
 
 class State:
     """State dicts: the part of `Module` that reads and writes them."""
@@ -57,7 +62,7 @@ class State:
             >>> layer = genesis.nn.Linear(2, 1, bias=False)
             >>> handle = layer.register_load_state_dict_pre_hook(rename)
             >>> layer.load_state_dict({"kernel": genesis.ones(1, 2)})
-            IncompatibleKeys(missing_keys=[], unexpected_keys=[])
+            <All keys matched successfully>
         """
         return self._register("load", hook)
 

@@ -219,6 +219,8 @@ def test_load_state_dict_not_strict():
     assert net.scale.item() == 8
     assert result.unexpected_keys == ["extra"]
     assert set(result.missing_keys) == {"steps", "fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"}
+    assert repr(result).endswith("unexpected_keys=['extra'])")
+    assert str(net.load_state_dict(net.state_dict())) == "<All keys matched successfully>"
 
 
 def test_moves_keep_the_parameters_the_same_objects():
