@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,7 @@ def _is_list(item: Any) -> bool:
 
 def _parse(x: Tensor, index: Any) -> tuple[Selection, list[tuple[int, Any]]]:
     """Split an index into what a view can do and the index arrays, each with its axis in that view."""
-    items = list(index) if isinstance(index, tuple) else [index]
+    items = list(map(_bytes_as_mask, index if isinstance(index, tuple) else (index,)))
     used = sum(_width(x, i) for i in items if i is not None and i is not Ellipsis)
     if used > x.ndim:
         raise IndexError(f"{used} indices for a tensor of {x.ndim} dimensions")
@@ -75,6 +76,15 @@ def _parse(x: Tensor, index: Any) -> tuple[Selection, list[tuple[int, Any]]]:
     return tuple(selection), lists
 
 
+def _bytes_as_mask(item: Any) -> Any:
+    if getattr(item, "dtype", None) is not dtypes.uint8:
+        return item
+    # comparisons gave uint8 before PyTorch 1.2, and programs of that time still make their masks so
+    warnings.warn("an index of uint8 is taken as a mask, as in PyTorch, which has deprecated that: convert it with "
+                  "bool() to choose where it is not 0, with long() to choose by number", stacklevel=5)
+    return item.bool()
+
+
 def _is_scalar_index(item: Any) -> bool:
     return hasattr(item, "_array") and item.ndim == 0 and item.dtype.kind in "iu"
 
@@ -117,7 +127,7 @@ def _index_array(x: Tensor, item: Any, shape: tuple[int, ...]) -> Array:
 
     if isinstance(item, Tensor) and item.dtype.kind in "iu":
         if item.dtype in (dtypes.int8, dtypes.int16):        # nor does PyTorch take them
-            raise IndexError(f"index tensors are int64, int32, uint8 or bool, not {item.dtype}; convert with long()")
+            raise IndexError(f"index tensors are int64, int32 or bool, not {item.dtype}; convert with long()")
         same_device(x, item)
         return elementwise.cast(item._array, dtypes.int64)
     if isinstance(item, Tensor) and item.dtype is dtypes.bool_:
