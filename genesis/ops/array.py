@@ -222,11 +222,15 @@ def whole(name: str, x: Any) -> int:
 
 def sizes_of(given: tuple[Any, ...]) -> tuple[int, ...]:
     """Sizes that are given one by one or as one sequence; ``TypeError`` for what is no whole number."""
-    listed = given[0] if len(given) == 1 and not isinstance(given[0], int | np.integer) else given
+    listed = given[0] if len(given) == 1 and not _is_number(given[0]) else given
     try:
         return tuple([operator.index(n) for n in listed])
     except TypeError:
         raise TypeError(f"sizes must be whole numbers, one by one or in a sequence, not {listed!r}") from None
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, int | np.integer) or getattr(x, "ndim", None) == 0      # a size may be a tensor: x.max()
 
 
 def normalize_axis(axis: int, ndim: int) -> int:
