@@ -91,6 +91,8 @@ def _of_number(name: str, number: Any, args: tuple[Any, ...], kwargs: dict[str, 
     other = args[0] if args else given.pop("exponent", given.pop("other", None))
     if name in NUMBER_FIRST and isinstance(number, bool | int | float | complex) and isinstance(other, Tensor):
         return NUMBER_FIRST[name](number, other, *args[1:], **given)
+    if name in ("isfinite", "isinf", "isnan") and isinstance(number, float):     # the norm that clipping returns
+        return getattr(tensor(number), name)()
     raise TypeError(f"{name}() works on a Tensor, not on {type(number).__name__}")
 
 

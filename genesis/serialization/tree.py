@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..gradients import TotalNorm
 from . import hooks
 from .codes import CODE_OF, SCALAR_TYPES
 from .container import METADATA, Entry, Stored, decode_elements, encode_elements, parse_json
@@ -202,7 +203,8 @@ def _scalar(obj: Any, where: tuple) -> Any:
         return obj
     if type(obj) is int:
         return obj if abs(obj) < 2**63 else {"$int": hex(obj)}
-    if type(obj) is float:
+    if type(obj) in (float, TotalNorm):
+        obj = float(obj)
         return obj if math.isfinite(obj) else {"$float": repr(obj)}
     if type(obj) is bytes:
         return {"$bytes": base64.b64encode(obj).decode()}

@@ -91,7 +91,8 @@ def test_clipping_by_norm_equals_torch(where, norm_type, max_norm):
     torch, twins = torch_twins(gradients)
     total = clip_grad_norm_(params, max_norm, norm_type)
     expected = clip_with_torch(torch, twins, max_norm, norm_type)
-    assert type(total) is float
+    assert isinstance(total, float)
+    assert type(total.item()) is type(total.detach().cpu().item()) is float
     assert abs(total - expected) <= 4 * EPS * expected
     for p, x in zip(params, twins):
         np.testing.assert_allclose(values(p.grad), x.grad.numpy(), rtol=1e-6, atol=1e-12)
@@ -316,7 +317,8 @@ def test_the_total_norm_and_clipping_with_it_equal_both_at_once(where, norm_type
     others, _, _kept2 = made(where)
     total = get_total_norm([p.grad for p in params], norm_type)
     expected = norm_of(gradients, norm_type)
-    assert type(total) is float
+    assert isinstance(total, float)
+    assert type(total.item()) is type(total.detach().cpu().item()) is float
     assert abs(total - expected) <= 4 * EPS * expected
     clip_grads_with_norm_((p for p in params), 0.5, total)
     clip_grad_norm_(others, 0.5, norm_type)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ...gradients import pieces
+from ...gradients import TotalNorm, pieces
 from ...ops import elementwise, grad_norm
 from ...ops.array import download
 from ...ops.grad_norm import Gradients, PartialNorms
@@ -18,7 +18,7 @@ def _listed(parameters: Any) -> list[Tensor]:
     return [parameters] if isinstance(parameters, Tensor) else list(parameters)
 
 
-def _norm(parts: Sequence[Gradients], others: Sequence[Tensor], norm_type: float) -> float:
+def _norm(parts: Sequence[Gradients], others: Sequence[Tensor], norm_type: float) -> TotalNorm:
     p = float(norm_type)
     if not p > 0:
         raise ValueError(f"norm_type must be above 0, got {norm_type}")
@@ -27,7 +27,7 @@ def _norm(parts: Sequence[Gradients], others: Sequence[Tensor], norm_type: float
         array = part.array
         kinds.setdefault((array.device, array.dtype.itemsize == 8), []).append(part)
     partials = [PartialNorms(found, p).run() for found in kinds.values()]
-    return grad_norm.join_on_host([download(x) for x in partials if x is not None], p)
+    return TotalNorm(grad_norm.join_on_host([download(x) for x in partials if x is not None], p))
 
 
 def _scale(parameters: Sequence[Tensor], factor: float, bound: float = math.inf) -> None:
@@ -50,7 +50,7 @@ def _coefficient(max_norm: float, total_norm: float) -> float:
 
 
 def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0,
-                    error_if_nonfinite: bool = False) -> float:
+                    error_if_nonfinite: bool = False) -> TotalNorm:
     """Scale gradients down, in place, so that the norm of all of them together is at most ``max_norm``.
 
     Two launches however many gradients there are (those of an optimizer's parameters lie side by side). To clip as
@@ -64,7 +64,7 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm
             are scaled by what follows from the formula: NaN for a NaN norm, 0 for an infinite one.
 
     Returns:
-        The norm before clipping; 0 when there is no gradient.
+        The norm before clipping, a float with the method ``item``; 0 when there is no gradient.
 
     Raises:
         RuntimeError: the norm is not finite and ``error_if_nonfinite`` is True.
@@ -95,7 +95,7 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm
 
 
 def get_total_norm(tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0,
-                   error_if_nonfinite: bool = False) -> float:
+                   error_if_nonfinite: bool = False) -> TotalNorm:
     """The norm of tensors together, as if they were one vector.
 
     Args:
