@@ -20,6 +20,7 @@ from .opencl import Device, default_device, find_device
 from .ops import elementwise
 from .ops.array import Array, contiguous_strides, empty, upload
 from .ops.pointwise import Copy
+from .sizes import Size
 
 
 class Slot(Protocol):
@@ -39,17 +40,6 @@ class Slot(Protocol):
 
     def moved(self, owner: Tensor) -> None:
         """The tensor's data now lies elsewhere."""
-
-
-class Size(tuple[int, ...]):
-    """The shape of a tensor: a tuple with `numel`."""
-
-    def numel(self) -> int:
-        """The number of elements."""
-        return int(np.prod(self, dtype=np.int64)) if self else 1
-
-    def __repr__(self) -> str:
-        return f"genesis.Size({list(self)})"
 
 
 class Tensor(Conversion, Layout, Pickling, TensorMethods):

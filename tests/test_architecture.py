@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "genesis"
 BASE = {"dtypes", "errors", "layouts", "random", "tracing"}     # plain Python and NumPy, for everybody
 TENSOR = {"autograd", "creation", "derivatives", "dlpack", "functions", "gradients", "hooks", "indexing", "tensor",
           "methods", "joining", "combining", "contraction", "foreach", "linalg", "special", "complex_numbers", "fft",
-          "halving", "accelerator", "cuda", "sparse", "windows", "outputs"}
+          "halving", "accelerator", "cuda", "sparse", "windows", "outputs", "coo", "sizes"}
 BELOW_TENSOR = {"opencl", "ops", *BASE}
 BELOW_NN = {*BELOW_TENSOR, *TENSOR}
 TOP = {"recipes", "cli", "__main__"}

@@ -200,3 +200,13 @@ def test_functions_are_the_methods():
     close(genesis.add(x, x, alpha=2), 3 * x.numpy())
     close(genesis.sub(x, x, alpha=2), -x.numpy())
     close(genesis.where(x > 1, x, 0.0), np.where(x.numpy() > 1, x.numpy(), 0))
+
+
+def test_parts_and_sums_of_sizes_are_sizes():
+    size = genesis.zeros(2, 3, 4).shape
+    for found, wanted in ((size[:2], (2, 3)), (size + (5,), (2, 3, 4, 5)), ((5,) + size[1:], (5, 3, 4))):  # noqa: RUF005
+        assert isinstance(found, genesis.Size)
+        assert found == wanted
+        assert found.numel() == np.prod(wanted)
+    assert type(size[0]) is int
+    assert genesis.Size(()).numel() == 1
