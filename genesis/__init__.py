@@ -139,6 +139,7 @@ from .opencl import default_device as get_default_device
 from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .serialization import CheckpointError, load, save
 from .settings import *
+from .sparse import mm as spmm
 from .sparse import sparse_coo_tensor
 from .spectrograms import istft, stft
 from .tensor import Size, Tensor, tensor
@@ -173,6 +174,6 @@ __all__ = [
     "zeros_like", "accelerator",
     "channels_last", "channels_last_3d", "contiguous_format", "cuda", "memory_format", "preserve_format",
     "backends", "compile", "compiler", "distributed", "jit", "legacy_contiguous_format", "layout", "sparse",
-    "profiler", "sparse_coo", "sparse_coo_tensor", "strided", "vmap",
+    "profiler", "sparse_coo", "sparse_coo_tensor", "spmm", "strided", "vmap",
     *forms.__all__, *settings.__all__, *functions.__all__,
 ]

@@ -1,14 +1,15 @@
-"""Sparse gradients: those of tables of which a step uses few rows; see `SparseTensor`."""
+"""Sparse gradients: those of tables of which a step uses few rows; see `SparseTensor`. Sparse matrices: `CooTensor`."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from .autograd import inplace
-from .dtypes import DType, int64
-from .layouts import Layout, sparse_coo
+from .coo import CooTensor, Sparse, checked, mm
+from .coo import total as sum
+from .dtypes import DType, float32, int64
 from .opencl import Device
 from .ops import sparse
 from .ops.array import Array, upload
@@ -16,7 +17,7 @@ from .ops.sparse import SparseRows
 from .tensor import Size, Tensor, tensor
 
 
-class SparseTensor(Tensor):
+class SparseTensor(Sparse):
     """Some rows of a tensor of shape (n, ...) whose other rows are 0: what PyTorch calls a hybrid COO tensor.
 
     It is the ``.grad`` of a table that ``sparse=True`` was used with, and goes where gradients go: backward adds to it,
@@ -39,40 +40,19 @@ class SparseTensor(Tensor):
     __slots__ = ("_rows",)
     _rows: SparseRows
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        raise TypeError("use genesis.sparse_coo_tensor() to make a sparse tensor")
-
     @classmethod
     def _of(cls, rows: SparseRows) -> SparseTensor:
         self: SparseTensor = object.__new__(cls)
         self._rows = rows
-        self._node = self._grad = self._slot = self._hooks = self._retains = self._view = None
-        self._requires_grad = False
+        self._start()
         return self
 
-    @property
-    def _array(self) -> Any:  # type: ignore[override]
-        raise NotImplementedError("this operation does not take sparse tensors: use to_dense(), or values() for what "
-                                  "concerns each element by itself")
-
     # What it is ------------------------------------------------------------------------------------------------
-
-    is_sparse = True
-
-    @property
-    def layout(self) -> Layout:
-        """``genesis.sparse_coo``."""
-        return sparse_coo
 
     @property
     def shape(self) -> Size:
         """Sizes of the dimensions of the whole."""
         return Size(self._rows.shape)
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self._rows.shape)
 
     @property
     def dtype(self) -> DType:
@@ -83,10 +63,6 @@ class SparseTensor(Tensor):
     def device(self) -> Device:
         """The device that holds it."""
         return self._rows.device
-
-    def numel(self) -> int:
-        """Number of elements of the whole."""
-        return self.shape.numel()
 
     def sparse_dim(self) -> int:
         """How many dimensions are given by indices: 1."""
@@ -109,28 +85,6 @@ class SparseTensor(Tensor):
         rows = self._rows.copy()
         rows.join()
         return SparseTensor._of(rows)
-
-    def indices(self) -> Tensor:
-        """The numbers of its rows, int64, (1, count); waits for the device.
-
-        Raises:
-            RuntimeError: it is not coalesced.
-        """
-        self._check_coalesced("indices")
-        return self._indices()
-
-    def values(self) -> Tensor:
-        """Its rows, (count, ...), in memory of its own: changing them changes it. Waits for the device.
-
-        Raises:
-            RuntimeError: it is not coalesced.
-        """
-        self._check_coalesced("values")
-        return self._values()
-
-    def _check_coalesced(self, part: str) -> None:
-        if not self._rows.joined:
-            raise RuntimeError(f"Cannot get {part} on an uncoalesced tensor, please call .coalesce() first")
 
     def _indices(self) -> Tensor:
         self._rows.drop_gaps()
@@ -236,34 +190,18 @@ class SparseTensor(Tensor):
         """The p-norm of the whole."""
         return Tensor._wrap(_joined(self)).norm(p)
 
-    def numpy(self) -> NoReturn:
-        """Refuses: an array has no sparse layout.
-
-        Raises:
-            TypeError: always.
-        """
-        raise TypeError("can't convert Sparse layout tensor to numpy. Use Tensor.to_dense() first.")
-
-    def __repr__(self) -> str:
-        margin = " " * len("tensor(")
-        parts = [f"{name}=" + repr(x).replace("\n", "\n" + margin + " " * (len(name) + 1))
-                 for name, x in (("indices", self._indices()), ("values", self._values()))]
-        parts.append(f"size={tuple(self.shape)}, nnz={self._nnz()}, layout={self.layout}")
-        between = ",\n" + margin
-        return f"tensor({between.join(parts)})"
-
-
 def sparse_coo_tensor(indices: Any, values: Any, size: Any = None, *, dtype: Any = None,
                       device: Device | str | int | None = None, requires_grad: bool = False,
                       is_coalesced: bool | None = None) -> Tensor:
-    """A gradient of which some rows are given, the others being 0; see `SparseTensor`.
+    """A tensor that has given values at given places, and 0 elsewhere.
 
-    Only the first dimension is sparse here: other sparse tensors do not exist in genesis.
+    With one row of indices it is a `SparseTensor`, made for gradients; with more, a `CooTensor`, such as the adjacency
+    matrix of a graph.
 
     Args:
-        indices: the numbers of the rows, (1, count); one that comes several times counts several times.
-        values: the rows, (count, ...).
-        size: (n, ...), that of the whole; by default n is one more than the largest index.
+        indices: the places, (sparse dimensions, count); one that comes several times counts several times.
+        values: what is there, (count, ...); gradients flow to it where there is more than one row of indices.
+        size: that of the whole; by default the sparse dimensions are as long as the largest indices need.
         dtype: element type; that of the values, as `genesis.tensor` takes them, if None.
         device: where to put it.
         requires_grad: only False.
@@ -271,7 +209,7 @@ def sparse_coo_tensor(indices: Any, values: Any, size: Any = None, *, dtype: Any
 
     Raises:
         RuntimeError: sizes that do not fit, or an index out of range.
-        NotImplementedError: more than one row of indices, or ``requires_grad``.
+        NotImplementedError: ``requires_grad``; give values that require gradients.
 
     Example:
         >>> weight = genesis.ones(4, 2, requires_grad=True)
@@ -281,13 +219,14 @@ def sparse_coo_tensor(indices: Any, values: Any, size: Any = None, *, dtype: Any
         tensor([ 0.5, -0.5])
     """
     if requires_grad:
-        raise NotImplementedError("sparse tensors are gradients here, and require none themselves")
+        raise NotImplementedError("sparse tensors are no leaves: give values that require gradients")
     rows = tensor(values, dtype=dtype, device=device)
     at = tensor(indices, dtype=int64, device=rows.device).numpy()
     if at.ndim != 2:
         raise RuntimeError(f"indices must be sparse_dim x nnz, but got: {list(at.shape)}")
     if at.shape[0] != 1:
-        raise NotImplementedError(f"only the first dimension can be sparse: indices must be (1, count), not {at.shape}")
+        given = values.to(dtype=rows.dtype, device=rows.device) if isinstance(values, Tensor) else rows
+        return checked(at, given, size)
     if not rows.ndim or at.shape[1] != rows.shape[0]:
         raise RuntimeError(f"indices and values must have same nnz, but got nnz from indices: {at.shape[1]}, nnz from "
                            f"values: {rows.shape[0] if rows.ndim else 0}")
@@ -300,6 +239,11 @@ def sparse_coo_tensor(indices: Any, values: Any, size: Any = None, *, dtype: Any
                            f"{int(at[wrong][0])}")
     index = upload(rows.device, np.ascontiguousarray(at[0]))
     return SparseTensor._of(SparseRows(index, rows._array, shape, whole=True))
+
+
+def FloatTensor(indices: Any, values: Any, size: Any = None) -> Tensor:
+    """PyTorch's older name of `sparse_coo_tensor`, for float32."""
+    return sparse_coo_tensor(indices, values, size, dtype=float32)
 
 
 def _factor(x: Any) -> Any:
@@ -344,4 +288,4 @@ def accumulate(leaf: Tensor, g: SparseRows) -> None:
         held._array.version.count += 1
 
 
-__all__ = ["SparseTensor", "sparse_coo_tensor"]
+__all__ = ["CooTensor", "FloatTensor", "SparseTensor", "mm", "sparse_coo_tensor", "sum"]

@@ -170,6 +170,16 @@ class Conversion(Methods):
         tensor: Any = self
         return tensor
 
+    def to_sparse(self, sparse_dim: int | None = None) -> Any:
+        """The elements that are not 0, with their places: a `genesis.sparse.CooTensor`; waits for the device.
+
+        Args:
+            sparse_dim: how many dimensions, from the first, the places have; all by default.
+        """
+        from ..coo import places_of
+
+        return places_of(self, sparse_dim)
+
     @property
     def is_cuda(self) -> Any:
         """Whether the tensor lies on one of the devices that `genesis.cuda` counts."""

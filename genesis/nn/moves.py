@@ -45,8 +45,10 @@ class Moves:
         """Let parameters, buffers and gradients be what a function makes of them; they stay the same objects."""
         for module in self.modules() if recurse else [self]:
             for store in (module._parameters, module._buffers):
-                for value in store.values():
-                    if value is not None:
+                for name, value in store.items():
+                    if value is not None and value.is_sparse:           # parts, not an array to be exchanged
+                        store[name] = fn(value)
+                    elif value is not None:
                         changed = fn(value.detach())
                         if changed._array is not value._array:
                             gradient = value.grad
