@@ -147,7 +147,7 @@ class CooTensor(Sparse):
         """The device that holds it."""
         return self._given.device
 
-    @property
+    @property  # type: ignore[misc]
     def requires_grad(self) -> bool:
         """Whether gradients are computed for its values."""
         return self._given.requires_grad
@@ -184,7 +184,7 @@ class CooTensor(Sparse):
             return self
         places, where = self._flat()[0].unique(return_inverse=True)
         values = zeros(places.shape[0], *self._given.shape[1:], dtype=self.dtype, device=self.device)
-        rows = []
+        rows: list[Tensor] = []
         for n in reversed(self._sizes[:self.sparse_dim()]):
             rows.insert(0, places % n)
             places = places // n
@@ -310,7 +310,7 @@ def places_of(x: Tensor, sparse_dim: int | None = None) -> CooTensor:
     count = x.ndim if sparse_dim is None else sparse_dim
     if not 1 <= count <= x.ndim:
         raise RuntimeError(f"to_sparse(): sparse_dim must be between 1 and {x.ndim}, not {count}")
-    chosen = x.detach() != 0
+    chosen: Any = x.detach() != 0
     at = (chosen.flatten(count).any(-1) if count < x.ndim else chosen).nonzero().T.contiguous()
     return CooTensor._of(at, x[tuple(at)], tuple(x.shape), True)
 

@@ -170,7 +170,7 @@ class Conversion(Methods):
         tensor: Any = self
         return tensor
 
-    def to_sparse(self, sparse_dim: int | None = None) -> Any:
+    def to_sparse(self, sparse_dim: Any = None) -> Any:
         """The elements that are not 0, with their places: a `genesis.sparse.CooTensor`; waits for the device.
 
         Args:
@@ -178,7 +178,8 @@ class Conversion(Methods):
         """
         from ..coo import places_of
 
-        return places_of(self, sparse_dim)
+        tensor: Any = self
+        return places_of(tensor, sparse_dim)
 
     @property
     def is_cuda(self) -> Any:
