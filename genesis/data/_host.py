@@ -61,6 +61,13 @@ def draw_seed(generator: Generator | None) -> int:
     return int(host_rng(generator).integers(2**63))
 
 
+def seed_generator(seed: int) -> None:
+    """Let genesis draw from a seed of at most 64 bits."""
+    from genesis.random import default_generator
+
+    default_generator.manual_seed(seed)
+
+
 def seeded_rng(seed: int) -> np.random.Generator:
     """The NumPy generator by which `genesis.randperm` draws from a generator of that seed."""
     from genesis.random import Generator

@@ -26,8 +26,8 @@ class Dataset(Generic[T_co]):
     `__getitems__(indices)`, which takes a list of indices and returns the list of samples: `DataLoader` calls
     it once for each batch, which pays where one request for many samples is cheaper than many requests.
 
-    Samples are best NumPy arrays, Python numbers, and tuples or dicts of them. A dataset used with
-    `num_workers > 0` must not return tensors: worker processes have no device.
+    Samples are best NumPy arrays, Python numbers, and tuples or dicts of them. Tensors cost a
+    dataset used with `num_workers > 0` more: each worker process opens the device for them.
 
     Example:
         >>> class Squares(Dataset):

@@ -61,15 +61,16 @@ class DataLoader:
     **Going on in the middle of an epoch.** `state_dict()` tells how far an epoch has come; after
     `load_state_dict()`, in a new process too, the next epoch consists of the remaining batches, exactly.
 
-    **Workers** get a copy of the dataset, with NumPy arrays in place of tensors, and work with NumPy only: an OpenCL
-    context does not survive a fork, and a driver's threads make forking dangerous. So they are never forked from
+    **Workers** get a copy of the dataset, with NumPy arrays in place of tensors, and work best with NumPy: an OpenCL
+    context does not survive a fork, and a driver's threads make forking dangerous. Where the dataset makes tensors,
+    each worker opens the device anew, and they travel as arrays. Workers are never forked from
     this process unless you ask for "fork", but from a fork server on Linux, and started as new interpreters
     elsewhere (or as `multiprocessing.set_start_method` says, if it does not say "fork"). Both mean that the
     dataset, `collate_fn` and `worker_init_fn` must pickle: top-level classes and functions of a module, no lambdas;
-    and that a script keeps its main part under `if __name__ == "__main__":`. Workers seed `random` and
-    `numpy.random` before each batch by the epoch's seed and the batch's number, so random augmentation does not
-    depend on the number of workers. An error in a worker is raised here, with the worker's traceback. Data that is
-    on the device already, as in a `TensorDataset`, is fastest with `num_workers=0`.
+    and that a script keeps its main part under `if __name__ == "__main__":`. Workers seed `random`,
+    `numpy.random` and genesis before each batch by the epoch's seed and the batch's number, so random augmentation
+    does not depend on the number of workers. An error in a worker is raised here, with the worker's traceback. Data
+    that is on the device already, as in a `TensorDataset`, is fastest with `num_workers=0`.
 
     Example:
         >>> import genesis

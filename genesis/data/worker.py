@@ -1,7 +1,8 @@
 """What runs in a worker process of a `DataLoader`.
 
-A worker reads requests from a pipe, makes batches of NumPy arrays and writes them back. It never uses an OpenCL
-device: contexts do not survive a fork, and a context for each worker would cost memory and start-up time.
+A worker reads requests from a pipe, makes batches of NumPy arrays and writes them back. Nothing here uses an OpenCL
+device: contexts do not survive a fork, and a context for each worker costs memory and start-up time. A dataset that
+makes tensors all the same pays that price, unless its worker was forked; they travel as arrays.
 
 One thread makes batches, a second writes them to the pipe, so that the next is in the making while the parent is
 busy, and a third reads requests, so that the pipe closing is noticed at once: that is how a worker is told to end,
@@ -19,6 +20,7 @@ import random
 import signal
 import threading
 import traceback
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -26,6 +28,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ._host import seed_generator, to_numpy
 from ._pipe import dumps, loads, receive, send
 from .collate import default_collate
 from .fetch import Fetcher
@@ -35,6 +38,8 @@ Queue: TypeAlias = "queue.SimpleQueue[Any]"  # None: no more
 
 LAST_GRACE = 5.0  # seconds a worker goes on for with a batch that nobody waits for
 
+
+_forked = False     # whether this process is a fork of one that may use a device
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 
@@ -65,6 +70,8 @@ def worker_main(conn: Connection, worker: int, setup: Setup | None) -> None:
         worker: its id.
         setup: given when the process was forked; otherwise the first message.
     """
+    global _forked
+    _forked = setup is not None
     # Ctrl-C reaches every process of the terminal; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -130,12 +137,13 @@ def _answer(fetcher: Fetcher, epoch: int, seed: int, number: int, request: Any, 
     batch = fetcher.fetch(request, discard)
     # default_collate makes new arrays; others may hand out arrays that the next batch overwrites.
     snapshot = fetcher.collate_fn is not default_collate
-    return dumps((epoch, *((END, None) if batch is fetcher.END else (BATCH, batch))), _refuse_tensor, snapshot)
+    return dumps((epoch, *((END, None) if batch is fetcher.END else (BATCH, batch))), _tensor_as_array, snapshot)
 
 
 def _seed_everything(seed: int, purpose: int, number: int) -> None:
     words = np.random.SeedSequence([seed, purpose, number]).generate_state(4)
     np.random.seed(words)
+    seed_generator(int(words[0]) << 32 | int(words[1]))
     random.seed(int.from_bytes(words.tobytes(), "little"))
 
 
@@ -148,14 +156,21 @@ def _describe(epoch: int, error: Exception) -> list[Any]:
         pickle.loads(pickled)  # some exceptions pickle and yet cannot be made again
     except Exception:
         pickled = None
-    return dumps((epoch, ERROR, (pickled, f"{type(error).__name__}: {error}", text)), _refuse_tensor)
+    return dumps((epoch, ERROR, (pickled, f"{type(error).__name__}: {error}", text)), _tensor_as_array)
 
 
-def _refuse_tensor(tensor: Any) -> Any:
-    raise RuntimeError(
-        "the dataset or collate_fn made a genesis tensor in a worker process, which must not use the device; "
-        "return NumPy arrays there, the loader turns them into tensors, or use num_workers=0"
+def _tensor_as_array(tensor: Any) -> Any:
+    if _forked:
+        raise RuntimeError(
+            "the dataset or collate_fn made a genesis tensor in a forked worker process, which must not use the "
+            "device; return NumPy arrays there, the loader turns them into tensors, or do not ask for 'fork'"
+        )
+    warnings.warn(
+        "the dataset or collate_fn makes genesis tensors in worker processes, each of which opens the device for that; "
+        "NumPy arrays, which the loader turns into tensors, are quicker",
+        stacklevel=2,
     )
+    return to_numpy(tensor).__reduce_ex__(pickle.HIGHEST_PROTOCOL)
 
 
 def _read(conn: Connection, requests: Queue, stop: threading.Event) -> None:

@@ -51,5 +51,5 @@ def set_worker_info(info: WorkerInfo | None) -> None:
 
 
 def in_worker() -> bool:
-    """Whether this process is a worker of a `DataLoader`, and so without a device."""
+    """Whether this process is a worker of a `DataLoader`, which makes arrays for tensors."""
     return _info is not None

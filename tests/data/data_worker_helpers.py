@@ -78,14 +78,22 @@ class HasTensor(Dataset):
 
 
 class MakesTensor(Dataset):
+    """As PyTorch's tutorials do."""
+
     def __len__(self):
-        return 2
+        return 4
 
     def __getitem__(self, index):
         import genesis
 
-        tensor = genesis.Tensor.__new__(genesis.Tensor)  # without a device: a worker has none
-        return {"tensor": tensor}
+        return genesis.full((2,), index), genesis.tensor(index / 2, dtype=genesis.float16), genesis.rand(3)
+
+
+class MakesTensorWithoutDevice(MakesTensor):
+    def __getitem__(self, index):
+        import genesis
+
+        return {"tensor": genesis.Tensor.__new__(genesis.Tensor)}
 
 
 class Fails(Dataset):

@@ -105,9 +105,25 @@ def test_device_tensors_arrive_in_workers_as_arrays(method, pools):
         assert batch.tolist() == rows.tolist()
 
 
-def test_a_tensor_made_in_a_worker_is_refused(pools):
+def test_tensors_made_in_workers_arrive(pools):
+    def batches(workers):
+        loader = DataLoader(helpers.MakesTensor(), batch_size=2, num_workers=workers,
+                            generator=genesis.Generator().manual_seed(3))
+        return [x for batch in loader for x in batch]
+
+    found, wanted = batches(2), batches(0)
+    for i, (one, other) in enumerate(zip(found, wanted)):
+        assert isinstance(one, genesis.Tensor)
+        assert (one.dtype, one.shape) == (other.dtype, other.shape)
+        assert i % 3 == 2 or one.tolist() == other.tolist()
+    assert found[2].tolist() == batches(1)[2].tolist()             # random numbers belong to the batch
+    assert found[2].tolist() != found[5].tolist()
+
+
+def test_a_tensor_made_in_a_forked_worker_is_refused(pools):
     with pytest.raises(RuntimeError, match="return NumPy arrays there"):
-        list(DataLoader(helpers.MakesTensor(), batch_size=None, num_workers=1))
+        list(DataLoader(helpers.MakesTensorWithoutDevice(), batch_size=None, num_workers=1,
+                        multiprocessing_context="fork"))
 
 
 def test_custom_collate_gives_the_same_with_and_without_workers(pools):
