@@ -569,3 +569,33 @@ def test_mixed_precision_learns_as_float32_does(half):
 def test_names():
     assert genesis.amp.autocast is genesis.autocast
     assert re.fullmatch(r"autocast\(enabled=True, dtype=genesis.bfloat16\)", repr(genesis.autocast()))
+
+
+@pytest.mark.parametrize("cast", [None, "float32"])
+@pytest.mark.parametrize("on", [False, True])
+def test_custom_functions_choose_their_precision(on, cast):
+    torch = pytest.importorskip("torch")
+
+    def run(library, region):
+        class Product(library.autograd.Function):
+            @staticmethod
+            @library.amp.custom_fwd(device_type="cpu", cast_inputs=cast and getattr(library, cast))
+            def forward(ctx, a, pair, factor=1.0):
+                seen.append(str((a @ pair[0]).dtype))
+                ctx.other = pair[0]
+                return a @ pair[0] * factor
+
+            @staticmethod
+            @library.amp.custom_bwd(device_type="cpu")
+            def backward(ctx, g):
+                seen.append(str((ctx.other @ ctx.other).dtype))
+                return g @ ctx.other.T, None, None
+
+        seen = []
+        a, b = library.ones(2, 2, requires_grad=True), library.eye(2)
+        with region:
+            y = Product.apply(a, [b], 2.0)
+        y.float().sum().backward()
+        return [name.split(".")[1] for name in (*seen, str(y.dtype), str(a.grad.dtype))]
+
+    assert run(genesis, genesis.autocast(enabled=on)) == run(torch, torch.autocast("cpu", enabled=on))

@@ -1,5 +1,5 @@
 """The older place of `genesis.amp`'s names, for programs written for PyTorch."""
 
-from ..amp import GradScaler, autocast
+from ..amp import GradScaler, autocast, custom_bwd, custom_fwd
 
-__all__ = ["GradScaler", "autocast"]
+__all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
