@@ -824,3 +824,23 @@ def test_a_loop_over_parts_makes_one_gradient(monkeypatch):
     y = leaf(np.ones((2, 50, 3))) * 1
     sum(y[:, t] for t in range(50)).sum().backward()
     assert len(made) == 1
+
+
+def test_batched_gradients_equal_torch():
+    torch = pytest.importorskip("torch")
+
+    def run(library):
+        x = library.tensor([1.0, 2.0, 3.0], requires_grad=True)
+        unused = library.ones(1, requires_grad=True)
+        one = library.autograd.grad(x ** 2, x, library.eye(3), is_grads_batched=True, create_graph=True)
+        two = library.autograd.grad((x ** 3, x.sum()), (x, unused), (library.eye(3)[:2], library.ones(2)),
+                                    is_grads_batched=True, allow_unused=True)
+        (again,) = library.autograd.grad(one[0].sum(), x)
+        assert two[1] is None
+        return [t.detach().numpy() for t in (one[0], two[0], again)]
+
+    for found, wanted in zip(run(genesis), run(torch)):
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    y = leaf([1.0])
+    with pytest.raises(RuntimeError, match="first dimension"):
+        autograd.grad((y, y), y, (genesis.ones(2, 1), genesis.ones(3, 1)), is_grads_batched=True)

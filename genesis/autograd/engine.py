@@ -365,7 +365,8 @@ def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retai
 
 def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], grad_outputs: Any = None,
          retain_graph: bool | None = None, create_graph: bool = False, only_inputs: bool = True,
-         allow_unused: bool | None = None, *, materialize_grads: bool = False) -> tuple[Any, ...]:
+         allow_unused: bool | None = None, is_grads_batched: bool = False,
+         materialize_grads: bool = False) -> tuple[Any, ...]:
     """The gradients of ``outputs`` with respect to ``inputs``, returned instead of added to ``.grad``.
 
     Args:
@@ -377,6 +378,8 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], 
             the graph is kept then, unless ``retain_graph`` is False.
         only_inputs: accepted as PyTorch has it; gradients of other leaves are never accumulated here.
         allow_unused: return None for inputs that were not used, instead of an error.
+        is_grads_batched: the tensors of ``grad_outputs`` have a dimension in front, and so have the gradients: backward
+            runs once for each of its elements, and the gradients are stacked.
         materialize_grads: return zeros for them.
 
     Returns:
@@ -401,6 +404,9 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], 
     if materialize_grads and allow_unused is False:
         raise ValueError("materialize_grads=True returns zeros for inputs that were not used, which allow_unused=False "
                          "forbids")
+    if is_grads_batched:
+        return _batched(outputs, inputs, _listed(grad_outputs), retain_graph, create_graph, allow_unused,
+                        materialize_grads)
     listed = _listed(inputs)
     wanted = [_wanted(x, i) for i, x in enumerate(listed)]
     work = _run(_listed(outputs), grad_outputs, wanted, retain_graph, create_graph)
@@ -423,3 +429,19 @@ def _wanted(x: Tensor, i: int) -> Any:
     if target is None:
         raise RuntimeError(f"input {i} does not require a gradient")
     return target
+
+
+def _batched(outputs: Any, inputs: Any, grad_outputs: Sequence[Any], retain_graph: bool | None, create_graph: bool,
+             allow_unused: bool | None, materialize_grads: bool) -> tuple[Any, ...]:
+    """`grad` for each row of ``grad_outputs``."""
+    from ..joining import stack
+
+    counts = {len(g) for g in grad_outputs if g is not None}
+    if len(counts) != 1:
+        raise RuntimeError("is_grads_batched=True needs grad_outputs with one size of their first dimension, got "
+                           f"{sorted(counts)}")
+    (count,) = counts
+    rows = [grad(outputs, inputs, [None if g is None else g[i] for g in grad_outputs],
+                 i + 1 < count or (create_graph if retain_graph is None else retain_graph), create_graph,
+                 allow_unused=allow_unused, materialize_grads=materialize_grads) for i in range(count)]
+    return tuple(None if column[0] is None else stack(column) for column in zip(*rows))
