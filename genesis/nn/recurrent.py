@@ -111,6 +111,12 @@ class RNNBase(_Parameters):
         if self.bidirectional:
             yield f"_l{layer}_reverse"
 
+    @property
+    def all_weights(self) -> list[list[Any]]:
+        """The parameters of each layer and direction."""
+        suffixes = [suffix for layer in range(self.num_layers) for suffix in self._suffixes(layer)]
+        return [[p for name, p in self._parameters.items() if name.endswith(suffix)] for suffix in suffixes]
+
     def flatten_parameters(self) -> None:
         """Does nothing; for programs that call it."""
 

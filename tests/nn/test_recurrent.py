@@ -251,3 +251,10 @@ def test_what_does_not_fit():
         nn.RNN(4, 8, nonlinearity="gelu")
     assert repr(nn.RNNCell(4, 8, nonlinearity="relu")) == "RNNCell(4, 8, nonlinearity=relu)"
     assert repr(nn.LSTM(4, 8, num_layers=2, batch_first=True)) == "LSTM(4, 8, num_layers=2, batch_first=True)"
+
+
+def test_all_weights_by_layer_and_direction():
+    layer = nn.LSTM(2, 3, 11, bidirectional=True, proj_size=2)
+    assert [len(weights) for weights in layer.all_weights] == [5] * 22
+    assert sum(layer.all_weights, []) == list(layer.parameters())                  # noqa: RUF017
+    assert layer.all_weights[3][1] is layer.weight_hh_l1_reverse
