@@ -449,39 +449,3 @@ def test_out_that_does_not_fit_is_an_error(out, what):
         genesis.exp(genesis.tensor(x), out=out())
     with pytest.raises(TypeError, match="out must be"):
         genesis.exp(genesis.tensor(x), out=3)
-
-
-def test_masks_of_bytes_choose_where_they_are_not_0():
-    torch = pytest.importorskip("torch")
-
-    def run(library):
-        a, mask = library.tensor(x), library.tensor([[1, 0, 2], [0, 0, 1]], dtype=library.uint8)
-        found = [a[mask], a[:, mask[0], 1], a[mask.sum() > 0]]
-        a[mask[:, 0]] += 1
-        return [t.numpy() for t in (*found, a)]
-
-    with pytest.warns(UserWarning, match="uint8"):
-        found = run(genesis)
-    with pytest.warns(UserWarning, match="uint8"):
-        wanted = run(torch)
-    for one, other in zip(found, wanted):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_sizes_may_be_tensors():
-    n = genesis.tensor([2, 3]).max()
-    assert genesis.zeros(n).shape == genesis.tensor(x)[0].new_zeros(n).shape == (3,)
-    assert genesis.zeros(24).view(n, -1).shape == (3, 8)
-    with pytest.raises(TypeError, match="whole"):
-        genesis.zeros(genesis.tensor(2.5))
-
-
-def test_norms_of_gradients_are_read_like_tensors_and_saved(tmp_path):
-    weight = genesis.tensor([3.0, 4.0], requires_grad=True)
-    weight.pow(2).sum().backward()
-    norm = nn.utils.clip_grad_norm_(weight, 1.0)
-    assert (norm.item(), norm.detach().cpu().item(), float(norm)) == (10.0, 10.0, 10.0)
-    assert genesis.isfinite(norm).item()
-    assert not genesis.isnan(norm)
-    genesis.save({"norm": norm}, tmp_path / "norm")
-    assert genesis.load(tmp_path / "norm") == {"norm": 10.0}

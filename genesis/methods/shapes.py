@@ -8,9 +8,10 @@ from typing import Any
 
 from ..autograd import apply, inplace
 from ..autograd.modes import state
+from ..dtypes import DType
 from ..ops import elementwise, views
 from ..ops.array import Array, contiguous_strides, empty, normalize_axis, sizes_of
-from .support import Dims, Methods, axes_of
+from .support import Dims, Methods, axes_of, plain
 
 
 class Shapes(Methods):
@@ -25,7 +26,13 @@ class Shapes(Methods):
         return apply(views.Reshape, self, shape=_new_shape(self._array, shape))
 
     def view(self, *shape: Any) -> Any:
-        """As `reshape`, but an error where the layout would need a copy."""
+        """As `reshape`, but an error where the layout would need a copy; or ``view(dtype)``, which shares memory.
+
+        With a type, the bytes are read as elements of it; gradients do not flow. The last dimension shrinks or grows
+        where the elements differ in size; it must be contiguous then, and fit.
+        """
+        if len(shape) == 1 and isinstance(shape[0], DType):
+            return _read_as(self, shape[0])
         wanted = _new_shape(self._array, shape)
         if self._array.reshape_view(wanted) is None:
             raise RuntimeError(f"a tensor of shape {self._array.shape} and strides {self._array.strides} has no view "
@@ -234,3 +241,22 @@ def _new_shape(x: Array, given: tuple[Any, ...]) -> tuple[int, ...]:
     if math.prod(wanted) != x.size or any(n < 0 for n in wanted):
         raise RuntimeError(f"a tensor of shape {x.shape} ({x.size} elements) does not fit shape {tuple(wanted)}")
     return tuple(wanted)
+
+
+def _read_as(tensor: Any, dtype: DType) -> Any:
+    """The tensor's memory as elements of another type."""
+    x = tensor._array
+    if dtype is x.dtype:
+        return tensor.view(*x.shape)
+    sizes, steps, offset = [*x.shape], [*x.strides], x.offset
+    if dtype.itemsize != x.dtype.itemsize:
+        if not sizes or steps[-1] != 1:
+            raise RuntimeError(f"view({dtype}) of elements of another size needs a contiguous last dimension, not "
+                               f"strides {x.strides}")
+        many, few = x.dtype.itemsize, dtype.itemsize
+        if any(n * many % few for n in (sizes[-1], offset, *steps[:-1])):
+            raise RuntimeError(f"view({dtype}) needs a last dimension, strides and an offset that {few // many} "
+                               f"divides, not {sizes[-1]}, {tuple(steps[:-1])} and {offset}")
+        sizes[-1], offset = sizes[-1] * many // few, offset * many // few
+        steps = [n * many // few for n in steps[:-1]] + [1]
+    return plain(Array(x.buffer, dtype, tuple(sizes), tuple(steps), offset, x.version))
