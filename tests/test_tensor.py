@@ -158,7 +158,10 @@ def test_repr_of_many_elements_is_short():
     text = repr(genesis.zeros(100, 100))
     assert "..." in text
     assert len(text) < 500
-    assert str(genesis.tensor(1.5)) == f"{genesis.tensor(1.5)}" == "tensor(1.5)"
+    assert str(genesis.tensor(1.5)) == "tensor(1.5)"
+    assert f"{genesis.tensor(1.5)} {genesis.tensor(2)} {genesis.tensor(1.5, requires_grad=True) * 2}" == "1.5 2 3.0"
+    assert f"{genesis.tensor([1.5])}" == "tensor([1.5])"
+    assert f"{genesis.nn.Parameter(genesis.tensor(1.5))}".startswith("Parameter containing:")
 
 
 def test_properties():

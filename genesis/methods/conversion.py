@@ -269,7 +269,9 @@ class Conversion(Methods):
         return bool(self.item())
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if self.ndim == 0 and spec else str(self)
+        # f"{loss}" gives the number alone, as in PyTorch; a parameter says what it is
+        number = self.ndim == 0 and (spec or TYPE(self).__name__ == "Tensor")
+        return format(self.item(), spec) if number else str(self)
 
     def __repr__(self) -> str:
         values = self.detach().numpy()
