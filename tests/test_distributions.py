@@ -539,3 +539,11 @@ def test_distributions_of_users_are_made_with_the_same_tools():
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match="not str"):
         genesis.distributions.utils.broadcast_all("a")
+
+
+def test_distributions_show_their_parameters():
+    assert repr(D.Normal(0.5, genesis.tensor(1.5))) == "Normal(loc: 0.5, scale: 1.5)"
+    wide = D.Normal(genesis.zeros(3), 1.0)
+    assert repr(wide) == "Normal(loc: genesis.Size([3]), scale: genesis.Size([3]))"
+    assert repr(D.Independent(wide, 1)) == f"Independent({wide}, 1)"
+    assert repr(D.TransformedDistribution(wide, [])) == "TransformedDistribution(batch_shape=(3,), event_shape=())"

@@ -158,6 +158,10 @@ class Distribution:
         return (*sample_shape, *self.batch_shape, *self.event_shape)
 
     def __repr__(self) -> str:
+        given = {name: vars(self).get(name) for name in self.arg_constraints}
+        parts = [f"{name}: {x if x.numel() == 1 else x.shape}" for name, x in given.items() if isinstance(x, Tensor)]
+        if parts:
+            return f"{type(self).__name__}({', '.join(parts)})"
         return f"{type(self).__name__}(batch_shape={tuple(self.batch_shape)}, event_shape={tuple(self.event_shape)})"
 
 

@@ -41,6 +41,9 @@ class Independent(Distribution):
         """Where outcomes lie."""
         return constraints.independent(self.base_dist.support, self.reinterpreted_batch_ndims)
 
+    def __repr__(self) -> str:
+        return f"Independent({self.base_dist}, {self.reinterpreted_batch_ndims})"
+
     def _sum(self, x: Tensor) -> Tensor:
         n = self.reinterpreted_batch_ndims
         result: Tensor = x.sum(tuple(range(-n, 0))) if n else x
