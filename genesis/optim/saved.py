@@ -125,6 +125,8 @@ def _checked(optimizer: Optimizer, parameter: Tensor, group: dict[str, Any], hel
         result[name] = source
     if not optimizer.counts_steps:
         result.pop("step", None)
+    known = {"step", *optimizer.numbers, *optimizer.states(group, tuple(parameter.shape))}
+    result.update({name: _snapshot(value) for name, value in held.items() if name not in known and value is not None})
     return result
 
 

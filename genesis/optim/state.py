@@ -20,10 +20,14 @@ class ParameterState(MutableMapping[str, Any]):
     """The state of one parameter: ``step``, numbers and the rule's states by name.
 
     It is empty before the first update, unless the optimizer gives first values: then it is there from the start.
-    Reading a state gives a tensor on the optimizer's own memory; assigning copies into it.
+    Reading a state gives a tensor on the optimizer's own memory; assigning copies into it. What programs keep here
+    beside, by other names, stays as it is.
     """
 
-    def __init__(self, optimizer: Optimizer, runner: Runner, slot: int):
+    def __init__(self, optimizer: Optimizer, runner: Runner, slot: int, parameter: Tensor,
+                 others: dict[Tensor, dict[str, Any]]):
+        self._parameter = parameter
+        self._beside = others
         self._optimizer = optimizer
         self._runner = runner
         self._slot = slot
@@ -31,6 +35,10 @@ class ParameterState(MutableMapping[str, Any]):
     @property
     def _names(self) -> tuple[str, ...]:
         return tuple(self._optimizer.states(self._runner.groups[self._slot], self._runner.arena.shapes[self._slot]))
+
+    @property
+    def _others(self) -> dict[str, Any]:
+        return self._beside.get(self._parameter, {})
 
     @property
     def _first(self) -> Mapping[str, float]:
@@ -43,6 +51,8 @@ class ParameterState(MutableMapping[str, Any]):
         return self._runner.step_of(self._slot)
 
     def __getitem__(self, name: str) -> Any:
+        if name in self._others:
+            return self._others[name]
         if name not in set(self):
             raise KeyError(name)
         if name == "step":
@@ -62,7 +72,8 @@ class ParameterState(MutableMapping[str, Any]):
             self._runner.set_number(self._slot, name, checks.state_number(name, value, self._optimizer.own_checks))
             return
         if name not in self._names:
-            raise KeyError(f"{type(self._optimizer).__name__} keeps {self._names}, not {name!r}")
+            self._beside.setdefault(self._parameter, {})[name] = value
+            return
         target = self._runner.state(self._slot, name)
         source = value if isinstance(value, Tensor) else make_tensor(value, device=target.device)
         if target.size:
@@ -71,7 +82,9 @@ class ParameterState(MutableMapping[str, Any]):
             self._runner.set_step(self._slot, 1)
 
     def __delitem__(self, name: str) -> None:
-        if name == "step":
+        if name in self._others:
+            del self._others[name]
+        elif name == "step":
             self._runner.set_step(self._slot, 0)
         elif name in self._optimizer.numbers:
             self[name] = self._optimizer.numbers[name]
@@ -80,6 +93,7 @@ class ParameterState(MutableMapping[str, Any]):
 
     def clear(self) -> None:
         """Back to the state before the first update."""
+        self._beside.pop(self._parameter, None)
         for name in self._names:
             elementwise.assign(self._runner.state(self._slot, name), 0)
         self._runner.begin(self._slot)
@@ -88,8 +102,9 @@ class ParameterState(MutableMapping[str, Any]):
 
     def __iter__(self) -> Iterator[str]:
         if not self.step_count and not self._first:
-            return iter(())
-        return iter((*("step",) * self._optimizer.counts_steps, *self._optimizer.numbers, *self._names))
+            return iter(tuple(self._others))
+        return iter((*("step",) * self._optimizer.counts_steps, *self._optimizer.numbers, *self._names,
+                     *self._others))
 
     def __len__(self) -> int:
         return len(list(iter(self)))
@@ -111,7 +126,7 @@ class State(MutableMapping[Tensor, Any]):
     def __getitem__(self, parameter: Tensor) -> Any:
         place = self._places().get(id(parameter))
         if place is not None:
-            return ParameterState(self._optimizer, *place)
+            return ParameterState(self._optimizer, *place, parameter, self._own)
         return self._own.setdefault(parameter, {})
 
     def __setitem__(self, parameter: Tensor, value: Any) -> None:
@@ -119,7 +134,7 @@ class State(MutableMapping[Tensor, Any]):
         if place is None:
             self._own[parameter] = value
             return
-        state = ParameterState(self._optimizer, *place)
+        state = self[parameter]
         state.clear()
         state.update(value)
 
@@ -136,9 +151,9 @@ class State(MutableMapping[Tensor, Any]):
             runner.reset()
         self._own.clear()
 
-    def __contains__(self, parameter: object) -> bool:
+    def __contains__(self, parameter: Any) -> bool:
         place = self._places().get(id(parameter))
-        return parameter in self._own if place is None else len(ParameterState(self._optimizer, *place)) > 0
+        return parameter in self._own if place is None else len(self[parameter]) > 0
 
     def __iter__(self) -> Iterator[Tensor]:
         for group in self._optimizer.param_groups:
