@@ -40,6 +40,7 @@ from . import (
     settings,
     sparse,
     special,
+    testing,
     utils,
 )
 from .amp import autocast, get_autocast_dtype, is_autocast_enabled
@@ -174,6 +175,6 @@ __all__ = [
     "zeros_like", "accelerator",
     "channels_last", "channels_last_3d", "contiguous_format", "cuda", "memory_format", "preserve_format",
     "backends", "compile", "compiler", "distributed", "jit", "legacy_contiguous_format", "layout", "sparse",
-    "profiler", "sparse_coo", "sparse_coo_tensor", "spmm", "strided", "vmap",
+    "profiler", "sparse_coo", "sparse_coo_tensor", "spmm", "strided", "testing", "vmap",
     *forms.__all__, *settings.__all__, *functions.__all__,
 ]

@@ -210,3 +210,31 @@ def test_the_plugin_imports_no_genesis():
                           capture_output=True, text=True, timeout=60, check=False,
                           env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
+
+
+def test_assert_close_judges_like_torch():
+    torch = pytest.importorskip("torch")
+
+    def run(library):
+        one, whole, nan = library.ones(2), library.tensor([1, 2]), library.tensor([float("nan")])
+        cases = [
+            (one, one + 1e-8, {}), (one, one + 1, {}), (one, library.ones(3), {}), (one, one.half(), {}),
+            (one, one.half(), {"check_dtype": False}), ([one, 2], [one, 2], {}), ({"a": one}, {"a": one * 2}, {}),
+            ({"a": one}, {"b": one}, {}), (nan, nan, {}), (nan, nan, {"equal_nan": True}), (1.0, 1.0 + 1e-9, {}),
+            (1, 2, {}), (whole, whole + 1, {}), (whole, whole + 1, {"rtol": 0, "atol": 1}), (one > 0, one > 0, {}),
+            (np.ones(2), np.ones(2), {}), ([1], [1, 2], {}), (one, [1.0, 1.0], {}), (one, one * 2, {"msg": "mine"}),
+            (one, one, {"rtol": 1.0}), (library.tensor(2.0), library.tensor(1.0), {}), (one[:0], one[:0], {}),
+            (one, one.expand(3, 2)[0], {"check_stride": True}), (one + 1j, one + 1j, {}),
+            (one > 0, one < 0, {}), (one, one * 3, {"msg": lambda text: "mine of " + str(len(text) > 99)})]
+        return [judged(library.testing.assert_close, *case) for case in cases]
+
+    def judged(check, actual, expected, given):
+        try:
+            check(actual, expected, **given)
+        except Exception as error:
+            return type(error), str(error) if "mine" in str(error) else ""
+        return None
+
+    assert run(genesis) == run(torch)
+    with pytest.raises(AssertionError, match=r"1 / 2 \(50.0%\)[\s\S]*at index \(1,\)[\s\S]*item \['a'\]\[0\]"):
+        genesis.testing.assert_close({"a": [genesis.tensor([1, 2])]}, {"a": [genesis.tensor([1, 5])]})
