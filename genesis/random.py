@@ -18,6 +18,9 @@ class Generator:
 
     Each call that draws random numbers takes one stream, so the state is just ``(seed, counter)``.
 
+    Args:
+        device: accepted as PyTorch has it, and kept as the attribute ``device``; one generator serves all devices.
+
     Example:
         >>> generator = genesis.Generator().manual_seed(0)
         >>> first = genesis.rand(3, generator=generator)
@@ -25,7 +28,8 @@ class Generator:
         True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: Any = "cpu") -> None:
+        self.device = device
         self._seed = secrets.randbits(63)
         self._counter = 0
         self._lock = threading.Lock()

@@ -64,3 +64,22 @@ def test_memory_is_read_as_another_type():
     for wrong in (a[..., :3], a[..., 1:3], a.mT):
         with pytest.raises(RuntimeError, match=r"view\(genesis.int64\)"):
             wrong.view(genesis.int64)
+
+
+def test_places_in_memory_tell_shared_tensors():
+    a = genesis.tensor(x)
+    assert a.data_ptr() == a.view(-1).data_ptr() == a.detach().data_ptr() > 0
+    assert a[1].data_ptr() == a.data_ptr() + 12 * 4
+    assert a.clone().data_ptr() != a.data_ptr()
+    assert a[:0].data_ptr() == 0
+    tied = nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2)])
+    tied[1].weight = tied[0].weight
+    genesis.optim.SGD(tied.parameters(), lr=1.0)
+    assert len({p.data_ptr() for layer in tied for p in layer.parameters()}) == 3
+
+
+def test_generators_are_made_for_a_device():
+    generator = genesis.Generator(device="cpu").manual_seed(3)
+    assert generator.device == "cpu"
+    assert genesis.rand(2, generator=generator).tolist() == genesis.rand(
+        2, generator=genesis.Generator(genesis.device()).manual_seed(3)).tolist()

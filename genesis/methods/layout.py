@@ -23,6 +23,14 @@ class Layout(Methods):
         """Bytes an element."""
         return self.dtype.itemsize
 
+    def data_ptr(self) -> int:
+        """A number for the place of the first element: that of tensors which begin at the same memory, 0 for none.
+
+        It is no address that the host could read from.
+        """
+        x = self._array
+        return x.buffer.handle.int_ptr + x.offset * self.itemsize if x.size else 0
+
     @property
     def nbytes(self) -> int:
         """Bytes of all elements."""
