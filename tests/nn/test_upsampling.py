@@ -134,3 +134,21 @@ def test_older_names():
     close(F.upsample_nearest(f32(x), 6), torch.nn.functional.interpolate(torch.tensor(x), 6).numpy())
     close(F.upsample_bilinear(f32(x), (6, 7)),
           torch.nn.functional.interpolate(torch.tensor(x), (6, 7), mode="bilinear", align_corners=True).numpy())
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("options", [
+    {"size": (3, 9)}, {"size": 4, "align_corners": True}, {"scale_factor": 0.37}, {"scale_factor": (2.3, 0.5)},
+    {"scale_factor": 0.37, "recompute_scale_factor": True}, {"size": 1}], ids=str)
+def test_antialiased_planes_match_torch(mode, options):
+    compare(normal(2, 3, 13, 11), tolerance=1e-5, mode=mode, antialias=True, **options)
+
+
+def test_antialiasing_keeps_types_and_out_of_autocast():
+    compare(normal(1, 2, 8, 9), genesis.bfloat16, 2.0 ** -7, mode="bilinear", size=(3, 4), antialias=True)
+    x = genesis.tensor(normal(1, 1, 8, 8))
+    with genesis.autocast():
+        inside = F.interpolate(x, size=3, mode="bicubic", antialias=True)
+    np.testing.assert_array_equal(inside.numpy(), F.interpolate(x, size=3, mode="bicubic", antialias=True).numpy())
+    with pytest.raises(ValueError, match="antialias only goes"):
+        F.interpolate(x, size=3, antialias=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from ...autograd import apply
+import numpy as np
+
+from ...autograd import apply, casting
+from ...dtypes import float32, float64
 from ...ops.resize import Axis, Resize
-from ...tensor import Tensor
+from ...tensor import Tensor, tensor
 from .pooling import adaptive_avg_pool1d, adaptive_avg_pool2d
 from .pooling3d import adaptive_avg_pool3d
 
@@ -19,7 +22,8 @@ _AREA = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_avg_pool3d}
 
 def interpolate(input: Tensor, size: int | Sequence[int] | None = None,
                 scale_factor: float | Sequence[float] | None = None, mode: str = "nearest",
-                align_corners: bool | None = None, recompute_scale_factor: bool | None = None) -> Tensor:
+                align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
+                antialias: bool = False) -> Tensor:
     """An input at another size, larger or smaller.
 
     Args:
@@ -33,13 +37,15 @@ def interpolate(input: Tensor, size: int | Sequence[int] | None = None,
             are, rather than their outer edges; False by default.
         recompute_scale_factor: whether to take the ratio of the sizes for the distance of elements instead of the
             scale factor, which differs where sizes are rounded.
+        antialias: for ``"bilinear"`` and ``"bicubic"``, let an element of a smaller result average over all that it
+            covers, as Pillow does.
 
     Returns:
         (N, C, L'), (N, C, H', W') or (N, C, D', H', W').
 
     Raises:
         ValueError: not exactly one of size and scale_factor; as many of them as there are no dimensions; align_corners
-            with a mode that has none.
+            or antialias with a mode that has none.
         NotImplementedError: a mode that does not go with the dimensions.
 
     Example:
@@ -54,6 +60,8 @@ def interpolate(input: Tensor, size: int | Sequence[int] | None = None,
         raise RuntimeError(f"interpolate needs floating numbers, not {input.dtype.name}: convert to float32")
     if align_corners is not None and mode not in _CORNERS:
         raise ValueError(f"align_corners only goes with the modes {', '.join(_CORNERS)}, not {mode!r}")
+    if antialias and mode not in _FILTERS:
+        raise ValueError(f"antialias only goes with the modes {', '.join(_FILTERS)}, not {mode!r}")
     before = tuple(input.shape)[2:]
     after, factors = _sizes(before, size, scale_factor, bool(recompute_scale_factor))
     if 0 in before or min(after) < 1:
@@ -63,17 +71,56 @@ def interpolate(input: Tensor, size: int | Sequence[int] | None = None,
         return averaged
     rule = {"bilinear": "linear", "bicubic": "cubic", "trilinear": "linear"}.get(mode, mode)
     axes = [_kept(1)] * (2 - n)
+    scales = []
     for inputs, outputs, factor in zip(before, after, factors):
         scale = 1 / factor if factor else inputs / outputs
         if align_corners:
             scale = (inputs - 1) / (outputs - 1) if outputs > 1 else 0.0
+        scales.append(scale)
         axes.append(Axis(rule, inputs, outputs, scale, bool(align_corners)))
+    if antialias:
+        return _averaged(input, [_covering(mode, *args) for args in zip(before, after, scales)])
     if n < 3:
         return apply(Resize, input, axes=tuple(axes))
     planes = apply(Resize, input.flatten(1, 2), axes=tuple(axes[1:])).unflatten(1, input.shape[1:3])
     lines = apply(Resize, planes.flatten(3), axes=(axes[0], _kept(after[1] * after[2])))
     volumes: Tensor = lines.unflatten(3, after[1:])
     return volumes
+
+
+def _covering(mode: str, inputs: int, outputs: int, scale: float) -> np.ndarray:
+    """What each of a dimension's elements gives to each of the result's, (outputs, inputs)."""
+    reach, weight = _FILTERS[mode]
+    wide = max(scale, 1.0)
+    centre = scale * (np.arange(outputs) + 0.5)[:, None]
+    place = np.arange(inputs)[None]
+    first = np.maximum((centre - reach * wide + 0.5).astype(int), 0)
+    last = np.minimum((centre + reach * wide + 0.5).astype(int), inputs)
+    given = np.where((place >= first) & (place < last), weight(np.abs(place - centre + 0.5) / wide), 0.0)
+    normed: np.ndarray = given / given.sum(1, keepdims=True)
+    return normed
+
+
+def _averaged(input: Tensor, given: list[np.ndarray]) -> Tensor:
+    """(N, C, H, W) with the weights of rows and of columns applied, in float32 at least."""
+    wide = input.to(float64 if input.dtype is float64 else float32)
+    rows, columns = (tensor(w, dtype=wide.dtype, device=input.device) for w in given)
+    before = casting.enter((False, *casting.setting()[1:]))          # autocast has no part in it
+    try:
+        result: Tensor = (rows @ (wide @ columns.mT)).to(input.dtype)
+    finally:
+        casting.leave(before)
+    return result
+
+
+def _cubic(x: np.ndarray) -> np.ndarray:
+    """Keys' cubic convolution with a = -1/2."""
+    return np.where(x < 1, (1.5 * x - 2.5) * x * x + 1, np.where(x < 2, ((-0.5 * x + 2.5) * x - 4) * x + 2, 0.0))
+
+
+# By mode: how far a filter reaches from its centre, and its weights by the distance.
+_FILTERS: dict[str, tuple[float, Callable[[np.ndarray], np.ndarray]]] = {
+    "bilinear": (1.0, lambda x: np.maximum(1 - x, 0)), "bicubic": (2.0, _cubic)}
 
 
 def _kept(size: int) -> Axis:
