@@ -16,6 +16,12 @@ class Hooked:
     _hooks: dict[str, Hooks]
     _stepping = False
 
+    def __new__(cls, *_: Any, **__: Any) -> Any:
+        """An optimizer without hooks: those that wrap another one may have a constructor that does not call ours."""
+        self: Any = super().__new__(cls)
+        self._hooks = {}
+        return self
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "step" in cls.__dict__:      # a step of the subclass' own calls the hooks too

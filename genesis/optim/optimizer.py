@@ -67,7 +67,7 @@ class Optimizer(Hooked):
     matrices_only: ClassVar[bool] = False         # whether all parameters must have two dimensions
     rows_only: ClassVar[bool] = False             # whether all gradients must be sparse
     _loss_scale: LossScale | None = None   # set by a GradScaler for the time of a step
-    _grad_norm: Tensor | None = None
+    _norm_of_step: Tensor | None = None    # what grad_norm is, unless a Control still has it
 
     def __init__(self, params: Any, defaults: dict[str, Any], max_grad_norm: float | None = None,
                  **implementation: Unpack[Implementation]):
@@ -348,16 +348,16 @@ class Optimizer(Hooked):
     def grad_norm(self) -> Tensor | None:
         """With ``max_grad_norm``, the norm before clipping in the last step as a 0-d tensor; None before the first."""
         self._take_norm()
-        return self._grad_norm
+        return self._norm_of_step
 
     @grad_norm.setter
     def grad_norm(self, value: Tensor | None) -> None:
-        self._grad_norm, self._norm_of = value, None
+        self._norm_of_step, self._norm_of = value, None
 
     def _take_norm(self) -> None:
         # Only who asks for the norm has a tensor made of it.
         if self._norm_of is not None:
-            self._grad_norm, self._norm_of = self._norm_of.norm(), None
+            self._norm_of_step, self._norm_of = self._norm_of.norm(), None
 
     def _control(self) -> Control:
         device = self._runners[0].arena.device if self._loss_scale is None else self._loss_scale.buffer.device
@@ -399,13 +399,18 @@ class Optimizer(Hooked):
     # State -----------------------------------------------------------------------------------------------------------
 
     @property
-    def state(self) -> State:
+    def state(self) -> Any:
         """Parameter -> its state; assigning a mapping replaces all states."""
+        if "_wrapped_state" in vars(self):
+            return self._wrapped_state
         self._follow_edits()
         return State(self, self._own_state)
 
     @state.setter
     def state(self, value: Mapping[Tensor, Any]) -> None:
+        if "_seen" not in vars(self):          # a wrapper of another optimizer, which does not call __init__()
+            self._wrapped_state = value
+            return
         new = dict(value)
         self.state.clear()
         self.state.update(new)

@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -775,3 +776,56 @@ def test_programs_keep_states_of_their_own_beside():
 
     for found, wanted in zip(run(genesis), run(torch)):
         np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_wrappers_that_are_optimizers_themselves():
+    """SAM has a method of this name; timm's Lookahead calls no constructor, and sets its state itself."""
+    torch = pytest.importorskip("torch")
+
+    def run(library):
+        class Sharp(library.optim.Optimizer):
+            def __init__(self, params, base, **given):
+                super().__init__(params, {"rho": 0.1, **given})
+                self.base_optimizer = base(self.param_groups, **given)
+                self.param_groups = self.base_optimizer.param_groups
+
+            def _grad_norm(self):
+                return library.stack([p.grad.norm() for group in self.param_groups for p in group["params"]]).norm()
+
+            @library.no_grad()
+            def step(self, closure):
+                closure = library.enable_grad()(closure)
+                for p in self.param_groups[0]["params"]:
+                    self.state[p]["old"] = p.data.clone()
+                    p.add_(p.grad * (self.param_groups[0]["rho"] / self._grad_norm()))
+                self.zero_grad()
+                closure()
+                for p in self.param_groups[0]["params"]:
+                    p.data = self.state[p]["old"]
+                self.base_optimizer.step()
+
+        class Slow(library.optim.Optimizer):
+            def __init__(self, base):
+                self.base = base
+                self.param_groups = base.param_groups
+                self.defaults = base.defaults
+                self.state = defaultdict(dict)
+
+            def step(self):
+                self.base.step()
+                for p in self.param_groups[0]["params"]:
+                    self.state[p]["count"] = self.state[p].get("count", 0) + 1
+                return self.state
+
+        p = library.tensor([1.0, -2.0, 3.0], requires_grad=True)
+        sharp = Sharp([p], library.optim.SGD, lr=0.1, momentum=0.9)
+        slow = Slow(library.optim.AdamW([p], lr=0.1))
+        for _ in range(3):
+            for optimizer, given in ((sharp, [lambda: (p ** 3).sum().backward()]), (slow, [])):
+                p.grad = None
+                (p ** 3).sum().backward()
+                optimizer.step(*given)
+        assert slow.state[p]["count"] == 3
+        return p.detach().numpy()
+
+    np.testing.assert_allclose(run(genesis), run(torch), rtol=1e-5)
