@@ -62,6 +62,7 @@ class Tensor(Conversion, Layout, Pickling, TensorMethods):
 
     __slots__ = ("__weakref__", "_array", "_grad", "_hooks", "_node", "_requires_grad", "_retains", "_slot", "_view")
     __array_priority__ = 1000
+    _copies_gradient = True      # whether deepcopy() does
 
     _array: Array
     _grad: Tensor | None
@@ -325,7 +326,8 @@ class Tensor(Conversion, Layout, Pickling, TensorMethods):
         result = type(self).__new__(type(self))
         result._setup(elementwise.copy(self._array), None, self.requires_grad)
         memo[id(self)] = result
-        result._grad = deepcopy(self.grad, memo)
+        if self._copies_gradient:
+            result._grad = deepcopy(self.grad, memo)
         return result
 
     def __hash__(self) -> Any:

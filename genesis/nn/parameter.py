@@ -22,10 +22,7 @@ class Parameter(Tensor):
         source = data if isinstance(data, Tensor) else tensor(data)
         self._setup(source._array, None, requires_grad)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        result = super().__deepcopy__(memo)
-        result.grad = None
-        return result
+    _copies_gradient = False
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()

@@ -424,11 +424,10 @@ def test_a_deep_copy_of_the_model_is_independent():
     optimizer = genesis.optim.Adam(model.parameters(), lr=0.1)
     train(model, optimizer, x)
     twin = copy.deepcopy(model)
-    gradients = [values(p.grad) for p in twin.parameters()]
     before = weights(twin)
     train(model, optimizer, x, 2)
     assert same(weights(twin), before)
-    assert same([values(p.grad) for p in twin.parameters()], gradients)
+    assert all(p.grad is None for p in twin.parameters())
     twin_optimizer = genesis.optim.Adam(twin.parameters(), lr=0.1)
     kept = weights(model)
     train(twin, twin_optimizer, x, 2)
