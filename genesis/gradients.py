@@ -26,22 +26,6 @@ from .sparse import SparseTensor, elements
 from .tensor import Tensor
 
 
-class TotalNorm(float):
-    """A number that answers the calls with which programs read PyTorch's norm, a tensor without dimensions."""
-
-    __slots__ = ()
-
-    def item(self) -> float:
-        """The number."""
-        return float(self)
-
-    def detach(self) -> TotalNorm:
-        """The same; it has no history."""
-        return self
-
-    cpu = detach
-
-
 class SlotVersion(Version):
     """Counts the changes of a slot's parameter: its own, updates of all slots, and updates of some that included it."""
 

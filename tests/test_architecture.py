@@ -10,7 +10,7 @@ from genesis.opencl import sources
 PACKAGE = Path(__file__).resolve().parent.parent / "genesis"
 
 # What a part may import beside itself. A part is a subpackage, or modules at the top that belong together.
-BASE = {"dtypes", "errors", "layouts", "random", "tracing"}     # plain Python and NumPy, for everybody
+BASE = {"dtypes", "errors", "layouts", "norms", "random", "tracing"}     # plain Python and NumPy, for everybody
 TENSOR = {"autograd", "creation", "derivatives", "dlpack", "functions", "gradients", "hooks", "indexing", "tensor",
           "methods", "joining", "combining", "contraction", "foreach", "linalg", "special", "complex_numbers", "fft",
           "halving", "accelerator", "cuda", "sparse", "windows", "outputs", "coo", "sizes"}

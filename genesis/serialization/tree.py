@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..gradients import TotalNorm
+from ..norms import TotalNorm
 from . import hooks
 from .codes import CODE_OF, SCALAR_TYPES
 from .container import METADATA, Entry, Stored, decode_elements, encode_elements, parse_json

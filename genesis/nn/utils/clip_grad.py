@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ...gradients import TotalNorm, pieces
+from ...gradients import pieces
+from ...norms import TotalNorm
 from ...ops import elementwise, grad_norm
 from ...ops.array import download
 from ...ops.grad_norm import Gradients, PartialNorms
