@@ -72,7 +72,7 @@ def _pad(x: Array, y: Array, pads: tuple[tuple[int, int, int], ...], mode: str, 
     with np.errstate(all="ignore"):                  # a number that the type does not have becomes what C makes of it
         fill = np.asarray(value).astype(x.dtype.numpy).tobytes()
     _launch("pad", x, y, x.shape, y.shape, pads, (("MODE", MODES[mode]), ("ELEMENT", ELEMENTS[x.dtype.itemsize])),
-            x.device.type == "cpu", (fill,))
+            x.device.type == "cpu" and x.dtype.itemsize <= 8, (fill,))           # of larger ones there are no vectors
 
 
 def _launch(name: str, source: Array, out: Array, x: Shape, y: Shape, pads: tuple[tuple[int, int, int], ...],
