@@ -12,6 +12,7 @@ from .dtypes import DType
 from .joining import cat, stack
 from .layouts import Layout, sparse_coo
 from .opencl import Device
+from .ops.array import normalize_axis
 from .tensor import Size, Tensor, tensor
 
 
@@ -219,7 +220,7 @@ class CooTensor(Sparse):
     def transpose(self, dim0: int, dim1: int) -> CooTensor:
         """With two of the sparse dimensions swapped."""
         order = list(range(self.sparse_dim()))
-        one, other = dim0 % self.ndim, dim1 % self.ndim
+        one, other = (normalize_axis(dim, self.ndim) for dim in (dim0, dim1))
         if max(one, other) >= len(order):
             raise NotImplementedError("only sparse dimensions of a sparse tensor can be swapped")
         order[one], order[other] = other, one
@@ -294,15 +295,14 @@ class CooTensor(Sparse):
         given = self._given if dtype is None else self._given.to(dtype)
         if dim is None:
             return given.sum()
-        kept = [k for k in range(self.sparse_dim()) if k != dim % self.ndim]
+        axis = normalize_axis(dim, self.ndim)
+        kept = [k for k in range(self.sparse_dim()) if k != axis]
+        sizes = self._sizes[:axis] + self._sizes[axis + 1:]
         if len(kept) == self.sparse_dim():
-            return CooTensor._of(self._at, given.sum(dim % self.ndim - len(kept) + 1), self._without(dim), self._joined)
+            return CooTensor._of(self._at, given.sum(axis - len(kept) + 1), sizes, self._joined)
         if not kept:
             return given.sum(0)
-        return CooTensor._of(stack([self._at[k] for k in kept]), given, self._without(dim))
-
-    def _without(self, dim: int) -> tuple[int, ...]:
-        return tuple(n for k, n in enumerate(self._sizes) if k != dim % self.ndim)
+        return CooTensor._of(stack([self._at[k] for k in kept]), given, sizes)
 
 
 def places_of(x: Tensor, sparse_dim: int | None = None) -> CooTensor:

@@ -117,3 +117,9 @@ def test_products_that_do_not_fit_are_errors():
             wrong()
     with pytest.raises(RuntimeError, match="sparse_dim"):
         genesis.ones(2, 2).to_sparse(3)
+
+
+@pytest.mark.parametrize("call", [lambda a: a.sum(2), lambda a: a.sum(-3), lambda a: a.transpose(0, 2)])
+def test_dimensions_that_do_not_exist_are_errors(call):
+    with pytest.raises(IndexError, match="does not exist in a tensor of 2 dimensions"):
+        call(made())
